@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A Modbus device described by a table: which registers hold which observation, in which
+ * width, word order, scale and unit, and which raw values mean "no value". Profiles
+ * (profiles/ *.yaml) compile to these tables; ports/profile.h loads one at run time.
+ *
+ * Pure: registers in, observations out.
+ */
+#ifndef DRIVERS_REGMAP_H
+#define DRIVERS_REGMAP_H
+
+#include "drivers/observation.h"
+
+#define REGMAP_SENTINELS_MAX 6
+#define REGMAP_REGISTERS_MAX 125 /* one Modbus read of functions 3 and 4 */
+#define REGMAP_BITS_MAX 2000     /* one Modbus read of functions 1 and 2 */
+#define REGMAP_BLOCKS_MAX 16
+
+enum regmap_type {
+    REGMAP_U16, REGMAP_I16, REGMAP_U32, REGMAP_I32, REGMAP_U64, REGMAP_I64,
+    REGMAP_F32,    /* IEEE 754 single; decimals says how many digits the device means */
+    REGMAP_F64,
+    REGMAP_SFLOAT, /* IEEE 11073-20601 SFLOAT-Type: 4-bit exponent, 12-bit mantissa */
+    REGMAP_FLOAT,  /* IEEE 11073-20601 FLOAT-Type: 8-bit exponent, 24-bit mantissa */
+    REGMAP_BCD16, REGMAP_BCD32,
+    REGMAP_SM16,   /* sign and magnitude */
+    REGMAP_TEXT,   /* length registers of two ASCII bytes each */
+    REGMAP_BIT,    /* one bit: a coil or input, or bit number `bit` of a register */
+    REGMAP_BITS,   /* several bits of a register, as an enumeration */
+};
+
+/* Order of the bytes on the wire, most significant first = ABCD (Modbus's own order). */
+enum regmap_order { REGMAP_ABCD, REGMAP_CDAB, REGMAP_BADC, REGMAP_DCBA };
+
+enum regmap_role { /* what a field is for */
+    REGMAP_OBSERVE,  /* becomes an observation */
+    REGMAP_SAMPLE,   /* sample counter: an unchanged value means nothing new */
+    REGMAP_IDENTITY, /* compared with the expected identity */
+    REGMAP_SELFTEST, /* must equal `expect`, or the word order is wrong */
+};
+
+struct regmap_sentinel { /* a raw bit pattern that is not a value */
+    uint64_t raw;
+    uint16_t quality; /* QUALITY_*, or-ed into the absent observation */
+};
+
+struct regmap_enum { /* raw value of an enumeration or bit -> coded observation */
+    uint32_t raw;
+    uint32_t coded;
+    const char *label;
+};
+
+struct regmap_field {
+    const char *name; /* as in the profile, for messages */
+    uint8_t role;     /* enum regmap_role */
+    uint8_t function; /* 1-4 */
+    uint16_t address; /* 0-based, as on the wire */
+    uint8_t type;     /* enum regmap_type */
+    uint8_t order;    /* enum regmap_order */
+    uint8_t length;   /* REGMAP_TEXT: registers */
+    uint8_t bit;      /* REGMAP_BIT, REGMAP_BITS: lowest bit */
+    uint8_t bits;     /* REGMAP_BITS: width */
+    int8_t decimals;  /* floats: digits after the point that the device means */
+    int64_t scale;    /* value = raw * scale * 10^scale_exponent + offset */
+    int64_t offset;   /* in units of 10^scale_exponent */
+    int8_t scale_exponent;
+    bool has_minimum, has_maximum;
+    int64_t minimum, maximum; /* technical limits, in units of limit_exponent */
+    int8_t limit_exponent;
+    uint32_t code, unit, site, method;
+    uint32_t every_ms; /* own rate; 0 = the device's */
+    uint64_t expect;   /* REGMAP_SELFTEST */
+    uint8_t sentinel_count;
+    struct regmap_sentinel sentinels[REGMAP_SENTINELS_MAX];
+    const struct regmap_enum *values; /* REGMAP_BIT, REGMAP_BITS and enumerated integers */
+    uint16_t value_count;
+};
+
+struct regmap {
+    const char *name;  /* "vaisala-hmp110" */
+    const char *title;
+    bool stable;
+    uint16_t hole_max;       /* unused registers that a read may span to save a request */
+    uint16_t block_max;      /* registers that the device answers at most; 0 = 125 */
+    uint16_t response_ms;    /* worst time to a reply */
+    uint16_t turnaround_ms;  /* silence that the device needs after a reply */
+    uint32_t every_ms;       /* how often to read */
+    const struct regmap_field *fields;
+    uint16_t field_count;
+};
+
+/* One request of a plan. */
+struct regmap_block {
+    uint8_t function;
+    uint16_t address;
+    uint16_t count; /* registers, or bits for functions 1 and 2 */
+};
+
+struct regmap_plan {
+    struct regmap_block blocks[REGMAP_BLOCKS_MAX];
+    size_t count;
+};
+
+enum regmap_error {
+    REGMAP_OK = 0,
+    REGMAP_TOO_MANY_BLOCKS = -1, /* more than REGMAP_BLOCKS_MAX requests */
+    REGMAP_SHORT = -2,           /* a block's data is not there or too short */
+    REGMAP_SELFTEST_FAILED = -3, /* the self-test register does not read as expected */
+    REGMAP_IDENTITY_DIFFERS = -4,
+};
+
+/* Plans the fewest requests that read every field whose rate is due (all if due is NULL). A value is
+ * never split over two requests. */
+int regmap_plan(const struct regmap *map, const bool *due, struct regmap_plan *plan);
+
+/* Decodes what the plan's blocks returned. data[i] holds block i: registers big-endian as on the wire
+ * (2 bytes each), or packed bits for functions 1 and 2; NULL if that block was not read. Fields of
+ * blocks not read give nothing. out is overwritten. On an error out is empty and *field, if not NULL,
+ * names the field at fault. */
+int regmap_decode(const struct regmap *map, const struct regmap_plan *plan,
+                  const uint8_t *const data[], struct observation_set *out,
+                  const struct regmap_field **field);
+
+/* Profiles compiled into the program; NULL if there is none. */
+const struct regmap *regmap_by_name(const char *name);
+const struct regmap *regmap_at(size_t index);
+
+#endif
