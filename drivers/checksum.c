@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The checks of checksum.h. Bit by bit and without tables: frames are at most 256 bytes at
+ * line speed, and a Cortex-M's flash is better spent.
+ */
+#include "drivers/checksum.h"
+
+uint16_t checksum_modbus(const uint8_t *bytes, size_t n)
+{
+    uint16_t crc = 0xFFFF;
+
+    for (size_t i = 0; i < n; i++) {
+        crc = (uint16_t)(crc ^ bytes[i]);
+        for (int bit = 0; bit < 8; bit++)
+            crc = (uint16_t)(crc & 1 ? crc >> 1 ^ 0xA001 : crc >> 1);
+    }
+    return crc;
+}
+
+uint8_t checksum_lrc(const uint8_t *bytes, size_t n)
+{
+    return (uint8_t)(0x100 - checksum_sum8(bytes, n));
+}
+
+uint8_t checksum_sum8(const uint8_t *bytes, size_t n)
+{
+    unsigned sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum = (sum + bytes[i]) & 0xFF;
+    return (uint8_t)sum;
+}
+
+uint8_t checksum_xor8(const uint8_t *bytes, size_t n)
+{
+    uint8_t all = 0;
+
+    for (size_t i = 0; i < n; i++)
+        all = (uint8_t)(all ^ bytes[i]);
+    return all;
+}
