@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The checks of checksum.h. Bit by bit and without tables: frames are at most 256 bytes at
- * line speed, and a Cortex-M's flash is better spent.
+ * The checks of checksum.h. Bit by bit and without tables: frames are at most 256 bytes
+ * at line speed, and a Cortex-M's flash is better spent.
  */
 #include "drivers/checksum.h"
 

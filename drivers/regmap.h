@@ -107,6 +107,7 @@ enum regmap_error {
     REGMAP_SHORT = -2,           /* a block's data is not there or too short */
     REGMAP_SELFTEST_FAILED = -3, /* the self-test register does not read as expected */
     REGMAP_IDENTITY_DIFFERS = -4,
+    REGMAP_TOO_MANY_OBSERVATIONS = -5, /* more than OBSERVATIONS_MAX fields observe */
 };
 
 /* Plans the fewest requests that read every field whose rate is due (all if due is NULL). A value is
@@ -120,6 +121,33 @@ int regmap_plan(const struct regmap *map, const bool *due, struct regmap_plan *p
 int regmap_decode(const struct regmap *map, const struct regmap_plan *plan,
                   const uint8_t *const data[], struct observation_set *out,
                   const struct regmap_field **field);
+
+/* Where a field's value is in a plan's data; NULL if no block that was read holds all of it. */
+const uint8_t *regmap_find(const struct regmap_field *field, const struct regmap_plan *plan,
+                           const uint8_t *const data[], const struct regmap_block **block);
+
+/* Registers that the field covers; 1 for a bit. */
+uint16_t regmap_span(const struct regmap_field *field);
+
+/* One field's raw bits, word order undone, from `bytes` = the block's data. The field must lie
+ * in the block, as regmap_find() saw to. Not for REGMAP_TEXT: 0. */
+uint64_t regmap_raw(const struct regmap_field *field, const struct regmap_block *block,
+                    const uint8_t *bytes);
+
+/* One field's value as an observation, whatever its role. */
+void regmap_observe(const struct regmap_field *field, const struct regmap_block *block,
+                    const uint8_t *bytes, struct observation *out);
+
+/* Renders the identity fields that were read as "maker=X model=Y serial=123" in the profile's
+ * order, for comparing and for people. Returns the length, 0 if no identity field was read. A
+ * value that does not fit is left out with all that follow. size > 0. */
+size_t regmap_identity(const struct regmap *map, const struct regmap_plan *plan,
+                       const uint8_t *const data[], char *out, size_t size);
+
+/* REGMAP_OK if the rendered identity is `expected`, or if `expected` is NULL or "" or nothing of
+ * it was read; otherwise REGMAP_IDENTITY_DIFFERS. */
+int regmap_identity_check(const struct regmap *map, const struct regmap_plan *plan,
+                          const uint8_t *const data[], const char *expected);
 
 /* Profiles compiled into the program; NULL if there is none. */
 const struct regmap *regmap_by_name(const char *name);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every streaming driver there is. A new one is one line here.
+ */
+#include "drivers/driver.h"
+#include "drivers/nonin.h"
+
+#include <string.h>
+
+static const struct driver *const drivers[] = {
+    &nonin_df2,
+    &nonin_df7,
+    &nonin_df8,
+    &nonin_df13,
+};
+
+const struct driver *driver_at(size_t index)
+{
+    return index < sizeof(drivers) / sizeof(drivers[0]) ? drivers[index] : NULL;
+}
+
+const struct driver *driver_by_name(const char *name)
+{
+    const struct driver *driver;
+
+    for (size_t i = 0; (driver = driver_at(i)) != NULL; i++)
+        if (strcmp(driver->name, name) == 0)
+            return driver;
+    return NULL;
+}
