@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One line with its devices in one thread: a Modbus line (RTU or TCP) with up to 64
+ * units, or a serial line with one device that a streaming driver understands. What comes
+ * of it is handed to the main loop as items over a bounded queue.
+ *
+ * Caveats first:
+ *  - A full queue holds up this line alone: its thread waits (counted in `held`) and
+ * polls that fall due meanwhile are missed and reported as such with the next sample.
+ *  - Items of one line are in order. Nothing is said of the order between lines.
+ *  - The thread starts with all signals blocked and touches nothing of the caller's but
+ * what is in the setting, which is copied (maps and drivers are borrowed and must outlive
+ * it).
+ */
+#ifndef BEDSIDE_BUS_H
+#define BEDSIDE_BUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "drivers/driver.h"
+#include "drivers/observation.h"
+#include "drivers/regmap.h"
+#include "ports/port.h"
+
+#define BUS_DEVICES_MAX  64    /* devices of one line */
+#define BUS_QUEUE_BYTES  32768 /* about 50 sets of 8 observations */
+#define BUS_IDENTITY_MAX 255   /* characters of an identity */
+#define BUS_STOP_MS      1000  /* bus_stop() returns within this */
+
+struct bus_device {              /* one device of a line; 0 = as the map or driver says */
+    uint8_t unit;                /* Modbus address; 0 for a stream */
+    const struct regmap *map;    /* Modbus; NULL for a stream */
+    const struct driver *driver; /* stream; NULL for Modbus */
+    uint32_t every_ms;
+    uint32_t response_ms;   /* worst time to a reply */
+    uint32_t turnaround_ms; /* silence before each request to it */
+};
+
+struct bus_setting {
+    struct port_line line; /* tcp_port says whether it is TCP */
+    const struct bus_device *devices;
+    size_t device_count; /* 1..BUS_DEVICES_MAX; exactly 1 with a driver */
+};
+
+enum bus_kind {
+    BUS_SAMPLE,   /* a device's set at one instant: sample */
+    BUS_IDENTITY, /* what the device says it is; at its appearing and after every outage
+                   */
+    BUS_APPEARED, /* the device answers (first time, or again); before its BUS_IDENTITY */
+    BUS_LOST, /* the device is silent: `at` is the last instant at which it was heard, or
+               * the start if it never was */
+    BUS_LINE_LOST, /* the whole line is gone (unplugged, connection lost); device = 0 */
+    BUS_LINE_BACK, /* the line is open (again) */
+    BUS_REJECTED,  /* a reply that the map refuses: reject says why (enum regmap_error) */
+};
+
+struct bus_sample {
+    uint32_t span_us;  /* the device took its values between `at` and `at` + span_us: from
+                        * the  request's last byte to the last reply's first */
+    bool has_previous; /* `previous` is the instant of the sample before this one */
+    struct instant previous;
+    uint64_t missed; /* readings between `previous` and `at` that were due, or that the
+                      * device's own counter shows, and are not delivered: a gap */
+    bool missed_unknown; /* more may be missing than `missed` can say (an outage lies
+                            between) */
+    struct observation_set set;
+};
+
+struct bus_item {
+    enum bus_kind kind;
+    uint16_t device;   /* index in the setting */
+    struct instant at; /* BUS_SAMPLE: when it was measured; others: when it was noticed */
+    union {
+        struct bus_sample sample;
+        char identity[BUS_IDENTITY_MAX + 1]; /* BUS_IDENTITY; "" if it has none */
+        struct {
+            int error;      /* BUS_REJECTED: enum regmap_error */
+            char field[64]; /* name of the field at fault; "" if none */
+        } reject;
+        int reason; /* BUS_LINE_LOST: errno, BUS_LOST: enum port_error */
+    };
+};
+
+struct bus_statistics { /* of one device, since the start */
+    uint64_t requests;  /* sent */
+    uint64_t answered;  /* good replies */
+    uint64_t timeouts, shorts, crc, foreign, length, early, trailing,
+        exceptions;  /* port.h */
+    uint64_t late;   /* answers that came too late, were recognised and thrown away */
+    uint64_t echoes; /* own requests given back by the adapter */
+    uint64_t stray_bytes; /* bytes that belonged to no request */
+    uint64_t voided;      /* good replies that were not believed after all (trust.h) */
+    uint64_t samples;     /* sets handed over */
+    uint64_t repeated;    /* polls whose sample counter had not moved: nothing new */
+    uint64_t missed;      /* readings reported as missed */
+    uint64_t rejected;    /* replies that the map refused */
+    uint64_t driver_faults[DRIVER_FAULTS]; /* stream: bytes thrown away, by kind */
+    uint32_t turnaround_min_us, turnaround_mean_us,
+        turnaround_max_us; /* request to reply */
+    bool present;
+};
+
+struct bus_line_statistics {
+    uint64_t held;   /* times that a full queue made the line wait */
+    uint64_t opened; /* times that the line was opened */
+    uint64_t bytes_in, bytes_out;
+    bool open;
+    uint64_t
+        progress_us; /* monotonic: when the thread last came round (for the watchdog) */
+};
+
+struct bus;
+
+/* Starts the line's thread. Never waits for the line: one that is not there yet is tried
+ * again with a growing pause (0.25-5 s). Returns 0, or -EINVAL (setting), -ENOMEM, or
+ * -errno. */
+int bus_start(const struct bus_setting *setting, struct bus **out);
+
+/* Ends the thread, within BUS_STOP_MS, and frees. Items not taken are lost: take them
+ * after bus_quiesce(). NULL is fine. */
+void bus_stop(struct bus *bus);
+
+/* Ends the thread but keeps queue and statistics for bus_take(). */
+void bus_quiesce(struct bus *bus);
+
+/* Readable (an eventfd) while items wait. The bus's own; not to be read or closed. */
+int bus_fd(const struct bus *bus);
+
+/* Takes the oldest item; false if there is none. */
+bool bus_take(struct bus *bus, struct bus_item *item);
+
+/* Asks a device for its identity again. */
+void bus_identify(struct bus *bus, size_t device);
+
+/* A consistent copy; false if there is no such device. */
+bool bus_statistics(struct bus *bus, size_t device, struct bus_statistics *out);
+void bus_line_statistics(struct bus *bus, struct bus_line_statistics *out);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Modbus RTU and TCP, one request at a time. libmodbus opens, sets, flushes and closes
+ * the line and sends; replies are read here, because a late or doubled reply can be told
+ * from a right one only by someone who sees every byte and when it came (see DESIGN.md
+ * beside this).
+ *
+ * Caveats first:
+ *  - The only functions that ever leave are 1, 2, 3, 4, 17, 20, 24 and 43/14: they read
+ * (P6). One table, in port_modbus_allowed(), asked by the one function that sends.
+ *  - RTU replies carry no transaction id. A good frame of the right shape may still be
+ * the answer to an earlier request. This port reports what it saw; bedside/trust.h
+ * decides what is to be believed.
+ *  - Calls block up to the request's own times. One thread a line.
+ */
+#ifndef PORTS_PORT_MODBUS_H
+#define PORTS_PORT_MODBUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ports/port.h"
+
+#define PORT_MODBUS_PDU_MAX 253 /* bytes of function and data */
+
+struct port_modbus; /* an open line */
+
+struct port_modbus_request {
+    uint8_t unit;       /* 1-247; TCP also 0 and 255 */
+    uint8_t function;   /* on the allow-list */
+    uint16_t address;   /* functions 1-4, 24; 43: read device id code (1-4) */
+    uint16_t count;     /* functions 1-4: registers or bits; 43: object id */
+    uint8_t file_count; /* function 20: sub-requests used */
+    struct port_modbus_file {
+        uint16_t file, record, length; /* registers */
+    } files[4];
+    uint32_t timeout_us; /* from the request's last byte to the reply's first */
+    uint32_t worst_us;   /* the device's worst time to a reply: after a failure nothing is
+                          * sent   until it has passed and the line is quiet; >= timeout_us */
+    uint32_t gap_us;     /* silence before the request; t3.5 if that is more */
+};
+
+struct port_modbus_reply {
+    uint8_t function;
+    uint8_t exception;   /* PORT_EXCEPTION: 1-11 */
+    uint16_t size;       /* bytes used of data */
+    const uint8_t *data; /* the bytes after the byte count (1-4, 17, 20, 24) or after the
+                          * function (43); valid until the next call */
+    uint64_t asked_us;   /* monotonic: the request's last byte had left */
+    uint64_t first_us;   /* monotonic: the reply's first byte was seen; 0 if none */
+    uint64_t done_us;    /* monotonic: the reply was complete, or given up */
+    bool late_seen; /* after a failure: the answer to this very request came too late,
+                     * was recognised and thrown away */
+    uint32_t stray_bytes; /* bytes that belong to no request, thrown away before, in and
+                           * after this one */
+    uint8_t stray_unit;   /* unit of a good stray frame; 0 if none, or bytes unreadable */
+    bool echo;            /* the adapter gave our own request back; discarded */
+};
+
+/* Opens and sets the line: PORT_OK, PORT_SETTING, PORT_BUSY or PORT_GONE (errno). */
+int port_modbus_open(const struct port_line *settings, struct port_modbus **out);
+void port_modbus_close(struct port_modbus *port); /* NULL is fine */
+
+/* For poll(): readable between requests means stray bytes, or that the line is gone. */
+int port_modbus_fd(const struct port_modbus *port);
+
+/* Asks once. Waits out the gap, throws away what lies on the line, sends, reads the
+ * reply. On any failure but PORT_REFUSED and PORT_EXCEPTION waits until worst_us after
+ * the request and until the line is quiet, throwing away what comes (RTU), or closes the
+ * socket (TCP: then also PORT_GONE from the next call on). *reply is always filled.
+ * Returns enum port_error. */
+int port_modbus_ask(struct port_modbus *port, const struct port_modbus_request *request,
+                    struct port_modbus_reply *reply);
+
+/* Throws away what lies on the line between requests. Returns how many bytes, or
+ * PORT_GONE; *unit is that of a good frame among them, else 0. */
+int port_modbus_strays(struct port_modbus *port, uint8_t *unit);
+
+/* True for the functions (43: with MEI type 14) that may leave. */
+bool port_modbus_allowed(const uint8_t *pdu, size_t n);
+
+#endif
