@@ -134,6 +134,10 @@ uint16_t regmap_span(const struct regmap_field *field);
 uint64_t regmap_raw(const struct regmap_field *field, const struct regmap_block *block,
                     const uint8_t *bytes);
 
+/* The way back, for emulators: writes raw in the field's order to its regmap_span() registers,
+ * 2 bytes each. Not for REGMAP_TEXT, REGMAP_BIT and REGMAP_BITS. */
+void regmap_put(const struct regmap_field *field, uint64_t raw, uint8_t *registers);
+
 /* One field's value as an observation, whatever its role. */
 void regmap_observe(const struct regmap_field *field, const struct regmap_block *block,
                     const uint8_t *bytes, struct observation *out);

@@ -42,6 +42,14 @@ uint64_t regmap_raw(const struct regmap_field *field, const struct regmap_block 
     return raw;
 }
 
+void regmap_put(const struct regmap_field *field, uint64_t raw, uint8_t *registers)
+{
+    size_t span = regmap_span(field);
+
+    for (size_t i = span * 2; i-- > 0; raw >>= 8)
+        registers[wire_index(field->order, i, span)] = (uint8_t)raw;
+}
+
 static int from_bcd(uint64_t raw, int digits, int64_t *out)
 {
     int64_t n = 0;

@@ -45,6 +45,7 @@ enum modbus_fault_kind {
     MODBUS_FAULT_EXCEPTION, /* exception `value` instead of the reply */
     MODBUS_FAULT_ECHO,      /* the request's own bytes before the reply, as a 2-wire adapter */
     MODBUS_FAULT_GARBAGE,   /* `value` bytes of noise (at most 64) before the reply */
+    MODBUS_FAULT_TRANSACTION, /* TCP: transaction id + `value` */
 };
 
 struct modbus_fault {
@@ -60,7 +61,8 @@ struct modbus_slave {
     size_t unit_count;
     const struct modbus_fault *faults; /* borrowed; NULL: none */
     size_t fault_count;
-    uint32_t frame_gap_us; /* RTU: silence that ends a frame; set from the baud rate */
+    uint32_t frame_gap_us; /* RTU: silence that ends a frame. The wire's 3.5 characters are
+                            * far less, but a pty hands a frame over in pieces */
     uint64_t requests;     /* good requests to any of the units */
     uint64_t writes;       /* requests with a function that is not 1-4, refused */
     uint64_t bad_frames;   /* wrong CRC, impossible length, wrong protocol id */
@@ -88,11 +90,12 @@ int modbus_unit_set_raw(struct modbus_unit *unit, uint8_t function, uint16_t add
 bool modbus_unit_get_raw(const struct modbus_unit *unit, uint8_t function, uint16_t address,
                          uint16_t *value);
 
-/* Makes a slave of unit_count units; units is borrowed. No faults; frame gap 4,010 us (9600). */
+/* Makes a slave of unit_count units; units is borrowed. No faults; frame gap 20 ms. */
 void modbus_slave_init(struct modbus_slave *slave, enum modbus_framing framing,
                        struct modbus_unit *units, size_t unit_count);
 
-/* Bytes from the master; see struct emulator. Reply due = now_us + the unit's turnaround. */
+/* Bytes from the master; see struct emulator. Reply due = now_us + the unit's turnaround. What
+ * does not fit into out (EMULATE_BURSTS_MAX) is lost: empty it between calls. */
 void modbus_slave_feed(void *slave, const uint8_t *bytes, size_t n, uint64_t now_us,
                        struct emulate_output *out);
 
