@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The ledger: every reading that reached the chart service, what became of it, and who
+ * decided. LEDGER.md has the format on disk.
+ *
+ * Caveats first:
+ * - One process, one thread. Nothing is durable before ledger_commit has returned 0; send
+ * no receipt earlier.
+ * - Every function that changes something must run between ledger_begin and ledger_commit
+ * (asserted).
+ * - After LEDGER_IO or LEDGER_FULL the batch is lost: abort it, tell nobody, try again
+ * later.
+ * - Readers outside a batch see the last commit; inside, they see the batch.
+ * - Instants are microseconds UTC. Nothing here reads a clock.
+ * ledger_out.h has the outbox; ledger_log.h the ADT log, clock fixes, gaps and small
+ * values.
+ */
+#ifndef CHART_LEDGER_H
+#define CHART_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ids.h"
+#include "wire/ranges.h"
+
+#define LEDGER_ERROR_SIZE 256 /* bytes of one error text */
+#define LEDGER_NAME_SIZE  128 /* bytes of a name with its NUL */
+#define LEDGER_WHO_SIZE   48  /* bytes of an author with its NUL */
+
+/* A reading whose time is less certain than this is of unknown time: it also bounds how
+ * far a look-up by time must reach back. */
+#define LEDGER_SPAN_MAX_US (INT64_C(3600) * 1000000)
+
+enum ledger_error {
+    LEDGER_OK = 0,
+    LEDGER_IO = -1,             /* the disk refused; ledger_failure() says what */
+    LEDGER_FULL = -2,           /* map or disk full, or free space below the reserve */
+    LEDGER_BAD_TRANSITION = -3, /* the table of states forbids it; nothing was changed */
+    LEDGER_NOT_FOUND = -4,
+    LEDGER_DAMAGED = -5, /* a sealed row does not open: counted, never used */
+    LEDGER_INVALID = -6, /* argument out of its range; nothing was changed */
+    LEDGER_EXISTS = -7,
+    LEDGER_KEY = -8,     /* key file missing, readable by others, or not this ledger's */
+    LEDGER_VERSION = -9, /* another format version, or not a ledger */
+};
+
+/* What ledger_store and ledger_adt_append found. */
+enum ledger_found {
+    LEDGER_NEW = 0,
+    LEDGER_SAME = 1, /* the same bytes are there already: harmless */
+    LEDGER_CONFLICT =
+        2, /* the same identity with other bytes: both are kept, neither is believed */
+};
+
+/* received -> kept | held | matched -> sent -> charted | rejected; charted -> withdrawing
+ * -> withdrawn -> matched of the next generation. ledger_may_move() is the whole table.
+ */
+enum ledger_state {
+    LEDGER_NOTED =
+        0, /* not a reading (gap, clock fix, event, binding): nothing is to be decided */
+    LEDGER_RECEIVED,    /* stored, not yet judged: pending */
+    LEDGER_KEPT,        /* durable, not sent because not due */
+    LEDGER_HELD,        /* on the worklist, with a reason */
+    LEDGER_MATCHED,     /* stay known, message queued: pending */
+    LEDGER_SENT,        /* on its way to the EPR: pending */
+    LEDGER_CHARTED,     /* the EPR said yes */
+    LEDGER_REJECTED,    /* refused by the EPR for good, or discarded by a person */
+    LEDGER_WITHDRAWING, /* was charted, must not stand: pending */
+    LEDGER_WITHDRAWN,   /* gone from the chart, its new place not yet decided: pending */
+    LEDGER_STATES
+};
+
+/* Reasons of held and rejected readings. 1-31 are the ledger's and intake's; 32-127
+ * match's; 128-255 those of delivery and people. 0 = none. */
+enum ledger_reason {
+    LEDGER_REASON_NONE = 0,
+    LEDGER_IDENTITY_CONFLICT = 1, /* two contents claim this identity */
+    LEDGER_SOURCE_DOUBTED = 2,    /* its gateway's store was rolled back or cloned */
+    LEDGER_TIME_UNKNOWN = 3,      /* no clock fix for that boot yet */
+    LEDGER_TIME_DISPUTED =
+        4, /* a clock fix contradicts the stamp beyond LEDGER_SPAN_MAX_US */
+    LEDGER_TIME_STORED =
+        5, /* from the device's memory, by a clock that nobody has compared */
+    LEDGER_RECORD_DAMAGED = 6, /* its sealed bytes no longer open */
+};
+
+struct ledger;
+
+struct ledger_options {
+    const char *folder;   /* made with 0700 if missing */
+    const char *key_path; /* KEY_SIZE bytes, 0600; made with a new ledger only */
+    uint64_t size_max;    /* bytes of the map: a hard limit of the file */
+    uint64_t preallocate; /* bytes reserved on disk at open; 0 = none */
+    uint64_t free_min; /* a commit is refused when the disk has less left than this; 0 =
+                          no check */
+};
+
+struct ledger_id { /* a reading: source stands for (gateway, epoch) */
+    uint32_t source;
+    uint64_t seq;
+};
+
+struct ledger_entry {
+    /* Set by ledger_store, never changed after. */
+    struct ledger_id id;
+    uint8_t kind;     /* wardgate_Record_Kind */
+    uint32_t gateway; /* names, see ledger_name; 0 = none */
+    uint32_t place, device;
+    uint64_t boot, monotonic_us;
+    int64_t received_us;
+    /* Changed by ledger_update. */
+    enum ledger_state state;
+    uint8_t reason;
+    bool time_known;             /* false: t_low_us and t_high_us are 0 */
+    int64_t t_low_us, t_high_us; /* the measurement lies between, inclusive */
+    uint64_t stay, patient;      /* the census's numbers; 0 = none */
+    uint32_t generation;         /* 0 before the first message, then 1.. */
+    uint64_t message;            /* newest outbox message, 0 = none */
+    uint32_t charted_mask;       /* bit n: observation n went out */
+    /* Kept by the ledger. */
+    bool conflicted;      /* another content claimed this identity */
+    uint64_t last_change; /* newest change of this reading, 0 = none */
+};
+
+/* Opens or makes a ledger: checks stale readers, format and key, starts and syncs a new
+ * seal session, preallocates. Returns 0 and *out, or an error and one line in error. */
+int ledger_open(const struct ledger_options *options, struct ledger **out,
+                char error[LEDGER_ERROR_SIZE]);
+void ledger_close(struct ledger *ledger); /* NULL is fine; an open batch is aborted */
+
+/* Why the last call failed, for people; never empty after an error. */
+const char *ledger_failure(const struct ledger *ledger);
+
+/* A batch: all of it is durable after ledger_commit returned 0, or nothing of it ever is.
+ * A failed call inside (LEDGER_IO, LEDGER_FULL) makes the commit fail too. ledger_commit
+ * ends the batch either way. */
+int ledger_begin(struct ledger *ledger);
+int ledger_commit(struct ledger *ledger);
+void ledger_abort(struct ledger *ledger);
+
+/* Bytes of the map in use, its limit, and free bytes of the disk: for status. */
+struct ledger_space {
+    uint64_t used, size_max, disk_free;
+};
+int ledger_space(struct ledger *ledger, struct ledger_space *space);
+
+/* Small numbers for names that recur (gateway, place, "gateway/device"). ledger_name
+ * makes the number if the name is new (in a batch only); ledger_name_find returns 0 for
+ * an unknown one. 1..2^32-1. */
+int ledger_name(struct ledger *ledger, const char *text, uint32_t *number);
+uint32_t ledger_name_find(struct ledger *ledger, const char *text);
+int ledger_name_text(struct ledger *ledger, uint32_t number, char out[LEDGER_NAME_SIZE]);
+
+/* --- sources: one (gateway, epoch) each --- */
+
+struct ledger_source {
+    uint32_t source;
+    uint32_t gateway; /* its name's number */
+    struct epoch epoch;
+    uint64_t head;     /* highest seq accounted for, 0 = none */
+    uint64_t first;    /* oldest seq its board still has, as its state said */
+    uint64_t received; /* records in the ledger */
+    uint64_t
+        replaced;     /* seqs that gap records stand for, less those received after all */
+    uint64_t lost;    /* seqs that the board no longer has and no gap record explains */
+    uint64_t missing; /* head - received - replaced - lost: still to come */
+    bool doubted;     /* its readings are held */
+};
+
+/* The number of (gateway, epoch); made if new when inside a batch, otherwise
+ * LEDGER_NOT_FOUND. */
+int ledger_source(struct ledger *ledger, const char *gateway, const struct epoch *epoch,
+                  uint32_t *source);
+int ledger_source_get(struct ledger *ledger, uint32_t source, struct ledger_source *out);
+uint32_t
+ledger_sources(const struct ledger *ledger); /* how many; they are numbered 1.. */
+
+/* Marks a source as not to be believed, or as trusted again by a person. */
+int ledger_source_doubt(struct ledger *ledger, uint32_t source, bool doubted);
+
+/* True if a record of this source with this boot is in the ledger. */
+bool ledger_source_has_boot(struct ledger *ledger, uint32_t source, uint64_t boot);
+
+/* The newest ranges of received seqs, descending; returns how many (<= max) or an error.
+ */
+int ledger_received(struct ledger *ledger, uint32_t source, struct range *out, int max);
+
+/* The oldest missing stretch at or above from. LEDGER_NOT_FOUND when nothing is missing.
+ */
+int ledger_missing(struct ledger *ledger, uint32_t source, uint64_t from,
+                   struct range *out);
+
+/* Takes note that the board has nothing older than first: what is missing below becomes
+ * lost. *lost gets how many are newly so. */
+int ledger_source_first(struct ledger *ledger, uint32_t source, uint64_t first,
+                        uint64_t *lost);
+
+/* --- readings --- */
+
+struct ledger_new {
+    struct ledger_id id;
+    uint8_t kind;
+    const uint8_t *record; /* as encoded by the gateway; borrowed */
+    size_t size;           /* 1..RECORD_SIZE_MAX */
+    uint32_t gateway, place, device;
+    uint64_t boot, monotonic_us;
+    bool time_known;
+    int64_t t_low_us, t_high_us; /* at most LEDGER_SPAN_MAX_US apart */
+    int64_t received_us;
+};
+
+/* Stores one record. Readings start RECEIVED, the rest NOTED. *entry (may be NULL) is the
+ * entry that now stands: for LEDGER_SAME and LEDGER_CONFLICT the earlier one.
+ * LEDGER_CONFLICT: the new bytes are kept aside (not counted as received), the change is
+ * written, the source is doubted, and the earlier reading is moved to HELD unless it is
+ * MATCHED or further: then the caller must stop or withdraw it. */
+int ledger_store(struct ledger *ledger, const struct ledger_new *new,
+                 struct ledger_entry *entry);
+
+int ledger_get(struct ledger *ledger, struct ledger_id id, struct ledger_entry *entry);
+
+/* The record's bytes as they came; out has RECORD_SIZE_MAX bytes. LEDGER_DAMAGED if they
+ * no longer open. */
+int ledger_record(struct ledger *ledger, struct ledger_id id, uint8_t *out, size_t *n);
+
+/* True if the table of states allows from -> to. A state may always stay (to change other
+ * fields). */
+bool ledger_may_move(enum ledger_state from, enum ledger_state to);
+
+/* Writes the changeable fields of *entry. A new state must be allowed by the table, else
+ * LEDGER_BAD_TRANSITION. A new state, reason, stay or generation is added to the changes
+ * with when_us and who ("match", "delivery", a person's login; never a patient).
+ * entry->last_change is updated. */
+int ledger_update(struct ledger *ledger, struct ledger_entry *entry, int64_t when_us,
+                  const char *who);
+
+/* --- lists: cost depends on what they return, not on the ledger's size --- */
+
+#define LEDGER_ANY UINT32_MAX
+
+struct ledger_cursor { /* zero it to begin; survives commits and changes between pages */
+    uint8_t key[40];
+    uint8_t size;
+};
+
+/* Entries in a state that needs work: RECEIVED, HELD, MATCHED, SENT, REJECTED,
+ * WITHDRAWING or WITHDRAWN. HELD and REJECTED come by reason, place, source, seq, and may
+ * be narrowed to a reason, or to a reason and a place (else LEDGER_ANY); the others come
+ * by source, seq. Returns how many (0 = end) or an error. */
+int ledger_list(struct ledger *ledger, enum ledger_state state, uint32_t reason,
+                uint32_t place, struct ledger_cursor *cursor, struct ledger_entry *out,
+                int max);
+
+/* Readings of a place whose interval meets from..to, by t_low: what to judge again when
+ * the place's history changed there. Same returns. */
+int ledger_list_place(struct ledger *ledger, uint32_t place, int64_t from_us,
+                      int64_t to_us, struct ledger_cursor *cursor,
+                      struct ledger_entry *out, int max);
+
+/* Readings without a known time, of one boot of a gateway. Same returns. */
+int ledger_list_untimed(struct ledger *ledger, uint32_t gateway, uint64_t boot,
+                        struct ledger_cursor *cursor, struct ledger_entry *out, int max);
+
+/* Entries of one source by seq, from first on; for audits and tests. Same returns. */
+int ledger_list_source(struct ledger *ledger, uint32_t source, uint64_t first,
+                       struct ledger_cursor *cursor, struct ledger_entry *out, int max);
+
+/* One line of the worklist: all that a place holds for one reason. */
+struct ledger_line {
+    enum ledger_state state; /* HELD or REJECTED */
+    uint8_t reason;
+    uint32_t place;
+    uint64_t readings;
+};
+int ledger_lines(struct ledger *ledger, enum ledger_state state,
+                 struct ledger_cursor *cursor, struct ledger_line *out, int max);
+
+/* --- changes: append-only --- */
+
+struct ledger_change {
+    uint64_t number;   /* 1.. */
+    uint64_t previous; /* the one before of the same reading, 0 = none */
+    struct ledger_id id;
+    int64_t when_us;
+    enum ledger_state from, to;
+    uint8_t reason;
+    bool conflict; /* a second content was refused */
+    uint32_t generation;
+    uint64_t stay;
+    char who[LEDGER_WHO_SIZE];
+};
+int ledger_change_get(struct ledger *ledger, uint64_t number, struct ledger_change *out);
+uint64_t ledger_changes(const struct ledger *ledger); /* the newest number */
+
+/* --- books --- */
+
+struct ledger_books {
+    uint64_t readings; /* = sum of states[RECEIVED..WITHDRAWN] */
+    uint64_t
+        states[LEDGER_STATES]; /* states[NOTED] counts records that are not readings */
+    uint64_t conflicts;        /* second contents kept aside */
+    uint64_t gaps;             /* gap records */
+    uint64_t gap_readings;     /* readings inside gaps of known count, less those received
+                                  after all */
+    uint64_t gaps_unknown;     /* gaps whose count nobody knows */
+    uint64_t lost;             /* seqs lost without a gap record, over all sources */
+    uint64_t damaged;          /* sealed rows found not to open, since open */
+};
+
+/* pending = received, matched, sent, withdrawing, withdrawn. */
+uint64_t ledger_pending(const struct ledger_books *books);
+
+/* The running books: O(1). */
+void ledger_books(const struct ledger *ledger, struct ledger_books *books);
+
+/* The same, counted afresh over everything; also checks each index against its entries.
+ * *wrong gets the number of rows that do not agree. Slow: tests and `verify`. */
+int ledger_recount(struct ledger *ledger, struct ledger_books *books, uint64_t *wrong);
+
+#endif

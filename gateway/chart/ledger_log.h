@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What else the ledger keeps: the ADT feed as it came, clock fixes, gaps, and small
+ * values for others' snapshots. The caveats of ledger.h hold: changes only in a batch,
+ * durable after its commit.
+ */
+#ifndef CHART_LEDGER_LOG_H
+#define CHART_LEDGER_LOG_H
+
+#include "chart/ledger.h"
+#include "chart/timebase.h"
+
+#define LEDGER_ADT_MAX (1024 * 1024) /* bytes of one ADT message */
+#define LEDGER_KEY_MAX 200           /* bytes of a small value's key */
+
+/* Logs one raw ADT message, sealed. key (1..512 bytes) identifies it as its sender does
+ * (MSH-3, MSH-4, MSH-10). LEDGER_NEW and LEDGER_CONFLICT append and set *number (1..);
+ * LEDGER_SAME sets *number to the earlier one and changes nothing. */
+int ledger_adt_append(struct ledger *ledger, const void *key, size_t key_size,
+                      const void *raw, size_t n, int64_t received_us, uint64_t *number);
+
+/* Reads one back. *raw is allocated (free it). LEDGER_NOT_FOUND past the end. */
+int ledger_adt_read(struct ledger *ledger, uint64_t number, uint8_t **raw, size_t *n,
+                    int64_t *received_us);
+uint64_t ledger_adt_last(const struct ledger *ledger); /* the newest number, 0 = none */
+
+/* Drops messages below number: for retention, once a snapshot covers them. Duplicates of
+ * dropped ones are still recognised. At most max are dropped; returns how many, or an
+ * error. */
+int ledger_adt_trim(struct ledger *ledger, uint64_t number, int max);
+
+/* Clock fixes of one boot of a gateway (its name's number). Adding the same again is
+ * harmless. */
+int ledger_fix_add(struct ledger *ledger, uint32_t gateway, uint64_t boot,
+                   const struct timebase_fix *fix);
+
+/* The nearest fixes at or before, and after, a monotonic time: sets has_before /
+ * has_after of *fixes. */
+int ledger_fix_near(struct ledger *ledger, uint32_t gateway, uint64_t boot,
+                    uint64_t monotonic_us, struct timebase_fixes *fixes);
+
+struct ledger_gap {
+    struct ledger_id id; /* the gap record itself */
+    uint8_t reason;      /* wardgate_Gap_Reason */
+    bool count_unknown;
+    uint64_t count;    /* readings not kept */
+    struct range seqs; /* records it stands for; first 0 = none */
+    uint32_t device, place;
+    int64_t received_us;
+};
+
+/* Adds what a stored gap record says to the books; its seqs count as accounted for.
+ * Adding it again is harmless. */
+int ledger_gap_add(struct ledger *ledger, const struct ledger_gap *gap);
+int ledger_gaps(struct ledger *ledger, struct ledger_cursor *cursor,
+                struct ledger_gap *out, int max);
+
+/* Small values under binary keys, sealed: census snapshots, positions, settings made at
+ * run time. */
+int ledger_value_put(struct ledger *ledger, const void *key, size_t key_size,
+                     const void *value, size_t n);
+int ledger_value_drop(struct ledger *ledger, const void *key,
+                      size_t key_size); /* absent is fine */
+/* *value is allocated (free it). */
+int ledger_value_get(struct ledger *ledger, const void *key, size_t key_size,
+                     uint8_t **value, size_t *n);
+/* The next key after key (key_size 0 = from the start of prefix) that begins with prefix.
+ * next has LEDGER_KEY_MAX bytes. LEDGER_NOT_FOUND at the end. */
+int ledger_value_next(struct ledger *ledger, const void *prefix, size_t prefix_size,
+                      const void *key, size_t key_size, uint8_t *next, size_t *next_size);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The outbox part of the ledger: messages to EPRs, byte for byte as they were first sent,
+ * until answered. The caveats of ledger.h hold: changes only in a batch, durable after
+ * its commit.
+ */
+#ifndef CHART_LEDGER_OUT_H
+#define CHART_LEDGER_OUT_H
+
+#include "chart/ledger.h"
+
+#define LEDGER_CONTROL_SIZE 80           /* bytes of a control id with its NUL */
+#define LEDGER_DETAIL_SIZE  160          /* bytes of a refusal's text with its NUL */
+#define LEDGER_MESSAGE_MAX  (256 * 1024) /* bytes of one message */
+
+enum ledger_out_state {
+    LEDGER_OUT_QUEUED,  /* never tried; listed by lane, then age */
+    LEDGER_OUT_WAITING, /* tried, to be tried again at due_us; listed by due_us */
+    LEDGER_OUT_SENT,    /* on the wire, no answer yet */
+    LEDGER_OUT_DONE,    /* answered yes; its bytes are dropped, its control id stays */
+    LEDGER_OUT_DEAD, /* dead letter: refused for good; bytes and detail stay for a person
+                      */
+    LEDGER_OUT_CANCELLED, /* overtaken before it was ever sent; bytes are dropped */
+    LEDGER_OUT_STATES
+};
+
+struct ledger_message {
+    uint64_t number;      /* given by ledger_out_add, ascending */
+    uint32_t destination; /* a name's number */
+    uint8_t kind;         /* the caller's: result, correction, withdrawal */
+    uint8_t lane;         /* 0 = live, 1 = backfill; lower goes first */
+    enum ledger_out_state state;
+    uint32_t attempts;
+    int64_t due_us, created_us;
+    struct ledger_id id; /* the reading; source 0 = none */
+    uint32_t generation;
+    uint64_t tag; /* the caller's own number, e.g. which observations */
+    char control[LEDGER_CONTROL_SIZE];
+    char detail[LEDGER_DETAIL_SIZE]; /* why dead or waiting; never patient data */
+};
+
+/* Adds a message as QUEUED; number, state and attempts are set. bytes are sealed and may
+ * be freed after. LEDGER_EXISTS, with *message the earlier one, if the control id was
+ * ever used for this destination. */
+int ledger_out_add(struct ledger *ledger, struct ledger_message *message,
+                   const void *bytes, size_t n);
+
+int ledger_out_get(struct ledger *ledger, uint64_t number,
+                   struct ledger_message *message);
+int ledger_out_find(struct ledger *ledger, uint32_t destination, const char *control,
+                    struct ledger_message *message);
+
+/* The message's bytes. out needs capacity bytes; LEDGER_INVALID if that is too small (*n
+ * says how many), LEDGER_NOT_FOUND once they were dropped. */
+int ledger_out_bytes(struct ledger *ledger, uint64_t number, void *out, size_t capacity,
+                     size_t *n);
+
+/* Writes state, attempts, due_us, lane, tag and detail. Any state may follow any other
+ * but DONE, which is final: LEDGER_BAD_TRANSITION. */
+int ledger_out_set(struct ledger *ledger, const struct ledger_message *message);
+
+/* Forgets an answered message wholly (its control id too): for retention.
+ * LEDGER_BAD_TRANSITION unless it is DONE or CANCELLED. */
+int ledger_out_forget(struct ledger *ledger, uint64_t number);
+
+/* Messages of one destination and state in the order of that state. Returns how many (0 =
+ * end) or an error. */
+int ledger_out_list(struct ledger *ledger, uint32_t destination,
+                    enum ledger_out_state state, struct ledger_cursor *cursor,
+                    struct ledger_message *out, int max);
+
+/* How many there are: O(1). */
+uint64_t ledger_out_count(struct ledger *ledger, uint32_t destination,
+                          enum ledger_out_state state);
+
+#endif

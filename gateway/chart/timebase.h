@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * When was it? From a reading's time block and the clock fixes of its boot to an interval
+ * of UTC. Pure.
+ *
+ * - SYNCED or HOLDOVER, no fix speaks against it: utc +- uncertainty.
+ * - UNKNOWN: re-based from the nearest fix, its uncertainty widened by TIMEBASE_DRIFT_PPM
+ * of the distance; between two fixes, what both allow.
+ * - A fix that contradicts a stamp (no instant satisfies both: the board's clock was
+ * stepped, or was wrong while it believed itself synchronised): the smallest interval
+ * that covers both is used, so that a reading is charted only if either time puts it in
+ * the same stay. If that is wider than LEDGER_SPAN_MAX_US: TIMEBASE_DISPUTED, held.
+ * - No fix for that boot: TIMEBASE_UNKNOWN, held. From the device's memory:
+ * TIMEBASE_STORED, held.
+ */
+#ifndef CHART_TIMEBASE_H
+#define CHART_TIMEBASE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "wire/record.h"
+
+#define TIMEBASE_DRIFT_PPM 100 /* what a board's crystal may be off, without discipline  \
+                                */
+
+struct timebase_fix { /* "at this monotonic time of this boot it was this UTC" */
+    uint64_t monotonic_us;
+    int64_t utc_us;
+    uint32_t uncertainty_ms;
+};
+
+struct timebase_fixes { /* those of the reading's boot nearest to its monotonic time */
+    bool has_before, has_after;
+    struct timebase_fix before, after;
+};
+
+enum timebase_verdict {
+    TIMEBASE_STAMP,    /* the reading's own UTC, uncontradicted */
+    TIMEBASE_REBASED,  /* by a clock fix */
+    TIMEBASE_WIDENED,  /* stamp and fix disagree; the interval covers both */
+    TIMEBASE_UNKNOWN,  /* held: no fix */
+    TIMEBASE_DISPUTED, /* held: stamp and fix are too far apart, or fixes contradict each
+                          other */
+    TIMEBASE_STORED,   /* held: the device's own clock is all there is */
+};
+
+struct timebase_interval {
+    enum timebase_verdict verdict;
+    bool known;              /* false: the rest is 0 */
+    int64_t low_us, high_us; /* inclusive; at most LEDGER_SPAN_MAX_US apart */
+};
+
+/* time may be NULL (a record without one): TIMEBASE_UNKNOWN. fixes may be NULL. */
+void timebase_resolve(const wardgate_TimeBlock *time, const struct timebase_fixes *fixes,
+                      struct timebase_interval *out);
+
+/* Why such a reading is held: a ledger_reason, LEDGER_REASON_NONE if its time is known.
+ */
+uint8_t timebase_reason(enum timebase_verdict verdict);
+
+#endif
