@@ -17,4 +17,11 @@ ssize_t file_read(const char *path, size_t maximum, uint8_t **out);
  * the folder. */
 int file_replace(const char *path, const void *data, size_t n, mode_t mode);
 
+/* The two halves of that, for callers who must not replace: a synced temporary beside path (its name is
+ * written to temporary), and the sync of the folder that holds path. */
+#define FILE_PATH_MAX 4096
+int file_write_temporary(const char *path, const void *data, size_t n, mode_t mode,
+                         char temporary[FILE_PATH_MAX]);
+int file_sync_folder(const char *path);
+
 #endif
