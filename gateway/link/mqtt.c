@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "link/mqtt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <mosquitto.h>
+#include <mqtt_protocol.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/log.h"
+
+#define MISC_PERIOD_US                                                                   \
+    (500 * US_PER_MS) /* how often the library may look at its keepalive */
+#define TIMER_SLACK_US (10 * US_PER_MS)
+#define READ_BURST     64 /* packets taken from the socket before other sources have a turn \
+                           */
+#define KEEPALIVE_MIN_S 5 /* libmosquitto refuses less */
+
+struct mqtt {
+    /* The configuration, copied. */
+    char *client_id, *socket_path, *will_topic;
+    uint8_t *will;
+    size_t will_size;
+    int keepalive_s;
+    bool clean_start;
+    uint32_t session_expiry_s, reconnect_min_ms, reconnect_max_ms;
+
+    sd_event *loop;
+    const struct mqtt_ops *ops;
+    void *context;
+
+    /*
+     * Invariants:
+     * 1. client is NULL exactly while the retry timer runs.
+     * 2. inflight counts the publishes that client holds; a new client holds none.
+     * 3. client is never destroyed inside one of its own callbacks: they set
+     *    `lost`, and whoever called the library looks at it afterwards.
+     */
+    struct mosquitto *client;
+    sd_event_source *io, *flush, *misc, *retry;
+    int inflight, window;
+    unsigned
+        failures; /* attempts since the last progress: the exponent of the back-off */
+    bool connected, lost, leaving, crowded_out, closing;
+    int lost_reason;
+};
+
+static int start(struct mqtt *mqtt);
+
+/* What the library would send again after a reconnect would be sent besides
+ * what the caller offers again from its store, and would sit outside the
+ * window's count. So the client dies with its connection, and its queue too. */
+static void destroy_client(struct mqtt *mqtt)
+{
+    mqtt->io = sd_event_source_disable_unref(mqtt->io);
+    mqtt->misc = sd_event_source_disable_unref(mqtt->misc);
+    mqtt->flush = sd_event_source_disable_unref(mqtt->flush);
+    mosquitto_destroy(mqtt->client);
+    mqtt->client = NULL;
+    mqtt->inflight = 0;
+    mqtt->connected = false;
+    mqtt->lost = false;
+    mqtt->leaving = false;
+}
+
+static int retry_due(sd_event_source *source, uint64_t due_us, void *context)
+{
+    struct mqtt *mqtt = context;
+
+    (void)source;
+    (void)due_us;
+    mqtt->retry = sd_event_source_disable_unref(mqtt->retry);
+    start(mqtt);
+    return 0;
+}
+
+/* Doubling with the failures, at most the maximum, and spread over its upper
+ * half: a ward's boards must not come back in step after a broker restart. */
+static uint32_t back_off_ms(const struct mqtt *mqtt)
+{
+    uint32_t delay_ms = mqtt->reconnect_min_ms, spread;
+
+    for (unsigned i = 1; i < mqtt->failures && delay_ms < mqtt->reconnect_max_ms; i++)
+        delay_ms *= 2;
+    if (delay_ms > mqtt->reconnect_max_ms)
+        delay_ms = mqtt->reconnect_max_ms;
+    if (crypto_random(&spread, sizeof(spread)) != 0)
+        spread = 0;
+    return delay_ms / 2 + spread % (delay_ms / 2 + 1);
+}
+
+static void schedule_retry(struct mqtt *mqtt)
+{
+    uint64_t delay_us = back_off_ms(mqtt) * (uint64_t)US_PER_MS;
+    int rc;
+
+    rc = sd_event_add_time_relative(mqtt->loop, &mqtt->retry, CLOCK_BOOTTIME, delay_us,
+                                    TIMER_SLACK_US, retry_due, mqtt);
+    if (rc < 0)
+        log_error("mqtt: no timer: %s", strerror(-rc));
+}
+
+static void drop(struct mqtt *mqtt, int reason)
+{
+    bool was_connected = mqtt->connected;
+
+    destroy_client(mqtt);
+    if (mqtt->failures < 32)
+        mqtt->failures++;
+    /* Another client has our name (a cloned card): taking it back at once
+     * would only start a war that neither wins. */
+    if (mqtt->crowded_out)
+        mqtt->failures = 32;
+    mqtt->crowded_out = false;
+    schedule_retry(mqtt);
+    if (was_connected)
+        mqtt->ops->disconnected(mqtt->context, reason);
+}
+
+/* After every call into the library: true when the connection is still there. */
+static bool settle(struct mqtt *mqtt, int rc)
+{
+    if (rc == MOSQ_ERR_SUCCESS && !mqtt->lost)
+        return true;
+    if (!mqtt->lost)
+        mqtt->lost_reason = rc;
+    if (mqtt->connected)
+        log_notice("mqtt: connection lost: %s", mosquitto_strerror(mqtt->lost_reason));
+    drop(mqtt, mqtt->lost_reason);
+    return false;
+}
+
+/* Writes what is queued; asks for EPOLLOUT only if the socket would not take it all. */
+static bool flush_now(struct mqtt *mqtt)
+{
+    uint32_t events = EPOLLIN;
+    int rc = MOSQ_ERR_SUCCESS;
+
+    errno = 0; /* the library takes a stale EAGAIN for its own */
+    if (!mqtt->lost && mosquitto_want_write(mqtt->client))
+        rc = mosquitto_loop_write(mqtt->client, 1);
+    if (!settle(mqtt, rc))
+        return false;
+    if (mosquitto_want_write(mqtt->client))
+        events |= EPOLLOUT;
+    sd_event_source_set_io_events(mqtt->io, events);
+    return true;
+}
+
+/* DISCONNECT goes as far as the socket takes it now; a close is not worth waiting for. */
+static void say_goodbye(struct mqtt *mqtt, int reason)
+{
+    if (!mqtt->connected || mqtt->lost)
+        return;
+    mosquitto_disconnect_v5(mqtt->client, reason, NULL);
+    errno = 0;
+    mosquitto_loop_write(mqtt->client, 1);
+}
+
+static int flush_due(sd_event_source *source, void *context)
+{
+    struct mqtt *mqtt = context;
+
+    (void)source;
+    if (mqtt->leaving) {
+        mqtt->leaving = false;
+        say_goodbye(mqtt, MQTT_RC_NORMAL_DISCONNECTION);
+        mqtt->lost = true;
+        mqtt->lost_reason = MOSQ_ERR_SUCCESS;
+    }
+    flush_now(mqtt);
+    return 0;
+}
+
+/* Publishing only queues: the writes come together at the end of the turn. */
+static void want_flush(struct mqtt *mqtt)
+{
+    sd_event_source_set_enabled(mqtt->flush, SD_EVENT_ONESHOT);
+}
+
+static int socket_ready(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+    struct mqtt *mqtt = context;
+
+    (void)source;
+    (void)fd;
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+        for (int i = 0; i < READ_BURST; i++) {
+            errno = 0;
+            if (!settle(mqtt, mosquitto_loop_read(mqtt->client, 1)))
+                return 0;
+            if (errno == EAGAIN)
+                break;
+        }
+    }
+    flush_now(mqtt);
+    return 0;
+}
+
+static int misc_due(sd_event_source *source, uint64_t due_us, void *context)
+{
+    struct mqtt *mqtt = context;
+
+    (void)due_us;
+    if (!settle(mqtt, mosquitto_loop_misc(mqtt->client)) || !flush_now(mqtt))
+        return 0;
+    sd_event_source_set_time_relative(source, MISC_PERIOD_US);
+    sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    return 0;
+}
+
+static void on_connect(struct mosquitto *client, void *context, int reason, int flags,
+                       const mosquitto_property *properties)
+{
+    struct mqtt *mqtt = context;
+    uint16_t receive_maximum;
+
+    (void)client;
+    if (reason != 0) {
+        log_warning("mqtt: the broker refused the connection: %s",
+                    mosquitto_reason_string(reason));
+        mqtt->lost = true;
+        mqtt->lost_reason = reason;
+        return;
+    }
+    mqtt->window = MQTT_INFLIGHT_MAX;
+    if (mosquitto_property_read_int16(properties, MQTT_PROP_RECEIVE_MAXIMUM,
+                                      &receive_maximum, false) &&
+        receive_maximum < mqtt->window)
+        mqtt->window = receive_maximum;
+    mqtt->connected = true;
+    mqtt->ops->connected(mqtt->context, (flags & 1) != 0);
+}
+
+static void on_disconnect(struct mosquitto *client, void *context, int reason,
+                          const mosquitto_property *properties)
+{
+    struct mqtt *mqtt = context;
+
+    (void)client;
+    (void)properties;
+    mqtt->crowded_out = reason == MQTT_RC_SESSION_TAKEN_OVER;
+    if (mqtt->crowded_out)
+        log_error("mqtt: another client has taken over the name %s", mqtt->client_id);
+    mqtt->lost = true;
+    mqtt->lost_reason = reason;
+}
+
+static void on_publish(struct mosquitto *client, void *context, int mid, int reason,
+                       const mosquitto_property *properties)
+{
+    struct mqtt *mqtt = context;
+
+    (void)client;
+    (void)properties;
+    if (mqtt->closing)
+        return;
+    if (mqtt->inflight > 0)
+        mqtt->inflight--;
+    if (reason < 0x80)
+        mqtt->failures = 0;
+    mqtt->ops->acknowledged(mqtt->context, mid, (uint8_t)reason);
+}
+
+static void on_message(struct mosquitto *client, void *context,
+                       const struct mosquitto_message *message,
+                       const mosquitto_property *properties)
+{
+    struct mqtt *mqtt = context;
+
+    (void)client;
+    (void)properties;
+    if (mqtt->closing)
+        return;
+    mqtt->failures = 0;
+    mqtt->ops->message(mqtt->context, message->topic, message->payload,
+                       (size_t)message->payloadlen);
+}
+
+static void on_subscribe(struct mosquitto *client, void *context, int mid, int count,
+                         const int *granted, const mosquitto_property *properties)
+{
+    struct mqtt *mqtt = context;
+
+    (void)client;
+    (void)mid;
+    (void)properties;
+    for (int i = 0; i < count; i++) {
+        if (granted[i] >= 0x80)
+            log_error("mqtt: subscription refused: %s",
+                      mosquitto_reason_string(granted[i]));
+        else
+            mqtt->failures = 0;
+    }
+}
+
+static void on_log(struct mosquitto *client, void *context, int level, const char *text)
+{
+    (void)client;
+    (void)context;
+    if (level == MOSQ_LOG_ERR || level == MOSQ_LOG_WARNING)
+        log_warning("mqtt: %s", text);
+}
+
+/* A new client, ready to connect. */
+static int make_client(struct mqtt *mqtt)
+{
+    struct mosquitto *client = mosquitto_new(mqtt->client_id, mqtt->clean_start, mqtt);
+
+    if (client == NULL)
+        return -1;
+    mosquitto_int_option(client, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
+    mosquitto_int_option(client, MOSQ_OPT_SEND_MAXIMUM, MQTT_INFLIGHT_MAX);
+    /* "Threaded" to the library means: queue, and write when told to. */
+    mosquitto_threaded_set(client, true);
+    mosquitto_connect_v5_callback_set(client, on_connect);
+    mosquitto_disconnect_v5_callback_set(client, on_disconnect);
+    mosquitto_publish_v5_callback_set(client, on_publish);
+    mosquitto_message_v5_callback_set(client, on_message);
+    mosquitto_subscribe_v5_callback_set(client, on_subscribe);
+    mosquitto_log_callback_set(client, on_log);
+    if (mqtt->will_topic != NULL &&
+        mosquitto_will_set_v5(client, mqtt->will_topic, (int)mqtt->will_size, mqtt->will,
+                              1, true, NULL) != MOSQ_ERR_SUCCESS) {
+        mosquitto_destroy(client);
+        return -1;
+    }
+    mqtt->client = client;
+    return 0;
+}
+
+/* The local connect ends at once, whatever the broker does: tls_link answers
+ * for what is behind the socket. CONNECT waits in the socket until then. */
+static int connect_client(struct mqtt *mqtt)
+{
+    mosquitto_property *properties = NULL;
+    int rc = MOSQ_ERR_SUCCESS;
+
+    if (!mqtt->clean_start)
+        rc = mosquitto_property_add_int32(&properties, MQTT_PROP_SESSION_EXPIRY_INTERVAL,
+                                          mqtt->session_expiry_s);
+    if (rc == MOSQ_ERR_SUCCESS)
+        rc = mosquitto_connect_bind_v5(mqtt->client, mqtt->socket_path, 0,
+                                       mqtt->keepalive_s, NULL, properties);
+    mosquitto_property_free_all(&properties);
+    return rc;
+}
+
+static int watch_client(struct mqtt *mqtt)
+{
+    int fd = mosquitto_socket(mqtt->client), rc;
+
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        return -errno;
+    rc = sd_event_add_io(mqtt->loop, &mqtt->io, fd, EPOLLIN, socket_ready, mqtt);
+    if (rc < 0)
+        return rc;
+    rc = sd_event_add_defer(mqtt->loop, &mqtt->flush, flush_due, mqtt);
+    if (rc < 0)
+        return rc;
+    rc = sd_event_add_time_relative(mqtt->loop, &mqtt->misc, CLOCK_BOOTTIME,
+                                    MISC_PERIOD_US, TIMER_SLACK_US, misc_due, mqtt);
+    return rc < 0 ? rc : 0;
+}
+
+/* One attempt. A failure is not the caller's business: the next follows after the
+ * back-off. */
+static int start(struct mqtt *mqtt)
+{
+    int rc;
+
+    if (make_client(mqtt) != 0) {
+        log_error("mqtt: the library refused a client (will topic, memory?)");
+        drop(mqtt, MOSQ_ERR_NOMEM);
+        return MQTT_FAILED;
+    }
+    rc = connect_client(mqtt);
+    if (rc != MOSQ_ERR_SUCCESS) {
+        log_warning("mqtt: %s: %s", mqtt->socket_path,
+                    rc == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(rc));
+        drop(mqtt, rc);
+        return MQTT_FAILED;
+    }
+    rc = watch_client(mqtt);
+    if (rc < 0) {
+        log_error("mqtt: event loop: %s", strerror(-rc));
+        drop(mqtt, MOSQ_ERR_NOMEM);
+        return MQTT_FAILED;
+    }
+    return MQTT_OK;
+}
+
+static int copy_config(struct mqtt *mqtt, const struct mqtt_config *config)
+{
+    mqtt->client_id = strdup(config->client_id);
+    mqtt->socket_path = strdup(config->socket_path);
+    if (mqtt->client_id == NULL || mqtt->socket_path == NULL)
+        return -1;
+    if (config->will_topic != NULL) {
+        mqtt->will_topic = strdup(config->will_topic);
+        mqtt->will = malloc(config->will_size + 1);
+        if (mqtt->will_topic == NULL || mqtt->will == NULL)
+            return -1;
+        if (config->will_size > 0)
+            memcpy(mqtt->will, config->will, config->will_size);
+        mqtt->will_size = config->will_size;
+    }
+    mqtt->keepalive_s = config->keepalive_s < KEEPALIVE_MIN_S ? KEEPALIVE_MIN_S
+                        : config->keepalive_s > UINT16_MAX    ? UINT16_MAX
+                                                              : (int)config->keepalive_s;
+    mqtt->clean_start = config->clean_start;
+    mqtt->session_expiry_s = config->session_expiry_s;
+    mqtt->reconnect_min_ms = config->reconnect_min_ms > 0 ? config->reconnect_min_ms : 1;
+    mqtt->reconnect_max_ms = config->reconnect_max_ms;
+    if (mqtt->reconnect_max_ms < mqtt->reconnect_min_ms)
+        mqtt->reconnect_max_ms = mqtt->reconnect_min_ms;
+    if (mqtt->reconnect_max_ms > INT_MAX)
+        mqtt->reconnect_max_ms = INT_MAX;
+    return 0;
+}
+
+static void free_all(struct mqtt *mqtt)
+{
+    mqtt->retry = sd_event_source_disable_unref(mqtt->retry);
+    sd_event_unref(mqtt->loop);
+    free(mqtt->client_id);
+    free(mqtt->socket_path);
+    free(mqtt->will_topic);
+    free(mqtt->will);
+    free(mqtt);
+    mosquitto_lib_cleanup();
+}
+
+int mqtt_open(sd_event *loop, const struct mqtt_config *config,
+              const struct mqtt_ops *ops, void *context, struct mqtt **out)
+{
+    struct mqtt *mqtt;
+
+    mosquitto_lib_init();
+    mqtt = calloc(1, sizeof(*mqtt));
+    if (mqtt == NULL) {
+        mosquitto_lib_cleanup();
+        return MQTT_FAILED;
+    }
+    mqtt->loop = sd_event_ref(loop);
+    mqtt->ops = ops;
+    mqtt->context = context;
+    mqtt->window = MQTT_INFLIGHT_MAX;
+    if (copy_config(mqtt, config) != 0) {
+        free_all(mqtt);
+        return MQTT_FAILED;
+    }
+    start(mqtt);
+    *out = mqtt;
+    return MQTT_OK;
+}
+
+int mqtt_publish(struct mqtt *mqtt, const char *topic, const void *payload, size_t n,
+                 bool retain, int *token)
+{
+    int rc;
+
+    if (!mqtt->connected || mqtt->lost || mqtt->inflight >= mqtt->window)
+        return MQTT_BUSY;
+    if (n > MQTT_MAX_PAYLOAD)
+        return MQTT_TOO_LARGE;
+    rc = mosquitto_publish_v5(mqtt->client, token, topic, (int)n, payload, 1, retain,
+                              NULL);
+    if (rc == MOSQ_ERR_OVERSIZE_PACKET)
+        return MQTT_TOO_LARGE;
+    if (rc == MOSQ_ERR_NO_CONN) {
+        /* Queued in the library all the same (measured). The client that
+         * holds it is about to be destroyed, so for the caller it is not. */
+        mqtt->lost = true;
+        mqtt->lost_reason = rc;
+        want_flush(mqtt);
+        return MQTT_BUSY;
+    }
+    if (rc != MOSQ_ERR_SUCCESS) {
+        log_error("mqtt: publish: %s", mosquitto_strerror(rc));
+        return MQTT_FAILED;
+    }
+    mqtt->inflight++;
+    want_flush(mqtt);
+    return MQTT_OK;
+}
+
+int mqtt_subscribe(struct mqtt *mqtt, const char *filter)
+{
+    int rc;
+
+    if (!mqtt->connected || mqtt->lost)
+        return MQTT_BUSY;
+    rc = mosquitto_subscribe_v5(mqtt->client, NULL, filter, 1, 0, NULL);
+    if (rc != MOSQ_ERR_SUCCESS) {
+        log_error("mqtt: subscribe: %s", mosquitto_strerror(rc));
+        return MQTT_FAILED;
+    }
+    want_flush(mqtt);
+    return MQTT_OK;
+}
+
+int mqtt_inflight(const struct mqtt *mqtt)
+{
+    /* A broker may allow less than we do: full is full for the caller. */
+    return mqtt->inflight >= mqtt->window ? MQTT_INFLIGHT_MAX : mqtt->inflight;
+}
+
+bool mqtt_is_connected(const struct mqtt *mqtt)
+{
+    return mqtt->connected && !mqtt->lost;
+}
+
+void mqtt_reconnect(struct mqtt *mqtt)
+{
+    if (mqtt->client == NULL)
+        return;
+    /* A planned change of certificate is no outage: the will stays unsaid. Done
+     * from the loop, because the caller may be inside one of our callbacks. */
+    mqtt->leaving = true;
+    want_flush(mqtt);
+}
+
+void mqtt_close(struct mqtt *mqtt, bool with_will)
+{
+    if (mqtt == NULL)
+        return;
+    mqtt->closing = true;
+    if (mqtt->client != NULL)
+        say_goodbye(mqtt, with_will ? MQTT_RC_DISCONNECT_WITH_WILL_MSG
+                                    : MQTT_RC_NORMAL_DISCONNECTION);
+    if (mqtt->client != NULL)
+        destroy_client(mqtt);
+    free_all(mqtt);
+}
