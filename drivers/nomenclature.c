@@ -38,6 +38,7 @@ static const struct entry {
     {188424, "MDC_TEMP_ORAL"},
     {188428, "MDC_TEMP_EAR"},
     {188496, "MDC_TEMP_AXILLA"},
+    {188508, "MDC_TEMP_ROOM"},
     /* pressures */
     {150017, "MDC_PRESS_BLD_SYS"},
     {150018, "MDC_PRESS_BLD_DIA"},

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * An emulated unit's registers, and values written into them by field name: the decoder of
- * regmap_value.c turned round. It refuses rather than rounds, so that a recording that was
- * served is the recording.
+ * An emulated unit's registers, and values written into them by field name: the decoder
+ * of regmap_value.c turned round. It refuses rather than rounds, so that a recording that
+ * was served is the recording.
  */
 #include "drivers/emulate/modbus_slave.h"
 
@@ -55,8 +55,8 @@ int modbus_unit_set_raw(struct modbus_unit *unit, uint8_t function, uint16_t add
     return EMULATE_OK;
 }
 
-bool modbus_unit_get_raw(const struct modbus_unit *unit, uint8_t function, uint16_t address,
-                         uint16_t *value)
+bool modbus_unit_get_raw(const struct modbus_unit *unit, uint8_t function,
+                         uint16_t address, uint16_t *value)
 {
     uint16_t i = place(unit, function, address);
 
@@ -79,7 +79,8 @@ static int store(struct modbus_unit *unit, const struct regmap_field *field,
     return EMULATE_OK;
 }
 
-static int store_raw(struct modbus_unit *unit, const struct regmap_field *field, uint64_t raw)
+static int store_raw(struct modbus_unit *unit, const struct regmap_field *field,
+                     uint64_t raw)
 {
     uint8_t bytes[8];
 
@@ -131,7 +132,8 @@ static int absent_raw(const struct regmap_field *field, uint64_t *raw)
 }
 
 /* (value - offset) / scale, exactly. */
-static int unscale(const struct regmap_field *field, struct decimal value, struct decimal *out)
+static int unscale(const struct regmap_field *field, struct decimal value,
+                   struct decimal *out)
 {
     if (field->offset != 0) {
         struct decimal offset = {-field->offset, field->scale_exponent};
@@ -169,7 +171,8 @@ static int integer_raw(const struct regmap_field *field, int64_t n, uint64_t *ra
     };
 
     for (size_t i = 0; i < sizeof(range) / sizeof(range[0]); i++)
-        if (range[i].type == field->type && (n < range[i].minimum || n > range[i].maximum))
+        if (range[i].type == field->type &&
+            (n < range[i].minimum || n > range[i].maximum))
             return EMULATE_RANGE;
     if (field->type == REGMAP_BITS && n >> field->bits)
         return EMULATE_RANGE;
@@ -276,7 +279,8 @@ int modbus_unit_init(struct modbus_unit *unit, uint8_t address, const struct reg
             raw = f->expect;
         else if (f->type != REGMAP_TEXT && absent_raw(f, &raw))
             raw = 0;
-        error = f->type == REGMAP_TEXT ? store_text(unit, f, "") : store_raw(unit, f, raw);
+        error =
+            f->type == REGMAP_TEXT ? store_text(unit, f, "") : store_raw(unit, f, raw);
         if (error)
             return error;
     }

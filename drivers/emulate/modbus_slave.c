@@ -9,14 +9,14 @@
 
 #include <string.h>
 
-#define FRAME_GAP_US   20000
-#define PDU_MAX        253
-#define MBAP_SIZE      7
-#define GARBAGE_MAX    64
-#define EXCEPTION      0x80
-#define BAD_FUNCTION   1
-#define BAD_ADDRESS    2
-#define BAD_VALUE      3
+#define FRAME_GAP_US 20000
+#define PDU_MAX      253
+#define MBAP_SIZE    7
+#define GARBAGE_MAX  64
+#define EXCEPTION    0x80
+#define BAD_FUNCTION 1
+#define BAD_ADDRESS  2
+#define BAD_VALUE    3
 
 struct pdu {
     size_t size;
@@ -39,8 +39,8 @@ static void make_exception(struct pdu *out, uint8_t function, uint8_t code)
     out->size = 2;
 }
 
-/* True if the unit can answer for address..address+count-1: all of them, or (unless strict)
- * anything between its lowest and highest. */
+/* True if the unit can answer for address..address+count-1: all of them, or (unless
+ * strict) anything between its lowest and highest. */
 static bool covers(const struct modbus_unit *unit, uint8_t function, uint32_t address,
                    uint32_t count)
 {
@@ -100,8 +100,9 @@ static void frame(enum modbus_framing framing, uint8_t unit, uint16_t transactio
 
     if (framing == MODBUS_TCP) {
         uint16_t length = (uint16_t)(pdu->size + 1);
-        const uint8_t head[MBAP_SIZE] = {(uint8_t)(transaction >> 8), (uint8_t)transaction,
-                                         0, 0, (uint8_t)(length >> 8), (uint8_t)length, unit};
+        const uint8_t head[MBAP_SIZE] = {
+            (uint8_t)(transaction >> 8), (uint8_t)transaction, 0,   0,
+            (uint8_t)(length >> 8),      (uint8_t)length,      unit};
         memcpy(b, head, sizeof(head));
         memcpy(b + MBAP_SIZE, pdu->bytes, pdu->size);
         out->size = MBAP_SIZE + pdu->size;
@@ -121,7 +122,8 @@ static void append(struct emulate_output *out, const struct emulate_burst *burst
         out->bursts[out->count++] = *burst;
 }
 
-/* Noise that is the same in every run: a small generator seeded by the request's number. */
+/* Noise that is the same in every run: a small generator seeded by the request's number.
+ */
 static void make_garbage(struct emulate_burst *burst, uint64_t seed, size_t size)
 {
     uint32_t x = (uint32_t)seed * 2654435761U + 12345;
@@ -208,7 +210,8 @@ static void handle(struct modbus_slave *slave, const struct request *request,
     uint8_t function = request->pdu[0], from = request->unit;
     uint16_t transaction = request->transaction;
 
-    if (function < 1 || function > 4) /* also for units that are not here, and broadcasts */
+    if (function < 1 ||
+        function > 4) /* also for units that are not here, and broadcasts */
         slave->writes++;
     for (size_t i = 0; i < slave->unit_count; i++)
         if (slave->units[i].unit == request->unit)
@@ -230,20 +233,31 @@ static void handle(struct modbus_slave *slave, const struct request *request,
     send(slave, request, &reply, now_us, out);
 }
 
-/* Bytes of an RTU request that begins like this; 0 if more must be seen first, SIZE_MAX if
- * there is no such function. */
+/* Bytes of an RTU request that begins like this; 0 if more must be seen first, SIZE_MAX
+ * if there is no such function. */
 static size_t rtu_size(const uint8_t *b, size_t have)
 {
     if (have < 2)
         return 0;
     switch (b[1]) {
-    case 1: case 2: case 3: case 4: case 5: case 6: case 8:
+    case 1:
+    case 2:
+    case 3:
+    case 4:
+    case 5:
+    case 6:
+    case 8:
         return 8;
-    case 7: case 11: case 12: case 17:
+    case 7:
+    case 11:
+    case 12:
+    case 17:
         return 4;
-    case 15: case 16:
+    case 15:
+    case 16:
         return have < 7 ? 0 : 9U + b[6];
-    case 20: case 21:
+    case 20:
+    case 21:
         return have < 3 ? 0 : 5U + b[2];
     case 22:
         return 10;
@@ -258,8 +272,8 @@ static size_t rtu_size(const uint8_t *b, size_t have)
     }
 }
 
-/* The whole frame that the buffer begins with: its size, 0 if it is not whole yet, SIZE_MAX if
- * it can never be one. */
+/* The whole frame that the buffer begins with: its size, 0 if it is not whole yet,
+ * SIZE_MAX if it can never be one. */
 static size_t whole(const struct modbus_slave *slave)
 {
     const uint8_t *b = slave->buffer;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The emulated Nonin oximeter; see emulate/nonin.h. Written from the maker's frame tables and
- * not from the decoder, so that the two check each other.
+ * The emulated Nonin oximeter; see emulate/nonin.h. Written from the maker's frame tables
+ * and not from the decoder, so that the two check each other.
  */
 #include "drivers/emulate/nonin.h"
 
@@ -28,17 +28,29 @@ static uint8_t spo2_bits(int16_t spo2)
     return spo2 == NONIN_MISSING ? 127 : (uint8_t)(spo2 & 0x7F);
 }
 
-/* The value byte of frame `number` (from 1). The averages of all kinds are the same here. */
+/* The value byte of frame `number` (from 1). The averages of all kinds are the same here.
+ */
 static uint8_t float_byte(const struct nonin_emulator *e, int number)
 {
     unsigned hr = pulse_bits(e->values.pulse);
 
     switch (number) {
-    case 1: case 14: case 20: case 22:
+    case 1:
+    case 14:
+    case 20:
+    case 22:
         return (uint8_t)(hr >> 7);
-    case 2: case 15: case 21: case 23:
+    case 2:
+    case 15:
+    case 21:
+    case 23:
         return (uint8_t)(hr & 0x7F);
-    case 3: case 9: case 10: case 11: case 16: case 17:
+    case 3:
+    case 9:
+    case 10:
+    case 11:
+    case 16:
+    case 17:
         return spo2_bits(e->values.spo2);
     case 4:
         return 48; /* firmware revision */
@@ -61,7 +73,8 @@ static uint8_t status_byte(const struct nonin_emulator *e, int number)
     status |= v->artefact ? 0x20U : 0;
     status |= v->out_of_track ? 0x10U : 0;
     status |= v->sensor_alarm ? 0x08U : 0;
-    if (v->low_perfusion && number <= PULSE_FRAMES) /* red; nothing of it while it is green */
+    if (v->low_perfusion &&
+        number <= PULSE_FRAMES) /* red; nothing of it while it is green */
         status |= 0x04U;
     return (uint8_t)status;
 }
@@ -83,8 +96,9 @@ static size_t write_df8(const struct nonin_values *v, uint8_t *out)
 {
     unsigned hr = pulse_bits(v->pulse);
 
-    out[0] = (uint8_t)(0x80 | (v->out_of_track ? 0x20 : 0) | (v->low_perfusion ? 0x10 : 0) |
-                       (v->artefact ? 0x04 : 0) | hr >> 7);
+    out[0] =
+        (uint8_t)(0x80 | (v->out_of_track ? 0x20 : 0) | (v->low_perfusion ? 0x10 : 0) |
+                  (v->artefact ? 0x04 : 0) | hr >> 7);
     out[1] = (uint8_t)(hr & 0x7F);
     out[2] = spo2_bits(v->spo2);
     out[3] = (uint8_t)((v->smartpoint ? 0x20 : 0) | (v->sensor_alarm ? 0x08 : 0) |
@@ -103,11 +117,20 @@ static size_t write_df13(const struct nonin_values *v, uint8_t *out)
     unsigned hr = pulse_bits(v->pulse);
     const uint8_t head[] = {0x00, 0x02, 0x00, 0x0D, 0x00, 0x0E};
     const uint8_t data[] = {
-        bcd(t->year / 100U), bcd(t->year % 100U), bcd(t->month), bcd(t->day), bcd(t->hour),
-        bcd(t->minute), bcd(t->second), 0,
+        bcd(t->year / 100U),
+        bcd(t->year % 100U),
+        bcd(t->month),
+        bcd(t->day),
+        bcd(t->hour),
+        bcd(t->minute),
+        bcd(t->second),
+        0,
         (uint8_t)((v->smartpoint ? 0x02 : 0) | (v->no_measurement ? 0x01 : 0)),
         (uint8_t)((v->from_memory ? 0x10 : 0) | (v->low_battery ? 0x01 : 0)),
-        (uint8_t)(hr >> 8), (uint8_t)hr, 0, spo2_bits(v->spo2)};
+        (uint8_t)(hr >> 8),
+        (uint8_t)hr,
+        0,
+        spo2_bits(v->spo2)};
 
     memcpy(out, head, sizeof(head));
     memcpy(out + sizeof(head), data, sizeof(data));
@@ -163,7 +186,8 @@ static uint64_t period_us(const struct nonin_emulator *e)
 {
     if (e->format == 8)
         return SECOND_US;
-    return SECOND_US / 3 + (e->bursts % 3 == 0); /* three packets are one second exactly */
+    return SECOND_US / 3 +
+           (e->bursts % 3 == 0); /* three packets are one second exactly */
 }
 
 static void make_burst(struct nonin_emulator *e, struct emulate_output *out)
@@ -220,8 +244,9 @@ static void request(struct nonin_emulator *e, uint64_t now_us, struct emulate_ou
         e->format = format;
     }
     if (out->count < EMULATE_BURSTS_MAX)
-        out->bursts[out->count++] = (struct emulate_burst){
-            .due_us = now_us + ANSWER_US, .size = 1, .bytes = {known ? ACK : NAK}};
+        out->bursts[out->count++] = (struct emulate_burst){.due_us = now_us + ANSWER_US,
+                                                           .size = 1,
+                                                           .bytes = {known ? ACK : NAK}};
 }
 
 void nonin_emulator_feed(void *state, const uint8_t *bytes, size_t n, uint64_t now_us,
@@ -243,7 +268,8 @@ void nonin_emulator_feed(void *state, const uint8_t *bytes, size_t n, uint64_t n
     }
 }
 
-void nonin_emulator_set(struct nonin_emulator *emulator, const struct nonin_values *values)
+void nonin_emulator_set(struct nonin_emulator *emulator,
+                        const struct nonin_values *values)
 {
     emulator->values = *values;
 }
@@ -255,7 +281,8 @@ void nonin_emulator_measure(struct nonin_emulator *emulator,
     emulator->measured = true;
 }
 
-void nonin_emulator_init(struct nonin_emulator *emulator, uint8_t format, uint64_t start_us)
+void nonin_emulator_init(struct nonin_emulator *emulator, uint8_t format,
+                         uint64_t start_us)
 {
     memset(emulator, 0, sizeof(*emulator));
     emulator->format = format == 7 || format == 8 || format == 13 ? format : 2;
