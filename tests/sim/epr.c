@@ -58,7 +58,7 @@ static int64_t time_of(const char *text)
 }
 
 static void chart(struct epr *epr, const char *status, long serial, int patient,
-                  int64_t time_us)
+                  int64_t time_us, int64_t stated_us)
 {
     struct epr_entry *entry = &epr->entries[serial];
 
@@ -74,6 +74,7 @@ static void chart(struct epr *epr, const char *status, long serial, int patient,
         return;
     entry->patient = patient;
     entry->time_us = time_us;
+    entry->stated_us = stated_us;
     entry->standing++;
 }
 
@@ -106,6 +107,7 @@ bool epr_apply(struct epr *epr, const char *message, size_t n, char control[64])
 {
     char type[32], text[128], observation_time[64] = "", status[8], code[64], value[64];
     int patient = WARD_NOBODY;
+    int64_t stated_us = 0;
 
     field(message, 9, type, sizeof type);
     field(message, 10, control, 64);
@@ -127,6 +129,8 @@ bool epr_apply(struct epr *epr, const char *message, size_t n, char control[64])
             field(segment, 5, value, sizeof value);
             field(segment, 11, status, sizeof status);
             field(segment, 14, text, sizeof text);
+            if (strstr(code, "^MDC_TIME_SYNC_ACCURACY^") != NULL)
+                stated_us = strtol(value, NULL, 10);
             if (strncmp(code, "147842^", 7) ==
                 0) { /* the heart rate carries the serial number */
                 long serial = strtol(value, NULL, 10);
@@ -136,7 +140,7 @@ bool epr_apply(struct epr *epr, const char *message, size_t n, char control[64])
                     epr->malformed++;
                 else
                     chart(epr, status, serial, patient,
-                          time_of(text[0] != '\0' ? text : observation_time));
+                          time_of(text[0] != '\0' ? text : observation_time), stated_us);
             }
         }
         segment += strcspn(segment, "\r");

@@ -222,7 +222,7 @@ void gateway_step_clock(struct gateway *gateway, int64_t by_us, int64_t resync_u
     gateway->sync_at_us = resync_us;
 }
 
-void gateway_sample(struct gateway *gateway, int bed, uint64_t serial, int64_t now_us)
+uint64_t gateway_sample(struct gateway *gateway, int bed, uint64_t serial, int64_t now_us)
 {
     struct observation_set set = {.count = 2, .sample = serial, .has_sample = true};
     struct gaps_out gaps;
@@ -246,10 +246,11 @@ void gateway_sample(struct gateway *gateway, int bed, uint64_t serial, int64_t n
          "stamp_reading refuses a set");
     if (gaps_reading(&gateway->gaps[bed], &record.time, true, serial, &gaps) ==
         GAPS_REPEAT)
-        return;
+        return 0;
     add_gaps(gateway, bed, &gaps);
     if (store_add(gateway->store, &record) == STORE_BUSY)
         gaps_lost(&gateway->gaps[bed], wardgate_Gap_Reason_QUEUE_FULL, 1, &record.time);
+    return record.seq;
 }
 
 static void offer(struct gateway *gateway, int64_t now_us)

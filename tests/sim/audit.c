@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/record.h"
+
+#define GAPS_MAX 4096
+#define SECOND   INT64_C(1000000)
+
+struct known_gap {
+    int bed;
+    int64_t from_us, to_us; /* the truth, both exclusive */
+    uint64_t from_seq, to_seq;
+};
+
+struct books {
+    struct audit *audit;
+    const struct gateway *gateway;
+    FILE *why;
+    struct ledger_entry *entries; /* by serial; seq 0: not decoded */
+    struct known_gap gaps[GAPS_MAX];
+    size_t gap_count;
+};
+
+static int bed_of(const char *device)
+{
+    return strncmp(device, "monitor-", 8) == 0 ? (int)strtol(device + 8, NULL, 10) - 1
+                                               : -1;
+}
+
+static void note_gap(struct books *books, const wardgate_Record *record)
+{
+    struct known_gap *gap = &books->gaps[books->gap_count];
+    const wardgate_Gap *told = &record->gap;
+
+    books->audit->gaps++;
+    if (books->gap_count == GAPS_MAX)
+        return;
+    *gap = (struct known_gap){bed_of(record->device.id), INT64_MIN, INT64_MAX,
+                              told->from_seq, told->to_seq};
+    if (told->has_from)
+        gap->from_us =
+            gateway_truth(books->gateway, told->from.boot, told->from.monotonic_us);
+    if (told->has_to)
+        gap->to_us = gateway_truth(books->gateway, told->to.boot, told->to.monotonic_us);
+    books->gap_count++;
+}
+
+static void note_reading(struct books *books, const struct ledger_entry *entry,
+                         const wardgate_Record *record, const struct served *served,
+                         size_t served_count)
+{
+    uint64_t serial = record->sample;
+
+    books->audit->decoded++;
+    if (serial == 0 || serial >= served_count || record->observations_count != 2 ||
+        record->observations[0].value.mantissa != (int64_t)serial ||
+        bed_of(record->device.id) != served[serial].bed) {
+        books->audit->wrong_value++;
+        return;
+    }
+    if (books->entries[serial].id.seq != 0) {
+        books->audit->duplicates++;
+        if (books->why)
+            fprintf(books->why, "serial %lu was decoded twice\n", (unsigned long)serial);
+    }
+    books->entries[serial] = *entry;
+}
+
+static void read_ledger(struct books *books, struct ledger *ledger,
+                        const struct served *served, size_t served_count)
+{
+    static _Thread_local uint8_t bytes[RECORD_SIZE_MAX];
+    struct ledger_entry page[64];
+
+    for (uint32_t source = 1; source <= ledger_sources(ledger); source++) {
+        struct ledger_cursor cursor = {0};
+        int n;
+
+        while ((n = ledger_list_source(ledger, source, 0, &cursor, page, 64)) > 0)
+            for (int i = 0; i < n; i++) {
+                wardgate_Record record;
+                size_t size;
+
+                if (ledger_record(ledger, page[i].id, bytes, &size) != LEDGER_OK ||
+                    record_decode(bytes, size, &record, NULL) != WIRE_OK) {
+                    books->audit->wrong_value++;
+                    continue;
+                }
+                if (record.kind == wardgate_Record_Kind_GAP)
+                    note_gap(books, &record);
+                else if (record.kind == wardgate_Record_Kind_READING)
+                    note_reading(books, &page[i], &record, served, served_count);
+            }
+    }
+}
+
+/* Inside a stretch of the queue that a gap replaced, or between the readings that a gap
+ * of its device names. */
+static bool in_gap(const struct books *books, const struct served *truth)
+{
+    for (size_t i = 0; i < books->gap_count; i++) {
+        const struct known_gap *gap = &books->gaps[i];
+
+        if (truth->seq != 0 && truth->seq >= gap->from_seq && truth->seq <= gap->to_seq)
+            return true;
+        if (gap->bed == truth->bed && gap->from_us != INT64_MIN &&
+            truth->at_us >= gap->from_us && truth->at_us <= gap->to_us)
+            return true;
+    }
+    return false;
+}
+
+static void judge_charted(struct books *books, const struct served *truth,
+                          const struct epr_entry *stands, size_t serial)
+{
+    struct audit *audit = books->audit;
+
+    if (stands->standing > 1)
+        audit->duplicates++;
+    if (stands->patient != truth->patient) {
+        audit->wrong_patient++;
+        if (books->why)
+            fprintf(
+                books->why,
+                "serial %zu of patient %d (bed %d at %ld s) stands in the chart of %d\n",
+                serial, truth->patient, truth->bed, (long)(truth->at_us / SECOND),
+                stands->patient);
+    }
+    if (llabs(stands->time_us - truth->at_us) > stands->stated_us + 1000) {
+        audit->wrong_time++;
+        if (books->why)
+            fprintf(books->why,
+                    "serial %zu is charted %+ld us from the truth, stated %ld\n", serial,
+                    (long)(stands->time_us - truth->at_us), (long)stands->stated_us);
+    }
+}
+
+static void judge(struct books *books, const struct served *truth,
+                  const struct epr_entry *stands, size_t serial)
+{
+    struct audit *audit = books->audit;
+    const struct ledger_entry *entry = &books->entries[serial];
+    bool charted = entry->id.seq != 0 && entry->state == LEDGER_CHARTED;
+
+    audit->served++;
+    if (entry->id.seq == 0 && in_gap(books, truth)) {
+        audit->in_gap++;
+        return;
+    }
+    if (entry->id.seq == 0 || charted != (stands->standing > 0)) {
+        audit->lost++;
+        if (books->why)
+            fprintf(books->why,
+                    "serial %zu (bed %d, %ld s): ledger state %d, standing %d\n", serial,
+                    truth->bed, (long)(truth->at_us / SECOND),
+                    entry->id.seq ? (int)entry->state : -1, stands->standing);
+    }
+    if (stands->standing > 0)
+        judge_charted(books, truth, stands, serial);
+}
+
+void audit_day(struct audit *audit, struct ledger *ledger, const struct epr *epr,
+               const struct gateway *gateway, const struct served *served,
+               size_t served_count, FILE *why)
+{
+    struct books *books = calloc(1, sizeof *books);
+    struct ledger_books sums, again;
+    uint64_t wrong_rows = 0;
+
+    memset(audit, 0, sizeof *audit);
+    if (books == NULL ||
+        (books->entries = calloc(served_count + 1, sizeof books->entries[0])) == NULL)
+        abort();
+    books->audit = audit, books->gateway = gateway, books->why = why;
+    read_ledger(books, ledger, served, served_count);
+    for (size_t serial = 1; serial < served_count; serial++)
+        if (served[serial].at_us != 0)
+            judge(books, &served[serial], &epr->entries[serial], serial);
+
+    ledger_books(ledger, &sums);
+    audit->charted = sums.states[LEDGER_CHARTED];
+    audit->kept = sums.states[LEDGER_KEPT];
+    audit->held = sums.states[LEDGER_HELD];
+    audit->rejected = sums.states[LEDGER_REJECTED];
+    audit->pending = ledger_pending(&sums);
+    audit->duplicates += epr->altered;
+    if (ledger_recount(ledger, &again, &wrong_rows) != LEDGER_OK || wrong_rows != 0 ||
+        memcmp(sums.states, again.states, sizeof sums.states) != 0 ||
+        sums.readings != audit->decoded ||
+        sums.readings !=
+            audit->charted + audit->kept + audit->held + audit->rejected + audit->pending)
+        audit->books++;
+    if (why && epr->malformed)
+        fprintf(why, "%zu messages that the record cannot read\n", epr->malformed);
+    audit->wrong_value += epr->malformed;
+    free(books->entries);
+    free(books);
+}
+
+bool audit_clean(const struct audit *audit)
+{
+    return audit->lost + audit->duplicates + audit->wrong_patient + audit->wrong_value +
+               audit->wrong_time + audit->books + audit->pending ==
+           0;
+}
