@@ -16,8 +16,8 @@
 #include "base/zone.h"
 #include "chart/hl7.h"
 
-#define ADT_EVENTS_MAX 2   /* of one message: A17 has two */
-#define ADT_TEXT_SIZE 80   /* bytes of a name or identifier with its NUL; longer ones are refused (102) */
+#define ADT_EVENTS_MAX 8   /* of one message: A17 has two, A40 as many as it merges */
+#define ADT_TEXT_SIZE 80   /* bytes of a name or identifier with its NUL; longer identifiers are refused (102), names cut */
 #define ADT_LOCATION_SIZE 200 /* PV1-3 as it came */
 #define ADT_PLACE_SIZE 64  /* a place's name, NAME_MAX_LENGTH + 1 at most used */
 #define ADT_UNMAPPED_MAX 256 /* different unmapped locations that are listed */
@@ -33,7 +33,7 @@ enum adt_kind { /* in the order in which events of one and the same instant are 
     ADT_RETURN,           /* A22; A10 with PV1-43 */
     ADT_DISCHARGE,        /* A03 */
     ADT_MERGE,            /* A34 A40, also A18 A30 A36 A39 A47: identity prior dies, identity of the patient survives */
-    ADT_MOVE_VISIT,       /* A44 A45 (A43: all visits of prior): the visit belongs to another patient from its beginning */
+    ADT_MOVE_VISIT,       /* A44 A45: the visit belongs to another patient from its beginning */
     ADT_CANCEL_TRANSFER,  /* A12, A32 and A33 of a tracking move */
     ADT_CANCEL_LEAVE,     /* A52 */
     ADT_CANCEL_RETURN,    /* A53 */
@@ -49,7 +49,6 @@ enum adt_flag {
     ADT_NHS_INVALID = 1 << 4,    /* an NHS number was sent and failed mod 11, or has ten times the same digit */
     ADT_COARSE_TIME = 1 << 5,    /* the time is known to the minute or less only */
     ADT_NO_VISIT = 1 << 6,       /* neither PV1-19 nor PID-18: the patient's number stands for the visit */
-    ADT_NOT_AVAILABLE = 1 << 7,  /* an A08's location was read but must not move anybody */
 };
 
 /* An instant that may not be known exactly: a local time in the hour that summer time repeats, or one to the minute. */
@@ -64,7 +63,7 @@ struct adt_identity { /* empty texts: not sent */
 
 struct adt_event {
     enum adt_kind kind;
-    uint64_t id;              /* of this event: a hash of the whole message and, for A17, which of the two */
+    uint64_t id;              /* of this event: a hash of the whole message and which of its groups */
     char trigger[4];          /* "A01" */
     uint32_t flags;           /* adt_flag */
     struct adt_span occurred; /* EVN-6, else PV1-44 (admission) or PV1-45 (discharge), else EVN-2, else MSH-7 */
@@ -90,7 +89,8 @@ struct adt_event {
 
 struct adt_map_entry {
     const char *location; /* "GSU^Bay 1^Bed 3": leading components of PV1-3 that must agree; letters' case, runs of blanks and escapes
-                           * do not count; components not given, or empty, are free. Bed (component 3) must be given. */
+                           * do not count; components not given, or empty, are free. Ward and bed (1 and 3) must be given. Where
+                           * several entries agree, the one that says most counts */
     const char *place;    /* wardgate's name of the bed, name_valid() */
 };
 
@@ -104,7 +104,7 @@ enum adt_visit_rule { ADT_VISIT_PV1_19, ADT_VISIT_PID_18 }; /* first choice; the
 
 struct adt_rules { /* borrowed while adt_site_new runs; zero = the default named */
     const char *zone;                 /* of times without one; NULL = Europe/London */
-    const char *const *facilities;    /* MSH-4.1 accepted, ends with NULL; NULL = any */
+    const char *const *facilities;    /* MSH-4.1 accepted (case and blanks do not count), ends with NULL; NULL = any */
     const char *const *place_facilities; /* PV1-3.4 accepted (empty PV1-3.4 is, too), ends with NULL; NULL = any */
     const char *const *number_types;  /* PID-3.5 (else PID-3.4) that make the local number, best first, ends with NULL; NULL = CNN MRN MR
                                        * PI, then the first repetition with no type at all */
