@@ -281,7 +281,7 @@ read_field(const struct load *load, const yaml_node_t *node, unsigned line, cons
         return 0;
     }
     if (field->type == CONFIG_SECTION)
-        return read_mapping(load, node, line_of(node), key, field->of, value);
+        return read_mapping(load, node, line, key, field->of, value);
     if (field->type == CONFIG_LIST && node->type != YAML_SCALAR_NODE)
         return read_list(load, node, key, field, value);
     if (node->type != YAML_SCALAR_NODE)

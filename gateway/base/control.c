@@ -68,8 +68,6 @@ out_reserve(struct control_peer *peer, size_t n)
     size_t capacity = peer->out_capacity == 0 ? READ_SIZE : peer->out_capacity;
     char *grown;
 
-    if (n > ANSWER_MAX || peer->out_size > ANSWER_MAX - n)
-        return false;
     while (capacity < peer->out_size + n)
         capacity *= 2;
     if (capacity == peer->out_capacity)
@@ -90,7 +88,7 @@ control_send(struct control_peer *peer, json_t *object)
     json_decref(object);
     if (peer->overflowed)
         return;
-    if (text == NULL || !out_reserve(peer, n + 1)) {
+    if (text == NULL || peer->out_size + n >= ANSWER_MAX || !out_reserve(peer, n + 1)) {
         static const char sorry[] =
             "{\"ok\":false,\"error\":\"answer too large: ask for less\",\"end\":true}\n";
         peer->overflowed = true;
