@@ -52,7 +52,7 @@ static const struct term terms[] = {
     {152180, "MDC_CONC_AWAY_SEVOFL_INSP", "sevoflurane, inspired", NULL, NULL},
     {152184, "MDC_CONC_AWAY_ISOFL_INSP", "isoflurane, inspired", NULL, NULL},
     {152192, "MDC_CONC_AWAY_N2O_INSP", "nitrous oxide, inspired", NULL, NULL},
-    {152196, "MDC_CONC_AWAY_O2_INSP", "inspired oxygen", "3150-6", NULL},
+    {152196, "MDC_CONC_AWAY_O2_INSP", "inspired oxygen", "3150-0", NULL},
     {152424, "MDC_VENT_PRESS_RESP_PLAT", "plateau pressure", "76259-1", NULL},
     {152440, "MDC_CONC_AWAY_O2_ET", "oxygen, end-tidal", NULL, NULL},
     {152872, "MDC_CONC_MAC", "minimum alveolar concentration", NULL, NULL},
