@@ -39,6 +39,7 @@ struct port_modbus_request {
     uint32_t worst_us;   /* the device's worst time to a reply: after a failure nothing is
                           * sent   until it has passed and the line is quiet; >= timeout_us */
     uint32_t gap_us;     /* silence before the request; t3.5 if that is more */
+    uint64_t not_before_us; /* monotonic: the request does not leave earlier */
 };
 
 struct port_modbus_reply {
@@ -55,12 +56,17 @@ struct port_modbus_reply {
     uint32_t stray_bytes; /* bytes that belong to no request, thrown away before, in and
                            * after this one */
     uint8_t stray_unit;   /* unit of a good stray frame; 0 if none, or bytes unreadable */
+    uint32_t bytes_in, bytes_out;
     bool echo;            /* the adapter gave our own request back; discarded */
 };
 
 /* Opens and sets the line: PORT_OK, PORT_SETTING, PORT_BUSY or PORT_GONE (errno). */
 int port_modbus_open(const struct port_line *settings, struct port_modbus **out);
 void port_modbus_close(struct port_modbus *port); /* NULL is fine */
+
+/* While this descriptor is readable every wait of the port ends at once, as if its time were
+ * over: how a thread that blocks here is told to stop. -1 (the start): none. */
+void port_modbus_abort_on(struct port_modbus *port, int fd);
 
 /* For poll(): readable between requests means stray bytes, or that the line is gone. */
 int port_modbus_fd(const struct port_modbus *port);

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bedside/acquire.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SPREAD_MAX_US                                                                    \
+    UINT64_C(1000000) /* slow devices too are first asked within a second */
+#define RETRY_FIRST_US UINT64_C(1000000)
+#define SATURATED_US                                                                     \
+    UINT64_C(10000000) /* the line counts as full this long after a skip */
+#define IDLE_SHARE 4   /* silent devices' share of a line with room */
+
+struct rate {
+    uint64_t period_us;
+    uint64_t due_us; /* stays at the time it fell due until it is polled */
+};
+
+struct slot {
+    const struct regmap *map;
+    bool *due;        /* one a field, for regmap_plan() */
+    uint8_t *rate_of; /* one a field */
+    struct rate rates[ACQUIRE_RATES_MAX];
+    size_t rate_count;
+    uint32_t again; /* bit r: rate r was in a poll that failed and is asked for again */
+    uint32_t failures;
+    uint64_t retry_us; /* with failures: not before */
+    bool identify;     /* identity is asked for before the next poll */
+    struct acquire_count count;
+};
+
+struct acquire {
+    size_t device_count;
+    struct slot slots[ACQUIRE_DEVICES_MAX];
+    uint64_t dead_us;    /* no silent device is asked before: their shared budget */
+    uint64_t skipped_us; /* when a poll of a present device was last skipped; 0: never */
+
+    /* The poll under way: 1. device < device_count; 2. index < plan.count; 3. blocks
+     * before index have their data, or NULL if refused. */
+    bool polling;
+    bool identifying;
+    size_t device, index;
+    uint32_t mask; /* the rates in it */
+    struct regmap_plan plan;
+    const uint8_t *data[REGMAP_BLOCKS_MAX];
+    uint8_t bytes[REGMAP_BLOCKS_MAX][ACQUIRE_BLOCK_BYTES];
+};
+
+struct acquire *acquire_new(void)
+{
+    return calloc(1, sizeof(struct acquire));
+}
+
+void acquire_free(struct acquire *acquire)
+{
+    if (acquire == NULL)
+        return;
+    for (size_t i = 0; i < acquire->device_count; i++) {
+        free(acquire->slots[i].due);
+        free(acquire->slots[i].rate_of);
+    }
+    free(acquire);
+}
+
+/* The rate with that period, made if it is new; ACQUIRE_RATES_MAX if there is no room. */
+static size_t rate_at(struct slot *slot, uint32_t every_ms)
+{
+    uint64_t period = (uint64_t)every_ms * 1000;
+    size_t r;
+
+    for (r = 0; r < slot->rate_count; r++) {
+        if (slot->rates[r].period_us == period)
+            return r;
+    }
+    if (r < ACQUIRE_RATES_MAX) {
+        slot->rates[r].period_us = period;
+        slot->rate_count++;
+    }
+    return r;
+}
+
+/* Which fields an ordinary poll of these rates reads. The sample counter belongs to every
+ * poll: without it nothing tells a new set from an old one. */
+static void mark_due(struct slot *slot, uint32_t mask)
+{
+    for (size_t f = 0; f < slot->map->field_count; f++) {
+        uint8_t role = slot->map->fields[f].role;
+
+        slot->due[f] = role == REGMAP_SAMPLE ||
+                       (role != REGMAP_IDENTITY && (mask >> slot->rate_of[f] & 1u) != 0);
+    }
+}
+
+/* Identity, and what proves the word order with it. True if the map has an identity. */
+static bool mark_identity(struct slot *slot)
+{
+    bool any = false;
+
+    for (size_t f = 0; f < slot->map->field_count; f++) {
+        uint8_t role = slot->map->fields[f].role;
+
+        slot->due[f] = role == REGMAP_IDENTITY || role == REGMAP_SELFTEST;
+        any = any || role == REGMAP_IDENTITY;
+    }
+    return any;
+}
+
+static int slot_fill(struct slot *slot, const struct acquire_device *device)
+{
+    uint32_t every_ms = device->every_ms != 0 ? device->every_ms : device->map->every_ms;
+    struct regmap_plan plan;
+
+    if (every_ms == 0)
+        every_ms = 1000;
+    (void)rate_at(slot, every_ms); /* rate 0 is the device's own */
+    for (size_t f = 0; f < slot->map->field_count; f++) {
+        uint32_t own = slot->map->fields[f].every_ms;
+        size_t r = rate_at(slot, own != 0 ? own : every_ms);
+
+        if (r == ACQUIRE_RATES_MAX)
+            return ACQUIRE_FULL;
+        slot->rate_of[f] = (uint8_t)r;
+    }
+    return regmap_plan(slot->map, NULL, &plan) == REGMAP_OK ? ACQUIRE_OK : ACQUIRE_PLAN;
+}
+
+int acquire_add(struct acquire *acquire, const struct acquire_device *device)
+{
+    struct slot *slot = &acquire->slots[acquire->device_count];
+    size_t fields = device->map->field_count;
+    int error;
+
+    if (acquire->device_count == ACQUIRE_DEVICES_MAX || fields == 0)
+        return ACQUIRE_FULL;
+    memset(slot, 0, sizeof *slot);
+    slot->map = device->map;
+    slot->due = calloc(fields, sizeof *slot->due);
+    slot->rate_of = calloc(fields, sizeof *slot->rate_of);
+    error = slot->due != NULL && slot->rate_of != NULL ? slot_fill(slot, device)
+                                                       : ACQUIRE_FULL;
+    if (error != ACQUIRE_OK) {
+        free(slot->due);
+        free(slot->rate_of);
+        return error;
+    }
+    acquire->device_count++;
+    return ACQUIRE_OK;
+}
+
+void acquire_start(struct acquire *acquire, uint64_t now_us)
+{
+    for (size_t i = 0; i < acquire->device_count; i++) {
+        struct slot *slot = &acquire->slots[i];
+        uint64_t spread = slot->rates[0].period_us;
+
+        if (spread > SPREAD_MAX_US)
+            spread = SPREAD_MAX_US;
+        for (size_t r = 0; r < slot->rate_count; r++)
+            slot->rates[r].due_us = now_us + spread * i / acquire->device_count;
+        slot->again = 0;
+        slot->failures = 0;
+        slot->identify = true;
+        slot->count.present = false;
+    }
+    acquire->polling = false;
+    acquire->dead_us = 0;
+}
+
+void acquire_identify(struct acquire *acquire, size_t device)
+{
+    if (device < acquire->device_count)
+        acquire->slots[device].identify = true;
+}
+
+static uint64_t slot_due(const struct acquire *acquire, const struct slot *slot)
+{
+    uint64_t due = UINT64_MAX;
+
+    if (slot->failures > 0) {
+        due = slot->retry_us;
+        return slot->failures >= ACQUIRE_LOST_AFTER && due < acquire->dead_us
+                   ? acquire->dead_us
+                   : due;
+    }
+    for (size_t r = 0; r < slot->rate_count; r++) {
+        if (slot->rates[r].due_us < due)
+            due = slot->rates[r].due_us;
+    }
+    return due;
+}
+
+/* Takes every rate that is due into the poll and moves it to its next time after now: due
+ * times stay on their grid, and what was missed is counted. */
+static uint32_t take_due(struct acquire *acquire, struct slot *slot, uint64_t now)
+{
+    uint32_t mask = slot->again;
+
+    for (size_t r = 0; r < slot->rate_count; r++) {
+        struct rate *rate = &slot->rates[r];
+        uint64_t behind;
+
+        if (rate->due_us > now)
+            continue;
+        mask |= 1u << r;
+        behind = (now - rate->due_us) / rate->period_us;
+        rate->due_us += (behind + 1) * rate->period_us;
+        slot->count.skipped += behind;
+        if (behind > 0 && slot->count.present && slot->failures == 0)
+            acquire->skipped_us = now;
+    }
+    slot->again = 0;
+    /* Asked again before its time, after a failure: the device's own rate will do. */
+    return mask != 0 ? mask : 1;
+}
+
+/* Makes the poll's plan; acquire->polling says whether there is anything in it to ask. */
+static void begin(struct acquire *acquire, size_t device, uint64_t now)
+{
+    struct slot *slot = &acquire->slots[device];
+
+    acquire->device = device;
+    acquire->index = 0;
+    acquire->identifying = slot->identify && mark_identity(slot);
+    slot->identify = acquire->identifying;
+    if (!acquire->identifying) {
+        acquire->mask = take_due(acquire, slot, now);
+        mark_due(slot, acquire->mask);
+    }
+    memset(acquire->data, 0, sizeof acquire->data);
+    acquire->polling = regmap_plan(slot->map, slot->due, &acquire->plan) == REGMAP_OK &&
+                       acquire->plan.count > 0;
+    if (!acquire->polling) { /* nothing to ask: not before the rates come round again */
+        slot->identify = false;
+        slot->failures = 0;
+    }
+}
+
+void acquire_next(struct acquire *acquire, uint64_t now_us, struct acquire_step *step)
+{
+    memset(step, 0, sizeof *step);
+    while (!acquire->polling) {
+        size_t device = 0;
+        uint64_t due = UINT64_MAX;
+
+        /* The one that has waited longest; so a full line is shared evenly. */
+        for (size_t i = 0; i < acquire->device_count; i++) {
+            uint64_t at = slot_due(acquire, &acquire->slots[i]);
+
+            if (at < due) {
+                due = at;
+                device = i;
+            }
+        }
+        if (due > now_us) {
+            step->wake_us = due;
+            return;
+        }
+        begin(acquire, device, now_us);
+    }
+    step->request = true;
+    step->wake_us = now_us;
+    step->device = acquire->device;
+    step->index = acquire->index;
+    step->block = acquire->plan.blocks[acquire->index];
+}
+
+/* How long silent devices together leave the line alone after one try; bounded, so that
+ * one that comes back is seen. */
+static uint64_t dead_pause(uint64_t busy_us, uint64_t share)
+{
+    uint64_t pause = busy_us * share;
+
+    return pause < ACQUIRE_DEAD_MAX_US ? pause : ACQUIRE_DEAD_MAX_US;
+}
+
+/* Ends the poll without a result and decides when the device is asked again. */
+static enum acquire_event fail(struct acquire *acquire, struct slot *slot, uint64_t now,
+                               uint64_t busy_us)
+{
+    bool full = acquire->skipped_us != 0 && now - acquire->skipped_us < SATURATED_US;
+    uint64_t pause = RETRY_FIRST_US;
+
+    if (!acquire->identifying)
+        slot->again |= acquire->mask;
+    slot->failures++;
+    slot->count.failed++;
+    /* A single failure of a device that was there is most often noise: ask at once. */
+    if (slot->failures == 1 && slot->count.present) {
+        slot->retry_us = now;
+        return ACQUIRE_FAILED;
+    }
+    if (slot->failures >= ACQUIRE_LOST_AFTER) {
+        uint32_t doubled = slot->failures - ACQUIRE_LOST_AFTER;
+
+        pause = doubled < 4 ? RETRY_FIRST_US << doubled : ACQUIRE_RETRY_MAX_US;
+        acquire->dead_us =
+            now + dead_pause(busy_us, full ? ACQUIRE_DEAD_SHARE : IDLE_SHARE);
+        slot->identify = true;
+    } else if (slot->rates[0].period_us < pause) {
+        pause = slot->rates[0].period_us;
+    }
+    slot->retry_us = now + (pause < ACQUIRE_RETRY_MAX_US ? pause : ACQUIRE_RETRY_MAX_US);
+    if (slot->failures != ACQUIRE_LOST_AFTER)
+        return ACQUIRE_FAILED;
+    slot->count.present = false;
+    return ACQUIRE_LOST;
+}
+
+enum acquire_event acquire_result(struct acquire *acquire, uint64_t now_us,
+                                  uint64_t busy_us, enum acquire_outcome outcome,
+                                  const uint8_t *data, size_t n)
+{
+    struct slot *slot = &acquire->slots[acquire->device];
+    bool any = false;
+
+    assert(acquire->polling && n <= ACQUIRE_BLOCK_BYTES);
+    if (outcome == ACQUIRE_SILENT || outcome == ACQUIRE_BROKEN) {
+        acquire->polling = false;
+        return fail(acquire, slot, now_us, busy_us);
+    }
+    slot->failures = 0;
+    slot->count.present = true;
+    if (outcome == ACQUIRE_ANSWERED && n > 0) {
+        memcpy(acquire->bytes[acquire->index], data, n);
+        acquire->data[acquire->index] = acquire->bytes[acquire->index];
+    }
+    if (++acquire->index < acquire->plan.count)
+        return ACQUIRE_NOTHING;
+    acquire->polling = false;
+    for (size_t i = 0; i < acquire->plan.count; i++)
+        any = any || acquire->data[i] != NULL;
+    if (acquire->identifying) {
+        slot->identify = false;
+        return ACQUIRE_IDENTITY;
+    }
+    slot->count.polls += any;
+    slot->count.failed += !any;
+    return any ? ACQUIRE_POLLED : ACQUIRE_FAILED;
+}
+
+const struct regmap_plan *acquire_plan(const struct acquire *acquire)
+{
+    return &acquire->plan;
+}
+
+const uint8_t *const *acquire_data(const struct acquire *acquire)
+{
+    return acquire->data;
+}
+
+void acquire_count(const struct acquire *acquire, size_t device,
+                   struct acquire_count *out)
+{
+    *out = acquire->slots[device].count;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of a bus, shared by bus.c (thread, queue, statistics), bus_modbus.c and
+ * bus_stream.c (what the thread does). Only these three include it.
+ */
+#ifndef BEDSIDE_BUS_INTERNAL_H
+#define BEDSIDE_BUS_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "bedside/acquire.h"
+#include "bedside/bus_queue.h"
+#include "bedside/bus_trust.h"
+#include "ports/port_modbus.h"
+#include "ports/port_serial.h"
+
+#define BUS_REOPEN_FIRST_US UINT64_C(250000)
+#define BUS_REOPEN_MAX_US   UINT64_C(5000000)
+
+struct bus_unit { /* one device. Only the thread touches it, but for statistics and identify */
+    struct bus_device device;
+    struct trust trust;
+    struct bus_statistics statistics; /* under the bus's lock */
+    uint64_t turnaround_sum_us;
+    uint64_t period_us;   /* between two readings; 0: not known (a stream) */
+    uint64_t counter_mask; /* of its sample counter; 0: it has none */
+    atomic_bool identify;
+    bool present;
+    bool outage;          /* since the last sample handed over */
+    struct instant heard; /* when it was last heard, or the start */
+
+    /* The last sample handed over. */
+    bool delivered;
+    bool has_sample;
+    uint64_t sample;
+    struct instant delivered_at;
+    bool backward; /* its counter was seen to go back to this: accepted when seen again */
+    uint64_t backward_sample;
+};
+
+struct bus {
+    struct port_line line;
+    size_t unit_count;
+    struct bus_unit *units;
+    pthread_t thread;
+    bool running;        /* the thread is to be joined */
+    int items_fd;        /* eventfd: items wait */
+    int stop_fd;         /* eventfd: readable once the thread is to end */
+    atomic_bool stop;
+    pthread_mutex_t lock; /* queue and statistics */
+    pthread_cond_t room;  /* something was taken */
+    struct bus_line_statistics line_statistics; /* under the lock */
+    struct bus_queue *queue;                    /* under the lock */
+    uint64_t release_us; /* when the oldest held item is due */
+
+    struct acquire *acquire;   /* Modbus */
+    struct port_modbus *modbus; /* open line, or NULL */
+    struct port_serial *serial; /* stream */
+    void *driver_state;
+    uint64_t reopen_us; /* pause before the next try to open */
+    bool line_lost;     /* BUS_LINE_LOST was the last word about the line */
+};
+
+/* What the thread does until it is told to stop. */
+void bus_run_modbus(struct bus *bus);
+void bus_run_stream(struct bus *bus);
+
+bool bus_stopping(struct bus *bus);
+
+/* Hands an item over, not before release_us. Waits for room. Returns true if it had to wait. */
+bool bus_emit(struct bus *bus, struct bus_item *item, uint64_t release_us);
+
+/* An item of a kind that has no more to it, now. */
+void bus_note(struct bus *bus, size_t unit, enum bus_kind kind, int reason);
+
+/* Releases what is due. */
+void bus_release(struct bus *bus);
+
+/* Voids the held samples of a unit, or of all with BUS_QUEUE_ALL. */
+void bus_void(struct bus *bus, size_t unit);
+
+/* The device was heard: notes its appearing. */
+void bus_heard(struct bus *bus, size_t unit, const struct instant *now);
+
+/* The device is silent: notes its loss, once. */
+void bus_silent(struct bus *bus, size_t unit, int reason);
+
+/* The line is open, or gone (all devices with it). */
+void bus_line_open(struct bus *bus);
+void bus_line_gone(struct bus *bus, int error);
+
+/* Waits for the pause before the next try to open; doubles it. */
+void bus_reopen_pause(struct bus *bus);
+
+/* The moment at `monotonic_us`, told by a clock reading taken shortly after. */
+struct instant bus_instant(const struct instant *now, uint64_t monotonic_us);
+
+#endif

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A Modbus line: asks what the timetable says, believes what bus_trust.h lets it,
+ * decodes, hands over. On TCP each answer names its request, so the rules about doubt are
+ * not needed there.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "bedside/bus_internal.h"
+
+#define COALESCE_US 20000 /* a release this close to the next request waits for it */
+
+static bool on_tcp(const struct bus *bus)
+{
+    return bus->line.tcp_port != 0;
+}
+
+/* Counts one exchange. */
+static void count(struct bus *bus, struct bus_unit *unit, int error,
+                  const struct port_modbus_reply *reply)
+{
+    struct bus_statistics *s = &unit->statistics;
+    uint64_t *const counters[] = {
+        [-PORT_OK] = &s->answered,          [-PORT_TIMEOUT] = &s->timeouts,
+        [-PORT_SHORT] = &s->shorts,         [-PORT_CRC] = &s->crc,
+        [-PORT_FOREIGN] = &s->foreign,      [-PORT_LENGTH] = &s->length,
+        [-PORT_EARLY] = &s->early,          [-PORT_TRAILING] = &s->trailing,
+        [-PORT_EXCEPTION] = &s->exceptions, [-PORT_REFUSED] = NULL,
+        [-PORT_GONE] = &s->timeouts,
+    };
+    bool answered = error == PORT_OK || error == PORT_EXCEPTION;
+    uint64_t turnaround =
+        reply->first_us > reply->asked_us ? reply->first_us - reply->asked_us : 0;
+
+    pthread_mutex_lock(&bus->lock);
+    s->requests += reply->bytes_out > 0;
+    if (counters[-error] != NULL && reply->bytes_out > 0)
+        ++*counters[-error];
+    s->late += reply->late_seen;
+    s->echoes += reply->echo;
+    s->stray_bytes += reply->stray_bytes;
+    if (answered) {
+        unit->turnaround_sum_us += turnaround;
+        if (s->answered + s->exceptions == 1 || turnaround < s->turnaround_min_us)
+            s->turnaround_min_us = (uint32_t)turnaround;
+        if (turnaround > s->turnaround_max_us)
+            s->turnaround_max_us = (uint32_t)turnaround;
+    }
+    bus->line_statistics.bytes_in += reply->bytes_in;
+    bus->line_statistics.bytes_out += reply->bytes_out;
+    bus->line_statistics.progress_us = clock_monotonic_us();
+    pthread_mutex_unlock(&bus->lock);
+}
+
+/* Bytes that nobody asked for: rule 5. unit: of the frame among them, 0 if none can be
+ * read. */
+static void strays(struct bus *bus, uint8_t address)
+{
+    if (on_tcp(bus))
+        return;
+    for (size_t i = 0; i < bus->unit_count; i++) {
+        if (address != 0 && bus->units[i].device.unit != address)
+            continue;
+        bus_void(bus, i);
+        if (address != 0)
+            trust_stray(&bus->units[i].trust);
+    }
+}
+
+/* What an exchange says about the others on the line. */
+static void judge_strays(struct bus *bus, const struct bus_unit *asked, int error,
+                         const struct port_modbus_reply *reply)
+{
+    bool failed = error != PORT_OK && error != PORT_EXCEPTION;
+
+    if (reply->stray_bytes == 0)
+        return;
+    /* A failed exchange throws away its own reply too: that one is nobody's stray. */
+    if (failed && reply->stray_unit == asked->device.unit)
+        bus_void(bus, (size_t)(asked - bus->units));
+    else
+        strays(bus, reply->stray_unit);
+}
+
+/* One request on the wire. Returns enum port_error. */
+static int ask(struct bus *bus, struct bus_unit *unit, const struct regmap_block *block,
+               struct port_modbus_reply *reply)
+{
+    uint32_t response_us = unit->device.response_ms * 1000;
+    struct port_modbus_request request = {
+        .unit = unit->device.unit,
+        .function = block->function,
+        .address = block->address,
+        .count = block->count,
+        .timeout_us = response_us,
+        .worst_us = response_us,
+        .gap_us = unit->device.turnaround_ms * 1000,
+    };
+    int error;
+
+    if (!on_tcp(bus))
+        request.not_before_us = trust_not_before(&unit->trust, block);
+    error = port_modbus_ask(bus->modbus, &request, reply);
+    count(bus, unit, error, reply);
+    judge_strays(bus, unit, error, reply);
+    if (on_tcp(bus) || reply->bytes_out == 0)
+        return error;
+    trust_asked(&unit->trust, block, reply->asked_us);
+    if (error != PORT_OK && error != PORT_EXCEPTION)
+        trust_failed(&unit->trust, block, reply->late_seen);
+    return error;
+}
+
+/* Asks for the block, after a probe if the device is in doubt. */
+static int ask_trusted(struct bus *bus, struct bus_unit *unit,
+                       const struct regmap_block *block, struct port_modbus_reply *reply)
+{
+    struct regmap_block probe;
+    uint64_t turnaround;
+    enum trust_way way = trust_way(&unit->trust, block, &probe);
+    int error;
+
+    if (on_tcp(bus))
+        return ask(bus, unit, block, reply);
+    if (way == TRUST_PROBE) {
+        error = ask(bus, unit, &probe, reply);
+        if (error != PORT_OK && error != PORT_EXCEPTION)
+            return error;
+        trust_cleared(&unit->trust);
+    }
+    error = ask(bus, unit, block, reply);
+    if (error == PORT_EXCEPTION && way == TRUST_DIRECT)
+        trust_cleared(&unit->trust);
+    if (error != PORT_OK)
+        return error;
+    turnaround =
+        reply->first_us > reply->asked_us ? reply->first_us - reply->asked_us : 0;
+    if (!trust_answered(&unit->trust, (uint32_t)turnaround)) {
+        trust_failed(&unit->trust, block, false);
+        return PORT_EARLY;
+    }
+    if (way == TRUST_DIRECT)
+        trust_cleared(&unit->trust);
+    return PORT_OK;
+}
+
+/* When the poll's measurement was: the first request's end and the last reply's begin. */
+struct moment {
+    uint64_t asked_us, first_us;
+};
+
+static void reject(struct bus *bus, size_t index, int error,
+                   const struct regmap_field *field)
+{
+    struct bus_item item = {.kind = BUS_REJECTED, .device = (uint16_t)index};
+
+    pthread_mutex_lock(&bus->lock);
+    bus->units[index].statistics.rejected++;
+    pthread_mutex_unlock(&bus->lock);
+    clock_now(&item.at);
+    item.reject.error = error;
+    if (field != NULL && field->name != NULL) {
+        size_t n = strnlen(field->name, sizeof item.reject.field - 1);
+
+        memcpy(item.reject.field, field->name, n);
+        item.reject.field[n] = '\0';
+    }
+    (void)bus_emit(bus, &item, 0);
+}
+
+static void deliver(struct bus *bus, size_t index, const struct instant *now,
+                    const struct moment *moment)
+{
+    struct bus_unit *unit = &bus->units[index];
+    struct bus_item item = {.kind = BUS_SAMPLE, .device = (uint16_t)index};
+    const struct regmap_field *field = NULL;
+    uint64_t release_us = 0;
+    int error;
+
+    if (!on_tcp(bus)) {
+        release_us = moment->first_us + trust_window_us(&unit->trust);
+        if (trust_solo_round(&unit->trust)) {
+            pthread_mutex_lock(&bus->lock);
+            unit->statistics.voided++;
+            pthread_mutex_unlock(&bus->lock);
+            return;
+        }
+    }
+    error = regmap_decode(unit->device.map, acquire_plan(bus->acquire),
+                          acquire_data(bus->acquire), &item.sample.set, &field);
+    if (error != REGMAP_OK) {
+        reject(bus, index, error, field);
+        return;
+    }
+    if (item.sample.set.count == 0)
+        return;
+    item.at = bus_instant(now, moment->asked_us);
+    item.sample.span_us = moment->first_us > moment->asked_us
+                              ? (uint32_t)(moment->first_us - moment->asked_us)
+                              : 0;
+    (void)bus_emit(bus, &item, release_us);
+}
+
+static void identify(struct bus *bus, size_t index)
+{
+    struct bus_item item = {.kind = BUS_IDENTITY, .device = (uint16_t)index};
+
+    clock_now(&item.at);
+    (void)regmap_identity(bus->units[index].device.map, acquire_plan(bus->acquire),
+                          acquire_data(bus->acquire), item.identity,
+                          sizeof item.identity);
+    (void)bus_emit(bus, &item, 0);
+}
+
+static enum acquire_outcome outcome_of(int error)
+{
+    switch (error) {
+    case PORT_OK:
+        return ACQUIRE_ANSWERED;
+    case PORT_EXCEPTION:
+        return ACQUIRE_REFUSED;
+    case PORT_TIMEOUT:
+    case PORT_GONE:
+        return ACQUIRE_SILENT;
+    default:
+        return ACQUIRE_BROKEN;
+    }
+}
+
+/* One block of the timetable. False: the line is gone (errno). */
+static bool step(struct bus *bus, const struct acquire_step *todo, struct moment *moment)
+{
+    struct bus_unit *unit = &bus->units[todo->device];
+    uint64_t began = clock_monotonic_us();
+    struct port_modbus_reply reply;
+    enum acquire_event event;
+    struct instant now;
+    int error = ask_trusted(bus, unit, &todo->block, &reply);
+
+    /* A TCP peer may close at any time; only one that cannot be reached is gone. */
+    if (error == PORT_GONE && (!on_tcp(bus) || reply.bytes_out == 0))
+        return false;
+    clock_now(&now);
+    if (todo->index == 0)
+        moment->asked_us = reply.asked_us;
+    moment->first_us = reply.first_us;
+    if (error == PORT_OK || error == PORT_EXCEPTION)
+        bus_heard(bus, todo->device, &now);
+    event =
+        acquire_result(bus->acquire, now.monotonic_us, now.monotonic_us - began,
+                       outcome_of(error), reply.data, error == PORT_OK ? reply.size : 0);
+    if (event == ACQUIRE_POLLED)
+        deliver(bus, todo->device, &now, moment);
+    else if (event == ACQUIRE_IDENTITY)
+        identify(bus, todo->device);
+    else if (event == ACQUIRE_LOST)
+        bus_silent(bus, todo->device, error);
+    return true;
+}
+
+/* Nothing to ask: sleeps, but listens. False: the line is gone (errno). */
+static bool idle(struct bus *bus, uint64_t wake_us)
+{
+    struct pollfd waits[2] = {{.fd = bus->stop_fd, .events = POLLIN},
+                              {.fd = port_modbus_fd(bus->modbus), .events = POLLIN}};
+    uint64_t now = clock_monotonic_us();
+    struct timespec left;
+    uint8_t address;
+    int n;
+
+    if (bus->release_us + COALESCE_US < wake_us)
+        wake_us = bus->release_us;
+    if (wake_us > now + 1000000)
+        wake_us = now + 1000000; /* come round for the watchdog's sake */
+    left.tv_sec = wake_us > now ? (time_t)((wake_us - now) / 1000000) : 0;
+    left.tv_nsec = wake_us > now ? (long)((wake_us - now) % 1000000) * 1000 : 0;
+    n = ppoll(waits, 2, &left, NULL);
+    if (n > 0 && waits[1].revents != 0) {
+        n = port_modbus_strays(bus->modbus, &address);
+        if (n < 0)
+            return on_tcp(bus); /* TCP: the next request connects again */
+        if (n > 0)
+            strays(bus, address);
+    }
+    return true;
+}
+
+/* Works until the line is gone or the bus is to stop. */
+static void work(struct bus *bus)
+{
+    struct moment moment = {0};
+    bool open = true;
+
+    acquire_start(bus->acquire, clock_monotonic_us());
+    while (open && !bus_stopping(bus)) {
+        struct acquire_step todo;
+
+        for (size_t i = 0; i < bus->unit_count; i++) {
+            if (atomic_exchange(&bus->units[i].identify, false))
+                acquire_identify(bus->acquire, i);
+        }
+        acquire_next(bus->acquire, clock_monotonic_us(), &todo);
+        open = todo.request ? step(bus, &todo, &moment) : idle(bus, todo.wake_us);
+        if (open)
+            bus_release(bus);
+    }
+    if (!open)
+        bus_line_gone(bus, errno);
+}
+
+void bus_run_modbus(struct bus *bus)
+{
+    while (!bus_stopping(bus)) {
+        int error = port_modbus_open(&bus->line, &bus->modbus);
+
+        if (error != PORT_OK) {
+            bus_line_gone(bus, error == PORT_GONE   ? errno
+                               : error == PORT_BUSY ? EBUSY
+                                                    : EINVAL);
+            bus_reopen_pause(bus);
+            continue;
+        }
+        port_modbus_abort_on(bus->modbus, bus->stop_fd);
+        bus_line_open(bus);
+        work(bus);
+        port_modbus_close(bus->modbus);
+        bus->modbus = NULL;
+        bus_reopen_pause(bus); /* a line may open and be gone again at once */
+    }
+}

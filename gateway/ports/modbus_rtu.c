@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One exchange on a serial line. An RTU reply names neither the request nor the address
+ * it answers, so all that can be held against it is its unit, function, exact length,
+ * check and time. libmodbus's receive functions hide the time and whatever came before
+ * and after the frame they took; so the bytes are read here, all of them.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "ports/modbus_port.h"
+
+#define REST_SLACK_US                                                                    \
+    30000                 /* a USB adapter hands bytes over in lumps up to 16 ms apart */
+#define QUIET_US  5000    /* a line is quiet after this, and never before t3.5 */
+#define BABBLE_US 2000000 /* a line that never falls quiet is not waited for longer */
+#define NAP_US    2000    /* shorter rests of a frame are not worth a sleep */
+
+/* What came in answer to one request. */
+struct exchange {
+    const struct port_modbus_request *request;
+    struct port_modbus_reply *reply;
+    const uint8_t *sent; /* the request's frame, for the echo */
+    size_t sent_size;
+    bool early;
+};
+
+/* Takes the request's own bytes off the buffer's front. True while more of them may come.
+ */
+static bool strip_echo(struct port_modbus *port, struct exchange *exchange)
+{
+    size_t n = exchange->sent_size;
+    size_t seen = port->have < n ? port->have : n;
+
+    if (exchange->reply->echo || memcmp(port->buffer, exchange->sent, seen) != 0)
+        return false;
+    if (seen < n)
+        return true;
+    /* A reply of the request's very length could be a reply that happens to be equal
+     * (only for 17-24 bits at an address of 0x03xx): believed an echo only where echoes
+     * are known. */
+    if (modbus_frame_length(port->buffer, port->have) == n && !port->echoes)
+        return false;
+    port->have -= n;
+    memmove(port->buffer, port->buffer + n, port->have);
+    port->echoes = true;
+    exchange->reply->echo = true;
+    exchange->early = false;
+    exchange->reply->first_us = 0;
+    return false;
+}
+
+/* What the bytes so far are: 1 if more must come, else enum port_error. */
+static int judge(const struct port_modbus *port, struct exchange *exchange)
+{
+    size_t length = modbus_frame_length(port->buffer, port->have);
+    const uint8_t *data = NULL;
+    size_t size = 0;
+    int match;
+
+    if (length == 0 || length > port->have)
+        return 1; /* a length that cannot be is judged when the line falls silent */
+    if (!modbus_frame_crc(port->buffer, length))
+        return PORT_CRC;
+    if (port->buffer[0] != exchange->request->unit)
+        return PORT_FOREIGN;
+    match =
+        modbus_frame_match(exchange->request, port->buffer + 1, length - 3, &data, &size);
+    if (match == PORT_LENGTH)
+        return PORT_LENGTH;
+    if (port->have > length)
+        return PORT_TRAILING;
+    if (exchange->early)
+        return PORT_EARLY;
+    exchange->reply->data = data;
+    exchange->reply->size = (uint16_t)size;
+    if (match == PORT_EXCEPTION)
+        exchange->reply->exception = data[0];
+    return match;
+}
+
+/* The line fell silent within a frame. */
+static int judge_torn(const struct port_modbus *port, const struct exchange *exchange)
+{
+    if (port->have == 0)
+        return PORT_TIMEOUT;
+    if (modbus_frame_length(port->buffer, port->have) <= MODBUS_RTU_MAX)
+        return PORT_SHORT;
+    if (!modbus_frame_crc(port->buffer, port->have))
+        return PORT_CRC;
+    return port->buffer[0] == exchange->request->unit ? PORT_LENGTH : PORT_FOREIGN;
+}
+
+/* Bytes that the reply still lacks, at least. */
+static uint32_t bytes_left(const struct port_modbus *port,
+                           const struct exchange *exchange)
+{
+    size_t length = modbus_frame_length(port->buffer, port->have);
+
+    if (length == 0 && exchange->request->function <= 2)
+        length = 5 + (exchange->request->count + 7u) / 8u;
+    else if (length == 0 && exchange->request->function <= 4)
+        length = 5 + exchange->request->count * 2u;
+    if (length <= port->have || length > MODBUS_RTU_MAX)
+        return 0;
+    return (uint32_t)(length - port->have);
+}
+
+static int receive(struct port_modbus *port, struct exchange *exchange)
+{
+    struct port_modbus_reply *reply = exchange->reply;
+    uint64_t until = reply->asked_us + exchange->request->timeout_us;
+
+    for (;;) {
+        int n = modbus_port_wait(port, until);
+        uint64_t now;
+        uint32_t left;
+
+        if (n == 0) /* over, or aborted */
+            return judge_torn(port, exchange);
+        if (n > 0)
+            n = modbus_port_read(port);
+        if (n < 0)
+            return PORT_GONE;
+        if (n == 0)
+            continue;
+        now = clock_monotonic_us();
+        port->quiet_us = now;
+        reply->bytes_in += (uint32_t)n;
+        if (reply->first_us == 0)
+            reply->first_us = now;
+        /* A reply cannot begin before the request has ended. A pty has no wire to prove
+         * it. */
+        if (now < reply->asked_us && !port->pty)
+            exchange->early = true;
+        if (strip_echo(port, exchange))
+            continue;
+        if (port->have == 0)
+            continue;
+        n = judge(port, exchange);
+        if (n <= 0)
+            return n;
+        left = bytes_left(port, exchange);
+        until = now + port_chars_us(&port->line, left) + REST_SLACK_US;
+        /* One sleep for the rest of the frame instead of a wake-up for each byte. */
+        if (port_chars_us(&port->line, left) > NAP_US)
+            modbus_port_sleep(port, now + port_chars_us(&port->line, left));
+    }
+}
+
+/* Lets the device's worst time and then a silence pass, and throws away what comes:
+ * nothing that answers this request may be on the line when the next one leaves. */
+static int quarantine(struct port_modbus *port, struct exchange *exchange, int error)
+{
+    struct port_modbus_reply *reply = exchange->reply;
+    uint64_t until = reply->asked_us + exchange->request->worst_us;
+    uint64_t quiet =
+        port_gap_us(&port->line) > QUIET_US ? port_gap_us(&port->line) : QUIET_US;
+    uint64_t last = until > BABBLE_US ? until + BABBLE_US : BABBLE_US;
+
+    reply->stray_bytes += (uint32_t)port->have;
+    for (;;) {
+        uint64_t silent = port->quiet_us + quiet;
+        int n = modbus_port_wait(port, until > silent ? until : silent);
+
+        if (n == 0)
+            break;
+        if (n > 0)
+            n = modbus_port_read(port);
+        if (n < 0)
+            return PORT_GONE;
+        port->quiet_us = clock_monotonic_us();
+        reply->stray_bytes += (uint32_t)n;
+        reply->bytes_in += (uint32_t)n;
+        if (port->quiet_us > last)
+            break;
+    }
+    reply->late_seen = modbus_frame_scan(exchange->request, port->buffer, port->have,
+                                         &reply->stray_unit);
+    /* Two replies to one request: which of them answers it is not known, so neither does.
+     */
+    if (error == PORT_TRAILING || error == PORT_EARLY)
+        reply->late_seen = false;
+    return error;
+}
+
+int modbus_rtu_ask(struct port_modbus *port, const struct port_modbus_request *request,
+                   const uint8_t *pdu, size_t n, struct port_modbus_reply *reply)
+{
+    uint32_t gap = port_gap_us(&port->line);
+    uint8_t sent[1 + PORT_MODBUS_PDU_MAX + 2];
+    struct exchange exchange = {.request = request, .reply = reply, .sent = sent};
+    uint64_t start;
+    int strays, error;
+
+    gap = request->gap_us > gap ? request->gap_us : gap;
+    start = port->quiet_us + gap;
+    modbus_port_sleep(port,
+                      start > request->not_before_us ? start : request->not_before_us);
+    strays = port_modbus_strays(port, &reply->stray_unit);
+    if (strays < 0)
+        return PORT_GONE;
+    if (strays >
+        0) { /* the silence before a request counts from the last byte of anyone */
+        reply->stray_bytes = (uint32_t)strays;
+        reply->bytes_in = (uint32_t)strays;
+        modbus_port_sleep(port, port->quiet_us + gap);
+    }
+    port->have = 0;
+    sent[0] = request->unit;
+    memcpy(sent + 1, pdu, n);
+    modbus_frame_seal(sent, n + 1);
+    exchange.sent_size = n + 3;
+    reply->bytes_out = (uint32_t)exchange.sent_size;
+    error = modbus_port_send(port, request->unit, pdu, n);
+    if (error != PORT_OK)
+        return error;
+    reply->asked_us = clock_monotonic_us() + port_chars_us(&port->line, reply->bytes_out);
+    port->quiet_us = reply->asked_us;
+    error = receive(port, &exchange);
+    if (error != PORT_OK && error != PORT_EXCEPTION && error != PORT_GONE)
+        error = quarantine(port, &exchange, error);
+    reply->done_us = clock_monotonic_us();
+    return error;
+}

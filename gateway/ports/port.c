@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ports/port.h"
+
+#include <stddef.h>
+
+const char *port_error_text(int error)
+{
+    static const char *const texts[] = {
+        "ok",       "timeout",   "short",   "crc",     "foreign", "length", "early",
+        "trailing", "exception", "refused", "setting", "busy",    "gone",
+    };
+
+    if (error > 0 || (size_t)-error >= sizeof texts / sizeof texts[0])
+        return "unknown";
+    return texts[-error];
+}
+
+uint32_t port_char_bits(const struct port_line *line)
+{
+    return 1u + line->data_bits + (line->parity == DRIVER_PARITY_NONE ? 0u : 1u) +
+           line->stop_bits;
+}
+
+uint64_t port_chars_us(const struct port_line *line, uint32_t n)
+{
+    if (line->tcp_port != 0 || line->baud == 0)
+        return 0;
+    return ((uint64_t)n * port_char_bits(line) * 1000000 + line->baud - 1) / line->baud;
+}
+
+uint32_t port_char_us(const struct port_line *line)
+{
+    return (uint32_t)port_chars_us(line, 1);
+}
+
+uint32_t port_gap_us(const struct port_line *line)
+{
+    if (line->tcp_port != 0 || line->baud == 0)
+        return 0;
+    /* Modbus over serial line V1.02, 2.5.1.1: above 19,200 baud the fixed value spares
+     * the receivers an interrupt per fraction of a millisecond. */
+    if (line->baud > 19200)
+        return 1750;
+    return (uint32_t)((uint64_t)port_char_bits(line) * 3500000 / line->baud + 1);
+}

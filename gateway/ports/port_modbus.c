@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The only file that knows libmodbus: it opens and sets a line, sends, and closes. Its
+ * own receive functions are not used; modbus_rtu.c says why.
+ */
+#include "ports/port_modbus.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <modbus.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "ports/line.h"
+#include "ports/modbus_port.h"
+
+#define DESCRIPTOR_MAX 1000 /* libmodbus selects: FD_SETSIZE is 1,024 */
+
+/* True while new descriptors are small enough for libmodbus's fd_sets: asked before it
+ * gets one, since it writes past the set's end without looking. */
+static bool descriptors_left(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0 && fd < DESCRIPTOR_MAX;
+}
+
+static int open_rtu(struct port_modbus *port)
+{
+    static const char parities[] = {'N', 'E', 'O'};
+    const struct port_line *line = &port->line;
+    modbus_t *context;
+    int error = line_check(line);
+
+    if (error != PORT_OK || line->data_bits != 8)
+        return PORT_SETTING;
+    error = line_lock(line, &port->lock);
+    if (error != PORT_OK)
+        return error;
+    context = modbus_new_rtu(line->path, (int)line->baud, parities[line->parity],
+                             line->data_bits, line->stop_bits);
+    if (context == NULL)
+        goto err0;
+    /* connect() wants a unit; each request sets its own. */
+    if (modbus_set_slave(context, 1) != 0 || modbus_connect(context) != 0)
+        goto err1;
+    port->context = context;
+    port->fd = modbus_get_socket(context);
+    port->pty = line_is_pty(port->fd);
+    error = line_take(line, port->fd);
+    if (error == PORT_OK)
+        return PORT_OK;
+    modbus_close(context);
+    modbus_free(context);
+    close(port->lock);
+    return error;
+
+err1:
+    modbus_free(context);
+err0:
+    close(port->lock);
+    return errno == EBUSY ? PORT_BUSY : PORT_GONE;
+}
+
+/* libmodbus would connect by itself, but waits where nobody can stop it. */
+static int open_tcp(struct port_modbus *port)
+{
+    modbus_t *context;
+    char service[6];
+    int fd;
+    int error = modbus_tcp_connect(port, &fd);
+
+    if (error != PORT_OK)
+        return error;
+    (void)snprintf(service, sizeof service, "%u", (unsigned)port->line.tcp_port);
+    context = modbus_new_tcp_pi(port->line.path, service);
+    if (context == NULL) {
+        close(fd);
+        return PORT_GONE;
+    }
+    (void)modbus_set_socket(context, fd);
+    port->context = context;
+    port->fd = fd;
+    return PORT_OK;
+}
+
+static int line_open(struct port_modbus *port)
+{
+    if (!descriptors_left()) {
+        errno = EMFILE;
+        return PORT_GONE;
+    }
+    return port->line.tcp_port != 0 ? open_tcp(port) : open_rtu(port);
+}
+
+static void line_close(struct port_modbus *port)
+{
+    if (port->fd < 0)
+        return;
+    modbus_close(port->context);
+    modbus_free(port->context);
+    if (port->lock >= 0)
+        close(port->lock);
+    port->fd = -1;
+    port->lock = -1;
+}
+
+int port_modbus_open(const struct port_line *settings, struct port_modbus **out)
+{
+    struct port_modbus *port = calloc(1, sizeof *port);
+    int error;
+
+    if (port == NULL)
+        return PORT_GONE;
+    port->line = *settings;
+    port->fd = -1;
+    port->lock = -1;
+    port->abort_fd = -1;
+    /* TCP: any start will do that a restart does not repeat at once. */
+    port->transaction = (uint16_t)clock_monotonic_us();
+    error = line_open(port);
+    if (error != PORT_OK) {
+        free(port);
+        return error;
+    }
+    *out = port;
+    return PORT_OK;
+}
+
+void port_modbus_close(struct port_modbus *port)
+{
+    if (port == NULL)
+        return;
+    line_close(port);
+    free(port);
+}
+
+void port_modbus_abort_on(struct port_modbus *port, int fd)
+{
+    port->abort_fd = fd;
+}
+
+int port_modbus_fd(const struct port_modbus *port)
+{
+    return port->fd;
+}
+
+static struct timespec span(uint64_t until_us)
+{
+    uint64_t now = clock_monotonic_us();
+    uint64_t us = until_us > now ? until_us - now : 0;
+
+    return (struct timespec){.tv_sec = (time_t)(us / 1000000),
+                             .tv_nsec = (long)(us % 1000000) * 1000};
+}
+
+int modbus_port_wait(const struct port_modbus *port, uint64_t until_us)
+{
+    for (;;) {
+        struct pollfd waits[2] = {{.fd = port->fd, .events = POLLIN},
+                                  {.fd = port->abort_fd, .events = POLLIN}};
+        struct timespec left = span(until_us);
+        int n = ppoll(waits, 2, &left, NULL);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0 || waits[1].revents != 0)
+            return 0;
+        if ((waits[0].revents & (POLLHUP | POLLERR | POLLNVAL)) == 0)
+            return 1;
+        errno = EIO; /* hung up: bytes that may still lie there answer nothing any more */
+        return PORT_GONE;
+    }
+}
+
+void modbus_port_sleep(const struct port_modbus *port, uint64_t until_us)
+{
+    struct pollfd wait = {.fd = port->abort_fd, .events = POLLIN};
+    struct timespec left = span(until_us);
+
+    while (left.tv_sec != 0 || left.tv_nsec != 0) {
+        if (ppoll(&wait, 1, &left, NULL) > 0)
+            return;
+        left = span(until_us);
+    }
+}
+
+int modbus_port_read(struct port_modbus *port)
+{
+    uint8_t spill[256];
+    size_t room = sizeof port->buffer - port->have;
+    bool fits = room > 0;
+    ssize_t n = read(port->fd, fits ? port->buffer + port->have : spill,
+                     fits ? room : sizeof spill);
+
+    if (n > 0) {
+        port->have += fits ? (size_t)n : 0;
+        return (int)n;
+    }
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    /* A tty set up by libmodbus (VMIN 0) reads 0 when it is merely empty. */
+    if (n == 0 && port->line.tcp_port == 0)
+        return 0;
+    if (n == 0)
+        errno = ECONNRESET;
+    return PORT_GONE;
+}
+
+/* An RTU frame leaves through libmodbus; a TCP frame does not, because its raw requests
+ * all carry transaction 0 and a late answer would then pass for a new one. */
+int modbus_port_send(struct port_modbus *port, uint8_t unit, const uint8_t *pdu, size_t n)
+{
+    uint8_t frame[MODBUS_MBAP + PORT_MODBUS_PDU_MAX];
+
+    if (!port_modbus_allowed(pdu, n))
+        return PORT_REFUSED;
+    if (port->line.tcp_port == 0) {
+        frame[0] = unit;
+        memcpy(frame + 1, pdu, n);
+        if (modbus_set_slave(port->context, unit) != 0)
+            return PORT_REFUSED;
+        return modbus_send_raw_request(port->context, frame, (int)n + 1) > 0 ? PORT_OK
+                                                                             : PORT_GONE;
+    }
+    port->transaction++;
+    frame[0] = (uint8_t)(port->transaction >> 8);
+    frame[1] = (uint8_t)port->transaction;
+    frame[2] = frame[3] = 0;
+    frame[4] = (uint8_t)((n + 1) >> 8);
+    frame[5] = (uint8_t)(n + 1);
+    frame[6] = unit;
+    memcpy(frame + MODBUS_MBAP, pdu, n);
+    return send(port->fd, frame, MODBUS_MBAP + n, MSG_NOSIGNAL) ==
+                   (ssize_t)(MODBUS_MBAP + n)
+               ? PORT_OK
+               : PORT_GONE;
+}
+
+int port_modbus_ask(struct port_modbus *port, const struct port_modbus_request *request,
+                    struct port_modbus_reply *reply)
+{
+    uint8_t pdu[PORT_MODBUS_PDU_MAX];
+    bool tcp = port->line.tcp_port != 0;
+    size_t n = modbus_frame_pdu(request, pdu);
+    int error;
+
+    memset(reply, 0, sizeof *reply);
+    reply->function = request->function;
+    if (n == 0 || (!tcp && (request->unit == 0 || request->unit > 247)))
+        return PORT_REFUSED;
+    if (port->fd < 0) {
+        if (!tcp)
+            return PORT_GONE;
+        error = line_open(port);
+        if (error != PORT_OK)
+            return PORT_GONE;
+    }
+    port->have = 0;
+    error = tcp ? modbus_tcp_ask(port, request, pdu, n, reply)
+                : modbus_rtu_ask(port, request, pdu, n, reply);
+    /* After any doubt a TCP stream cannot be trusted again: the next byte may belong to
+     * anything. A serial line stays open until it is gone. */
+    if (error != PORT_OK && error != PORT_EXCEPTION && error != PORT_REFUSED &&
+        (tcp || error == PORT_GONE)) {
+        int why = errno;
+        line_close(port);
+        errno = why;
+    }
+    return error;
+}
+
+int port_modbus_strays(struct port_modbus *port, uint8_t *unit)
+{
+    int total = 0;
+
+    *unit = 0;
+    if (port->fd < 0)
+        return PORT_GONE;
+    port->have = 0;
+    for (;;) {
+        int n = modbus_port_wait(port, 0);
+
+        if (n > 0)
+            n = modbus_port_read(port);
+        if (n < 0) {
+            line_close(port);
+            return PORT_GONE;
+        }
+        if (n == 0)
+            break;
+        total += n;
+        port->quiet_us = clock_monotonic_us();
+    }
+    (void)modbus_frame_scan(NULL, port->buffer, port->have, unit);
+    return total;
+}

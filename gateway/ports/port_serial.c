@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ports/port_serial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "ports/line.h"
+
+#define WRITE_WAIT_MS                                                                    \
+    1000 /* a request is short: a buffer full for longer is a dead adapter */
+
+struct port_serial {
+    int fd;
+    int lock;
+    port_allow allow;
+};
+
+/* Raw: every byte as it is. A break or a character with a parity error is dropped by the
+ * kernel (IGNBRK, INPCK with IGNPAR), so that the driver sees a frame that is too short
+ * rather than a wrong byte. */
+static int set_raw(int fd, const struct port_line *settings)
+{
+    struct termios tio;
+    speed_t speed;
+
+    if (!line_speed(settings->baud, &speed))
+        return PORT_SETTING;
+    if (tcgetattr(fd, &tio) != 0)
+        return PORT_GONE;
+    cfmakeraw(&tio);
+    tio.c_iflag |=
+        IGNBRK | (settings->parity == DRIVER_PARITY_NONE ? 0u : INPCK | IGNPAR);
+    tio.c_cflag &= ~(tcflag_t)(CSIZE | PARENB | PARODD | CSTOPB | CRTSCTS);
+    tio.c_cflag |= CLOCAL | CREAD | (settings->data_bits == 7 ? CS7 : CS8);
+    if (settings->parity != DRIVER_PARITY_NONE)
+        tio.c_cflag |= PARENB;
+    if (settings->parity == DRIVER_PARITY_ODD)
+        tio.c_cflag |= PARODD;
+    if (settings->stop_bits == 2)
+        tio.c_cflag |= CSTOPB;
+    tio.c_cc[VMIN] = 1;
+    tio.c_cc[VTIME] = 0;
+    if (cfsetspeed(&tio, speed) != 0)
+        return PORT_SETTING;
+    /* TCSAFLUSH: what lay on the line before us was received at another setting. */
+    return tcsetattr(fd, TCSAFLUSH, &tio) == 0 ? PORT_OK : PORT_GONE;
+}
+
+int port_serial_open(const struct port_line *settings, port_allow allow,
+                     struct port_serial **out)
+{
+    struct port_serial *port;
+    int error = line_check(settings);
+
+    if (error != PORT_OK || settings->tcp_port != 0)
+        return PORT_SETTING;
+    port = malloc(sizeof *port);
+    if (port == NULL)
+        return PORT_GONE;
+    port->allow = allow;
+    error = line_lock(settings, &port->lock);
+    if (error != PORT_OK)
+        goto err0;
+    port->fd = open(settings->path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (port->fd < 0) {
+        error = errno == EBUSY ? PORT_BUSY : PORT_GONE;
+        goto err1;
+    }
+    error = set_raw(port->fd, settings);
+    if (error == PORT_OK)
+        error = line_take(settings, port->fd);
+    if (error != PORT_OK)
+        goto err2;
+    *out = port;
+    return PORT_OK;
+
+err2:
+    close(port->fd);
+err1:
+    close(port->lock);
+err0:
+    free(port);
+    return error;
+}
+
+void port_serial_close(struct port_serial *port)
+{
+    if (port == NULL)
+        return;
+    close(port->fd);
+    close(port->lock);
+    free(port);
+}
+
+int port_serial_fd(const struct port_serial *port)
+{
+    return port->fd;
+}
+
+int port_serial_read(struct port_serial *port, uint8_t *bytes, size_t size)
+{
+    ssize_t n;
+
+    do
+        n = read(port->fd, bytes, size > INT32_MAX ? INT32_MAX : size);
+    while (n < 0 && errno == EINTR);
+    if (n > 0)
+        return (int)n;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return 0;
+    if (n == 0)
+        errno = EIO; /* a tty that ends has been hung up: the adapter is gone */
+    return PORT_GONE;
+}
+
+int port_serial_write(struct port_serial *port, const uint8_t *bytes, size_t n)
+{
+    if (port->allow == NULL || !port->allow(bytes, n))
+        return PORT_REFUSED;
+    while (n > 0) {
+        ssize_t sent = write(port->fd, bytes, n);
+
+        if (sent >= 0) {
+            bytes += sent;
+            n -= (size_t)sent;
+        } else if (errno == EAGAIN) {
+            struct pollfd wait = {.fd = port->fd, .events = POLLOUT};
+
+            if (poll(&wait, 1, WRITE_WAIT_MS) == 0)
+                return PORT_TIMEOUT;
+        } else if (errno != EINTR) {
+            return PORT_GONE;
+        }
+    }
+    return PORT_OK;
+}
+
+void port_serial_flush(struct port_serial *port)
+{
+    (void)tcflush(port->fd, TCIFLUSH);
+}
