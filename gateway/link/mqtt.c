@@ -16,8 +16,9 @@
 #define MISC_PERIOD_US                                                                   \
     (500 * US_PER_MS) /* how often the library may look at its keepalive */
 #define TIMER_SLACK_US (10 * US_PER_MS)
-#define READ_BURST     64 /* packets taken from the socket before other sources have a turn \
-                           */
+#define READ_BURST                                                                       \
+    64 /* packets taken from the socket before other sources have a turn                 \
+        */
 #define KEEPALIVE_MIN_S 5 /* libmosquitto refuses less */
 
 struct mqtt {
@@ -243,6 +244,8 @@ static void on_disconnect(struct mosquitto *client, void *context, int reason,
 
     (void)client;
     (void)properties;
+    if (mqtt->lost)
+        return; /* the library may say it twice; the first reason is the broker's */
     mqtt->crowded_out = reason == MQTT_RC_SESSION_TAKEN_OVER;
     if (mqtt->crowded_out)
         log_error("mqtt: another client has taken over the name %s", mqtt->client_id);

@@ -22,7 +22,8 @@
 #include "link/tls_watch.h"
 
 #define PEM_FILE_MAX                                                                     \
-    (256 * 1024) /* bytes of a certificate, key or revocation list file */
+    (256 * 1024)        /* bytes of a certificate, key or revocation list file */
+#define REASON_SIZE 112 /* bytes of mbedTLS's own words */
 #define AHEAD_SIZE                                                                       \
     16384 /* bytes taken from the socket at once: many small records a call */
 
@@ -193,9 +194,9 @@ __attribute__((format(printf, 2, 3))) static int say(char error[TLS_ERROR_SIZE],
     return -1;
 }
 
-static const char *reason_of(int rc, char out[64])
+static const char *reason_of(int rc, char out[REASON_SIZE])
 {
-    mbedtls_strerror(rc, out, 64);
+    mbedtls_strerror(rc, out, REASON_SIZE);
     return out;
 }
 
@@ -215,7 +216,7 @@ static int load_certificates(mbedtls_x509_crt *into, const char *path, const cha
 {
     uint8_t *pem;
     ssize_t n = read_pem(path, what, &pem, error);
-    char reason[64];
+    char reason[REASON_SIZE];
     int rc;
 
     if (n < 0)
@@ -236,7 +237,7 @@ static int load_key(struct tls_session *session, const char *path,
 {
     struct stat status;
     uint8_t *pem;
-    char reason[64];
+    char reason[REASON_SIZE];
     ssize_t n;
     int rc;
 
@@ -262,7 +263,7 @@ static int load_list(struct tls_session *session, const char *path,
 {
     struct stat status;
     uint8_t *pem;
-    char reason[64];
+    char reason[REASON_SIZE];
     ssize_t n;
     int rc;
 
@@ -357,7 +358,7 @@ static int set_up(struct tls_session *session, char error[TLS_ERROR_SIZE])
     const char *host = session->config->host;
     bool is_address =
         inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
-    char reason[64];
+    char reason[REASON_SIZE];
     int rc = mbedtls_ssl_config_defaults(conf, MBEDTLS_SSL_IS_CLIENT,
                                          MBEDTLS_SSL_TRANSPORT_STREAM,
                                          MBEDTLS_SSL_PRESET_DEFAULT);
@@ -451,12 +452,12 @@ static const char *version_name(uint16_t version)
 }
 
 /* How far the peer came before it fell silent or went away. */
-static const char *progress_words(const struct tls_watch *watch, char out[64])
+static const char *progress_words(const struct tls_watch *watch, char out[REASON_SIZE])
 {
     if (watch->seen == 0)
-        snprintf(out, 64, "it said nothing");
+        snprintf(out, REASON_SIZE, "it said nothing");
     else
-        snprintf(out, 64, "after %zu bytes", watch->seen);
+        snprintf(out, REASON_SIZE, "after %zu bytes", watch->seen);
     return out;
 }
 
@@ -470,12 +471,35 @@ static void explain_stranger(struct tls_session *session)
     say(session->error, "peer does not speak TLS: its first bytes are%s", hex);
 }
 
+/* A peer that refuses our certificate sends its alert and closes while we are
+ * still writing: the write fails, and the alert waits to be read. */
+static void hear_last_words(struct tls_session *session)
+{
+    ssize_t got;
+
+    while ((got = recv(session->fd, session->ahead, sizeof(session->ahead),
+                       MSG_DONTWAIT)) > 0)
+        tls_watch_feed(&session->watch, session->ahead, (size_t)got);
+}
+
+/* mbedTLS adds a low-level code to a high-level one; those of X.509 parsing lie here. */
+static bool is_unreadable_certificate(int rc)
+{
+    int high = -rc & 0xff80;
+
+    return high >= 0x2080 && high <= 0x2980 && rc != MBEDTLS_ERR_X509_CERT_VERIFY_FAILED;
+}
+
 /* The first of these that holds is what an engineer can act on. */
 static void explain(struct tls_session *session, int rc)
 {
     const struct tls_watch *watch = &session->watch;
     bool gone = rc == MBEDTLS_ERR_SSL_CONN_EOF || rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY;
-    char words[64];
+    bool broken = rc == MBEDTLS_ERR_NET_CONN_RESET || rc == MBEDTLS_ERR_NET_SEND_FAILED;
+    char words[REASON_SIZE];
+
+    if (broken)
+        hear_last_words(session);
 
     if (session->verdict.error[0] != '\0')
         say(session->error, "%s", session->verdict.error);
@@ -484,22 +508,26 @@ static void explain(struct tls_session *session, int rc)
     else if (watch->server_version != 0 && watch->server_version < 0x0303)
         say(session->error, "peer speaks %s; TLS 1.2 is the least",
             version_name(watch->server_version));
-    else if (rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && watch->alerted)
+    else if ((broken || rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) && watch->alerted)
         say(session->error, "peer refused the handshake: alert %s (%d)",
             tls_alert_name(watch->alert), watch->alert);
     else if (gone)
         say(session->error, "peer closed the connection during the handshake: %s",
             progress_words(watch, words));
-    else if (rc == MBEDTLS_ERR_NET_CONN_RESET)
+    else if (broken)
         say(session->error, "peer reset the connection during the handshake: %s",
             progress_words(watch, words));
+    else if (is_unreadable_certificate(rc))
+        say(session->error, "peer's certificate can't be read: %s", reason_of(rc, words));
+    else if (rc == MBEDTLS_ERR_X509_FATAL_ERROR)
+        say(session->error, "chain of certificates is longer than %d", TLS_CHAIN_MAX);
     else
         say(session->error, "handshake failed: %s", reason_of(rc, words));
 }
 
 void tls_session_stalled(struct tls_session *session, uint32_t after_ms)
 {
-    char words[64];
+    char words[REASON_SIZE];
 
     say(session->error, "peer did not finish the handshake in %u ms: %s", after_ms,
         progress_words(&session->watch, words));
@@ -537,7 +565,7 @@ enum tls_step tls_session_handshake(struct tls_session *session, int fd)
 
 static ssize_t step_of(struct tls_session *session, int rc)
 {
-    char reason[64];
+    char reason[REASON_SIZE];
 
     if (rc > 0)
         return rc;

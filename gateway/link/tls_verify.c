@@ -180,9 +180,14 @@ static void judge_trust(struct tls_verdict *verdict, const mbedtls_x509_crt *cer
     if (issuer != NULL && !issuer->MBEDTLS_PRIVATE(ca_istrue))
         fault(verdict, GRAVITY_TRUST, "certificate of %s is signed by %s, which is no CA",
               who, by);
+    else if (issuer != NULL &&
+             mbedtls_x509_crt_check_key_usage(issuer, MBEDTLS_X509_KU_KEY_CERT_SIGN) != 0)
+        fault(verdict, GRAVITY_TRUST,
+              "certificate of %s is signed by %s, which may not sign", who, by);
     else if (issuer != NULL)
         fault(verdict, GRAVITY_TRUST,
-              "certificate of %s is signed by %s, which may not sign it", who, by);
+              "certificate of %s is not properly signed by %s, or too deep below it", who,
+              by);
     else
         fault(verdict, GRAVITY_TRUST,
               "certificate of %s is not signed by our CA (its issuer: %s)", who, by);
@@ -314,6 +319,7 @@ int tls_verify(void *context, mbedtls_x509_crt *certificate, int depth, uint32_t
     if (*flags & MBEDTLS_X509_BADCRL_EXPIRED)
         verdict->stale_list = true;
     *flags &= ~ours;
+    judge_key(verdict, certificate, who);
     judge_flags(verdict, certificate, who, *flags);
     if (depth >= TLS_CHAIN_MAX)
         fault(verdict, GRAVITY_CHAIN, "chain of certificates is longer than %d",
@@ -324,7 +330,6 @@ int tls_verify(void *context, mbedtls_x509_crt *certificate, int depth, uint32_t
                sizeof(name_constraints)) != NULL)
         fault(verdict, GRAVITY_CHAIN,
               "CA %s has name constraints, which are not supported", who);
-    judge_key(verdict, certificate, who);
     judge_time(verdict, certificate, who);
     if (depth == 0)
         judge_leaf(verdict, certificate, who);
