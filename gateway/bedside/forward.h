@@ -29,6 +29,8 @@
     (60 * 1024) /* bytes of items; the frame needs the rest of 64 KiB */
 #define FORWARD_ENVELOPE_BACKLOG (32 * 1024)
 #define FORWARD_BATCHES_MAX      128 /* envelopes on the way */
+#define FORWARD_ITEM_MAX         4160 /* room that any one item fits in */
+#define FORWARD_LAG_MAX          4096 /* records: live ones further behind become backlog */
 #define FORWARD_LIVE_TURNS       4
 #define FORWARD_AGAIN_US         30000000
 #define FORWARD_AGAIN_MAX_US     600000000
