@@ -16,6 +16,7 @@
 #define MISC_PERIOD_US                                                                   \
     (500 * US_PER_MS) /* how often the library may look at its keepalive */
 #define TIMER_SLACK_US (10 * US_PER_MS)
+#define FAILURES_MAX   32 /* more doublings than any back-off has room for */
 #define READ_BURST                                                                       \
     64 /* packets taken from the socket before other sources have a turn                 \
         */
@@ -44,8 +45,8 @@ struct mqtt {
     struct mosquitto *client;
     sd_event_source *io, *flush, *misc, *retry;
     int inflight, window;
-    unsigned
-        failures; /* attempts since the last progress: the exponent of the back-off */
+    unsigned failures; /* since a connection lasted: the exponent of the back-off */
+    uint64_t connected_us;
     bool connected, lost, leaving, crowded_out, closing;
     int lost_reason;
 };
@@ -108,14 +109,19 @@ static void schedule_retry(struct mqtt *mqtt)
 static void drop(struct mqtt *mqtt, int reason)
 {
     bool was_connected = mqtt->connected;
+    uint64_t lived_us = was_connected ? clock_monotonic_us() - mqtt->connected_us : 0;
 
     destroy_client(mqtt);
-    if (mqtt->failures < 32)
+    /* Only a connection that lasted ends the doubling: one that is cut at once, again and
+     * again, may be another client with our name (a cloned card), and neither side would
+     * win by being quick. Not every broker says so (measured: mosquitto 2.0.11 just
+     * closes). */
+    if (lived_us >= mqtt->reconnect_max_ms * (uint64_t)US_PER_MS)
+        mqtt->failures = 0;
+    if (mqtt->failures < FAILURES_MAX)
         mqtt->failures++;
-    /* Another client has our name (a cloned card): taking it back at once
-     * would only start a war that neither wins. */
     if (mqtt->crowded_out)
-        mqtt->failures = 32;
+        mqtt->failures = FAILURES_MAX;
     mqtt->crowded_out = false;
     schedule_retry(mqtt);
     if (was_connected)
@@ -234,6 +240,7 @@ static void on_connect(struct mosquitto *client, void *context, int reason, int 
         receive_maximum < mqtt->window)
         mqtt->window = receive_maximum;
     mqtt->connected = true;
+    mqtt->connected_us = clock_monotonic_us();
     mqtt->ops->connected(mqtt->context, (flags & 1) != 0);
 }
 
@@ -264,8 +271,6 @@ static void on_publish(struct mosquitto *client, void *context, int mid, int rea
         return;
     if (mqtt->inflight > 0)
         mqtt->inflight--;
-    if (reason < 0x80)
-        mqtt->failures = 0;
     mqtt->ops->acknowledged(mqtt->context, mid, (uint8_t)reason);
 }
 
@@ -279,7 +284,6 @@ static void on_message(struct mosquitto *client, void *context,
     (void)properties;
     if (mqtt->closing)
         return;
-    mqtt->failures = 0;
     mqtt->ops->message(mqtt->context, message->topic, message->payload,
                        (size_t)message->payloadlen);
 }
@@ -287,18 +291,14 @@ static void on_message(struct mosquitto *client, void *context,
 static void on_subscribe(struct mosquitto *client, void *context, int mid, int count,
                          const int *granted, const mosquitto_property *properties)
 {
-    struct mqtt *mqtt = context;
-
     (void)client;
+    (void)context;
     (void)mid;
     (void)properties;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++)
         if (granted[i] >= 0x80)
             log_error("mqtt: subscription refused: %s",
                       mosquitto_reason_string(granted[i]));
-        else
-            mqtt->failures = 0;
-    }
 }
 
 static void on_log(struct mosquitto *client, void *context, int level, const char *text)
