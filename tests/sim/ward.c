@@ -67,19 +67,21 @@ static void location_text(int bed, char out[80])
 /* PID and PV1 in the shape that Homerton's feed has (reference/standards.md 4b). */
 static int group_text(char *out, size_t size, int patient, int bed, int before)
 {
-    char number[16], assigned[80], prior[80];
+    char number[16], visit[16], assigned[80], prior[80];
 
     ward_case_number(patient, number, sizeof number);
+    ward_case_number(patient % WARD_ALIAS, visit,
+                     sizeof visit); /* a merge leaves the visit's number */
     location_text(bed, assigned);
     location_text(before, prior);
     return snprintf(out, size,
                     "PID|1|%s|%s^^^Homerton Case Note Number^CNN~%d^^^Person ID^Person "
                     "ID|\"\"|TEST%d^PATIENT^\"\"||"
-                    "19500101|Female|||||||||%s-1^^^Homerton FIN^Encounter No.|\r"
-                    "PV1|1|Inpatient|%s|\"\"|\"\"|%s|||||||||||\"\"|Inpatient|%s-1^0^"
-                    "\"\"^^Attendance No.|\r",
-                    number, number, patient + 5000, patient, number, assigned, prior,
-                    number);
+                    "19500101|Female||||||||||%s-1^^^Homerton FIN^Encounter No.|\r"
+                    "PV1|1|Inpatient|%s|\"\"|\"\"|%s||||||||||||Inpatient|%s-1^0^\"\"^^"
+                    "Attendance No.|\r",
+                    number, number, patient + 5000, patient, visit, assigned, prior,
+                    visit);
 }
 
 static void tell(struct ward *ward, const struct telling *telling)
