@@ -10,6 +10,8 @@
 
 #define STX            0x02
 #define ETX            0x03
+#define ACK            0x06
+#define NAK            0x15
 #define OP_SELECT      0x70
 #define SELECT_TRIES   10
 #define SELECT_FAST_MS 1000
@@ -42,6 +44,13 @@ bool nonin_select_allowed(uint8_t format, const uint8_t *bytes, size_t n)
     uint8_t request[NONIN_SELECT_SIZE];
 
     return n == nonin_select_write(format, request) && memcmp(bytes, request, n) == 0;
+}
+
+bool nonin_select_answer(const struct nonin_select *select, const uint8_t *bytes,
+                         size_t n)
+{
+    return select->tries > 0 && !select->seen && n == 1 &&
+           (*bytes == ACK || *bytes == NAK);
 }
 
 /* One of the two values. 0 is neither "missing" in this protocol nor a value that a

@@ -21,8 +21,6 @@
 #define DATA_MAX     64 /* the maker lets the data grow; this is as far as we follow */
 #define FRAME_MAX    (HEADER_SIZE + DATA_MAX + TRAILER_SIZE)
 #define ETX          0x03
-#define ACK          0x06
-#define NAK          0x15
 #define SILENCE_MS   86400000 /* a day: it only speaks when somebody has measured */
 
 #define STATH_SMARTPOINT 0x02
@@ -123,7 +121,7 @@ static void take(const struct state *s, const struct driver_sink *sink)
 
 static void drop(struct state *s, enum fit why)
 {
-    bool answer = s->have == 1 && (s->frame[0] == ACK || s->frame[0] == NAK);
+    bool answer = nonin_select_answer(&s->select, s->frame, s->have);
 
     if (!answer && s->dropped == 0)
         s->fault = why == FIT_CHECKSUM ? DRIVER_FAULT_CHECKSUM

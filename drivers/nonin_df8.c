@@ -19,8 +19,6 @@
 #define STEP_SPO2  3 /* percent */
 #define SILENCE_MS 5000
 #define FORMAT     8
-#define ACK        0x06
-#define NAK        0x15
 
 #define FIRST_ALWAYS 0x80
 #define FIRST_ZERO   0x40
@@ -103,8 +101,7 @@ static void take(struct state *s, const struct driver_sink *sink)
 
 static void drop(struct state *s)
 {
-    bool answer =
-        !s->select.seen && s->have == 1 && (s->frame[0] == ACK || s->frame[0] == NAK);
+    bool answer = nonin_select_answer(&s->select, s->frame, s->have);
 
     s->dropped += !answer;
     s->has_before = false;

@@ -27,8 +27,7 @@
 #define DF7_STATUS  0
 #define FLOAT_INDEX 3
 #define SILENCE_MS  3000
-#define ACK         0x06
-#define NAK         0x15
+#define TORN_HR     64 /* half of the least error that a torn pulse has */
 
 #define STATUS_SYNC   0x01
 #define STATUS_RED    0x04 /* low perfusion; together with GREEN: marginal */
@@ -38,7 +37,8 @@
 #define STATUS_ARTF   0x20
 #define STATUS_ALWAYS 0x80
 
-enum { FRAME_SPO2_D = 9, FRAME_HR_D = 20 }; /* numbers from 1, as in the maker's table */
+/* Numbers from 1, as in the maker's table. */
+enum { FRAME_SPO2_D = 9, FRAME_HR_D = 20, FRAME_EHR_D = 22 };
 
 enum fit { FIT_WHOLE, FIT_SHORT, FIT_SYNC, FIT_CHECKSUM };
 
@@ -51,7 +51,7 @@ struct state {
     enum driver_fault fault; /* why bytes are being dropped */
     size_t dropped;          /* bytes dropped and not yet reported */
     size_t have;
-    uint8_t packet[PACKET_SIZE];
+    uint8_t packet[PACKET_SIZE + FRAME_SIZE]; /* and the frame behind it */
 };
 
 static uint8_t frame_status(const struct state *s, size_t frame)
@@ -78,10 +78,10 @@ static enum fit fit(const struct state *s)
             return FIT_SYNC;
         if (checksum_sum8(b, FRAME_SIZE - 1) != b[FRAME_SIZE - 1])
             return FIT_CHECKSUM;
-        if ((status & STATUS_SYNC) != (frame == 0))
+        if ((status & STATUS_SYNC) != (frame % FRAMES == 0))
             return FIT_SYNC;
     }
-    return s->have == PACKET_SIZE ? FIT_WHOLE : FIT_SHORT;
+    return s->have == sizeof(s->packet) ? FIT_WHOLE : FIT_SHORT;
 }
 
 static void report(struct state *s, const struct driver_sink *sink)
@@ -94,8 +94,7 @@ static void report(struct state *s, const struct driver_sink *sink)
 /* Drops the first byte. The answer to our own selection is no fault. */
 static void drop(struct state *s, enum fit why)
 {
-    bool answer =
-        !s->select.seen && s->have == 1 && (s->packet[0] == ACK || s->packet[0] == NAK);
+    bool answer = nonin_select_answer(&s->select, s->packet, s->have);
 
     if (!answer && s->dropped == 0)
         s->fault = why == FIT_CHECKSUM ? DRIVER_FAULT_CHECKSUM : DRIVER_FAULT_SYNC;
@@ -104,11 +103,26 @@ static void drop(struct state *s, enum fit why)
     memmove(s->packet, s->packet + 1, s->have);
 }
 
+/* The pulse whose high part is in frame `number` and its low part in the next. */
+static unsigned frame_pulse(const struct state *s, size_t number)
+{
+    return (frame_value(s, number) & 3) << 7 | frame_value(s, number + 1);
+}
+
+/* When exactly a packet's length is lost between the two frames of the pulse, both
+ * halves are good and the whole is not: it is then off by a multiple of 128. The slower
+ * average in the two frames behind, which cannot be torn as well, tells. */
+static bool is_torn(unsigned hr, unsigned slow)
+{
+    return hr != NONIN_HR_MISSING && slow != NONIN_HR_MISSING &&
+           (hr > slow ? hr - slow : slow - hr) >= TORN_HR;
+}
+
 static void emit(struct state *s, const struct driver_sink *sink)
 {
     struct observation_set set;
     unsigned quality = 0;
-    unsigned hr = (frame_value(s, FRAME_HR_D) & 3) << 7 | frame_value(s, FRAME_HR_D + 1);
+    unsigned hr = frame_pulse(s, FRAME_HR_D);
 
     /* The -D values stay for ten seconds after the finger left, with the alarm set: so an
      * alarm anywhere since the last set makes them absent. */
@@ -118,6 +132,8 @@ static void emit(struct state *s, const struct driver_sink *sink)
         quality |= QUALITY_QUESTIONABLE;
     if (s->low_perfusion)
         quality |= QUALITY_QUESTIONABLE;
+    if (is_torn(hr, frame_pulse(s, FRAME_EHR_D)))
+        hr = 0; /* which is no pulse: absent, invalid */
     if (!nonin_set_make(&set, hr, frame_value(s, FRAME_SPO2_D), quality))
         sink->fault(sink->context, DRIVER_FAULT_VALUE, 0);
     sink->set(sink->context, &set);
@@ -156,7 +172,8 @@ static void feed(void *state, const uint8_t *bytes, size_t n,
             }
             report(s, sink);
             take(s, sink);
-            s->have = 0;
+            s->have = FRAME_SIZE; /* the frame behind is the next packet's first */
+            memmove(s->packet, s->packet + PACKET_SIZE, FRAME_SIZE);
         }
     }
     report(s, sink);

@@ -53,8 +53,7 @@ void *reader_keep(struct reader *reader, size_t count, size_t size)
     return owned->memory;
 }
 
-/* --- Values
- * ------------------------------------------------------------------------------ */
+/* --- Values --- */
 
 /* Names go into configs, logs and C source: letters, digits and a few marks. */
 static bool read_name(struct reader *r, const char *key, yaml_node_t *node,
@@ -131,23 +130,19 @@ static bool read_mdc(struct reader *r, const char *key, yaml_node_t *node, bool 
     return true;
 }
 
-/* --- A field
- * ----------------------------------------------------------------------------- */
-
-#define FIELD(r, key, node, target)                                                      \
-    struct reader *r, const char *key, yaml_node_t *node, void *target
+/* --- A field --- */
 
 static struct regmap_field *field_of(void *target)
 {
     return &((struct field_build *)target)->field;
 }
 
-static bool field_name(FIELD(r, key, node, target))
+static bool field_name(struct reader *r, const char *key, yaml_node_t *node, void *target)
 {
     return read_name(r, key, node, &field_of(target)->name);
 }
 
-static bool field_role(FIELD(r, key, node, target))
+static bool field_role(struct reader *r, const char *key, yaml_node_t *node, void *target)
 {
     static const char *const words[] = {"observe", "sample", "identity", "selftest"};
     size_t word;
@@ -158,7 +153,7 @@ static bool field_role(FIELD(r, key, node, target))
     return true;
 }
 
-static bool field_type(FIELD(r, key, node, target))
+static bool field_type(struct reader *r, const char *key, yaml_node_t *node, void *target)
 {
     static const char *const words[] = {"u16",    "i16",   "u32",   "i32",
                                         "u64",    "i64",   "f32",   "f64",
@@ -172,7 +167,8 @@ static bool field_type(FIELD(r, key, node, target))
     return true;
 }
 
-static bool field_order(FIELD(r, key, node, target))
+static bool field_order(struct reader *r, const char *key, yaml_node_t *node,
+                        void *target)
 {
     static const char *const words[] = {"ABCD", "CDAB", "BADC", "DCBA"};
     size_t word;
@@ -191,7 +187,8 @@ static bool field_number(struct reader *r, const char *key, yaml_node_t *node,
 }
 
 #define FIELD_NUMBER(name, type, minimum, maximum)                                       \
-    static bool field_##name(FIELD(r, key, node, target))                                \
+    static bool field_##name(struct reader *r, const char *key, yaml_node_t *node,       \
+                             void *target)                                               \
     {                                                                                    \
         uint64_t number;                                                                 \
         if (!field_number(r, key, node, minimum, maximum, &number))                      \
@@ -209,7 +206,8 @@ FIELD_NUMBER(decimals, int8_t, 0, 9)
 FIELD_NUMBER(every_ms, uint32_t, 10, 86400000)
 FIELD_NUMBER(expect, uint64_t, 0, UINT64_MAX)
 
-static bool field_scale(FIELD(r, key, node, target))
+static bool field_scale(struct reader *r, const char *key, yaml_node_t *node,
+                        void *target)
 {
     struct field_build *b = target;
 
@@ -219,51 +217,56 @@ static bool field_scale(FIELD(r, key, node, target))
            reader_fail(r, reader_line(node), key, "must not be 0");
 }
 
-static bool field_offset(FIELD(r, key, node, target))
+static bool field_offset(struct reader *r, const char *key, yaml_node_t *node,
+                         void *target)
 {
     return read_decimal(r, key, node, &((struct field_build *)target)->offset);
 }
 
-static bool field_minimum(FIELD(r, key, node, target))
+static bool field_minimum(struct reader *r, const char *key, yaml_node_t *node,
+                          void *target)
 {
     return read_decimal(r, key, node, &((struct field_build *)target)->minimum);
 }
 
-static bool field_maximum(FIELD(r, key, node, target))
+static bool field_maximum(struct reader *r, const char *key, yaml_node_t *node,
+                          void *target)
 {
     return read_decimal(r, key, node, &((struct field_build *)target)->maximum);
 }
 
-static bool field_code(FIELD(r, key, node, target))
+static bool field_code(struct reader *r, const char *key, yaml_node_t *node, void *target)
 {
     return read_mdc(r, key, node, false, &field_of(target)->code);
 }
 
-static bool field_unit(FIELD(r, key, node, target))
+static bool field_unit(struct reader *r, const char *key, yaml_node_t *node, void *target)
 {
     return read_mdc(r, key, node, true, &field_of(target)->unit);
 }
 
-static bool field_site(FIELD(r, key, node, target))
+static bool field_site(struct reader *r, const char *key, yaml_node_t *node, void *target)
 {
     return read_mdc(r, key, node, false, &field_of(target)->site);
 }
 
-static bool field_method(FIELD(r, key, node, target))
+static bool field_method(struct reader *r, const char *key, yaml_node_t *node,
+                         void *target)
 {
     return read_mdc(r, key, node, false, &field_of(target)->method);
 }
 
-/* --- Sentinels and enumerations
- * ---------------------------------------------------------- */
+/* --- Sentinels and enumerations --- */
 
-static bool sentinel_raw(FIELD(r, key, node, target))
+static bool sentinel_raw(struct reader *r, const char *key, yaml_node_t *node,
+                         void *target)
 {
     return reader_number(r, key, node, 0, UINT64_MAX,
                          &((struct regmap_sentinel *)target)->raw);
 }
 
-static bool sentinel_quality(FIELD(r, key, node, target))
+static bool sentinel_quality(struct reader *r, const char *key, yaml_node_t *node,
+                             void *target)
 {
     size_t count, bit;
 
@@ -278,7 +281,8 @@ static bool sentinel_quality(FIELD(r, key, node, target))
     return true;
 }
 
-static bool field_absent(FIELD(r, key, node, target))
+static bool field_absent(struct reader *r, const char *key, yaml_node_t *node,
+                         void *target)
 {
     static const struct key keys[] = {{"raw", true, sentinel_raw},
                                       {"quality", false, sentinel_quality}};
@@ -303,7 +307,7 @@ static bool field_absent(FIELD(r, key, node, target))
     return true;
 }
 
-static bool enum_raw(FIELD(r, key, node, target))
+static bool enum_raw(struct reader *r, const char *key, yaml_node_t *node, void *target)
 {
     uint64_t number;
 
@@ -313,17 +317,18 @@ static bool enum_raw(FIELD(r, key, node, target))
     return true;
 }
 
-static bool enum_coded(FIELD(r, key, node, target))
+static bool enum_coded(struct reader *r, const char *key, yaml_node_t *node, void *target)
 {
     return read_mdc(r, key, node, false, &((struct regmap_enum *)target)->coded);
 }
 
-static bool enum_label(FIELD(r, key, node, target))
+static bool enum_label(struct reader *r, const char *key, yaml_node_t *node, void *target)
 {
     return read_name(r, key, node, &((struct regmap_enum *)target)->label);
 }
 
-static bool field_values(FIELD(r, key, node, target))
+static bool field_values(struct reader *r, const char *key, yaml_node_t *node,
+                         void *target)
 {
     static const struct key keys[] = {{"raw", true, enum_raw},
                                       {"coded", true, enum_coded},
@@ -366,25 +371,24 @@ static const struct key field_keys[FIELD_KEYS] = {
     {"absent", false, field_absent},     {"values", false, field_values},
 };
 
-/* --- The profile
- * ------------------------------------------------------------------------- */
+/* --- The profile --- */
 
 static struct regmap *map_of(void *target)
 {
     return ((struct build *)target)->map;
 }
 
-static bool map_name(FIELD(r, key, node, target))
+static bool map_name(struct reader *r, const char *key, yaml_node_t *node, void *target)
 {
     return read_name(r, key, node, &map_of(target)->name);
 }
 
-static bool map_title(FIELD(r, key, node, target))
+static bool map_title(struct reader *r, const char *key, yaml_node_t *node, void *target)
 {
     return read_title(r, key, node, &map_of(target)->title);
 }
 
-static bool map_status(FIELD(r, key, node, target))
+static bool map_status(struct reader *r, const char *key, yaml_node_t *node, void *target)
 {
     static const char *const words[] = {"beta", "stable"};
     size_t word;
@@ -396,7 +400,8 @@ static bool map_status(FIELD(r, key, node, target))
 }
 
 /* Where the facts come from. For people; only its presence is checked. */
-static bool map_evidence(FIELD(r, key, node, target))
+static bool map_evidence(struct reader *r, const char *key, yaml_node_t *node,
+                         void *target)
 {
     const char *text = reader_text(r, key, node);
 
@@ -405,7 +410,8 @@ static bool map_evidence(FIELD(r, key, node, target))
 }
 
 #define MAP_NUMBER(name, type, minimum, maximum)                                         \
-    static bool map_##name(FIELD(r, key, node, target))                                  \
+    static bool map_##name(struct reader *r, const char *key, yaml_node_t *node,         \
+                           void *target)                                                 \
     {                                                                                    \
         uint64_t number;                                                                 \
         if (!reader_number(r, key, node, minimum, maximum, &number))                     \
@@ -420,7 +426,7 @@ MAP_NUMBER(response_ms, uint16_t, 1, 60000)
 MAP_NUMBER(turnaround_ms, uint16_t, 0, 10000)
 MAP_NUMBER(every_ms, uint32_t, 10, 86400000)
 
-static bool map_fields(FIELD(r, key, node, target))
+static bool map_fields(struct reader *r, const char *key, yaml_node_t *node, void *target)
 {
     struct build *b = target;
     size_t count;
@@ -445,7 +451,7 @@ static bool map_fields(FIELD(r, key, node, target))
     return true;
 }
 
-static bool map_golden(FIELD(r, key, node, target))
+static bool map_golden(struct reader *r, const char *key, yaml_node_t *node, void *target)
 {
     (void)r;
     (void)key;

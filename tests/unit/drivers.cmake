@@ -1,0 +1,8 @@
+# drivers: one test a source file.
+foreach(part cursor checksum decimal decimal_float driver_table nomenclature regmap
+        regmap_value nonin_packet nonin_df8 nonin_df13 modbus_slave nonin_emulator)
+    if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/drivers_${part}_test.c)
+        wardgate_unit_test(drivers_${part}_test
+            SOURCES ${CMAKE_CURRENT_LIST_DIR}/drivers_${part}_test.c LINK drivers)
+    endif()
+endforeach()
