@@ -140,6 +140,11 @@ static int unscale(const struct regmap_field *field, struct decimal value,
         if (decimal_add(value, offset, &value))
             return EMULATE_RANGE;
     }
+    if (field->scale != 1) {
+        int error = decimal_rescale(value, field->scale_exponent, &value);
+        if (error)
+            return error == DECIMAL_INEXACT ? EMULATE_INEXACT : EMULATE_RANGE;
+    }
     if (value.mantissa % field->scale)
         return EMULATE_INEXACT;
     out->mantissa = value.mantissa / field->scale;

@@ -333,11 +333,14 @@ void modbus_slave_feed(void *state, const uint8_t *bytes, size_t n, uint64_t now
         size_t size = whole(slave);
         if (size == 0 && slave->have < sizeof(slave->buffer))
             continue;
-        if (size == 0 || size == SIZE_MAX)
-            slave->bad_frames++;
-        else
-            take(slave, size, now_us, out);
         slave->have = 0;
+        if (size != 0 && size != SIZE_MAX) {
+            take(slave, size, now_us, out);
+            continue;
+        }
+        slave->bad_frames++;
+        if (slave->framing == MODBUS_TCP)
+            return; /* nothing behind it can be trusted; a real slave would hang up */
     }
 }
 
