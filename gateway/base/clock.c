@@ -11,16 +11,15 @@
 
 #include "base/ids.h"
 
-/* The kernel lets maxerror grow by 500 ppm after each correction and clears the synchronised state at 16 s.
- * A time service corrects at least every 2048 s (1.02 s of growth), so more than this means that it has
- * stopped: the clock runs on by itself. */
+/* The kernel lets maxerror grow by 500 ppm after each correction and clears the
+ * synchronised state at 16 s. A time service corrects at least every 2048 s (1.02 s of
+ * growth), so more than this means that it has stopped: the clock runs on by itself. */
 #define HOLDOVER_US (2 * US_PER_S)
 
 static uint64_t boot_id; /* constant for the life of a process; set once below */
 static pthread_once_t boot_once = PTHREAD_ONCE_INIT;
 
-static int64_t
-read_us(clockid_t id)
+static int64_t read_us(clockid_t id)
 {
     struct timespec t = {0, 0};
 
@@ -28,21 +27,19 @@ read_us(clockid_t id)
     return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / 1000;
 }
 
-uint64_t
-clock_monotonic_us(void)
+uint64_t clock_monotonic_us(void)
 {
     return (uint64_t)read_us(CLOCK_BOOTTIME);
 }
 
-int64_t
-clock_utc_us(void)
+int64_t clock_utc_us(void)
 {
     return read_us(CLOCK_REALTIME);
 }
 
-/* "8b1ee1f0-...": 32 hex digits; their two halves are folded by XOR, which keeps all random bits. */
-static uint64_t
-boot_from_text(const char *text)
+/* "8b1ee1f0-...": 32 hex digits; their two halves are folded by XOR, which keeps all
+ * random bits. */
+static uint64_t boot_from_text(const char *text)
 {
     uint64_t half[2] = {0, 0};
     int digits = 0;
@@ -62,8 +59,7 @@ boot_from_text(const char *text)
     return digits == 32 ? half[0] ^ half[1] : 0;
 }
 
-static void
-boot_load(void)
+static void boot_load(void)
 {
     char text[64] = "";
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
@@ -75,22 +71,20 @@ boot_load(void)
     }
     boot_id = boot_from_text(text);
 
-    /* Without /proc a process is its own boot: each start then counts as one, which costs a clock fix and
-     * never mixes two monotonic time lines. */
+    /* Without /proc a process is its own boot: each start then counts as one, which costs
+     * a clock fix and never mixes two monotonic time lines. */
     while (boot_id == 0)
         if (getrandom(&boot_id, sizeof(boot_id), 0) != (ssize_t)sizeof(boot_id))
             boot_id = (uint64_t)read_us(CLOCK_REALTIME) | 1;
 }
 
-uint64_t
-clock_boot(void)
+uint64_t clock_boot(void)
 {
     (void)pthread_once(&boot_once, boot_load);
     return boot_id;
 }
 
-void
-clock_now(struct instant *now)
+void clock_now(struct instant *now)
 {
     struct timex kernel;
     uint64_t before = clock_monotonic_us();
@@ -107,8 +101,8 @@ clock_now(struct instant *now)
         now->uncertainty_ms = UINT32_MAX;
         return;
     }
-    /* Rounded up, with the time that lay between the two readings: being pre-empted there must not make
-     * the pair look more exact than it is. */
+    /* Rounded up, with the time that lay between the two readings: being pre-empted there
+     * must not make the pair look more exact than it is. */
     now->uncertainty_ms = (uint32_t)(kernel.maxerror / 1000 + 1) +
                           (uint32_t)((now->monotonic_us - before) / 1000);
     now->sync = kernel.maxerror > HOLDOVER_US ? CLOCK_HOLDOVER : CLOCK_SYNCED;

@@ -9,12 +9,13 @@
 #include <stdint.h>
 
 #define US_PER_MS INT64_C(1000)
-#define US_PER_S INT64_C(1000000)
+#define US_PER_S  INT64_C(1000000)
 
-enum clock_sync {  /* same numbers as TimeBlock.Sync on the wire */
-    CLOCK_UNKNOWN, /* utc_us is not to be believed */
-    CLOCK_SYNCED,  /* disciplined now; true time within +- uncertainty */
-    CLOCK_HOLDOVER /* was disciplined in this boot; uncertainty grows with drift */
+enum clock_sync {                /* same numbers as TimeBlock.Sync on the wire */
+                  CLOCK_UNKNOWN, /* utc_us is not to be believed */
+                  CLOCK_SYNCED,  /* disciplined now; true time within +- uncertainty */
+                  CLOCK_HOLDOVER /* was disciplined in this boot; uncertainty grows with
+                                    drift */
 };
 
 /* One moment, read once and handed round: all its parts belong together. */
@@ -35,8 +36,9 @@ int64_t clock_utc_us(void);
 /* The kernel's boot id folded to 64 bits; never 0. */
 uint64_t clock_boot(void);
 
-/* Fills *now from one reading of the clocks; synchronisation state and uncertainty come from adjtimex(2)
- * (STA_UNSYNC, maxerror). WARDGATE's own floor and step detection are bedside/stamp.h's. */
+/* Fills *now from one reading of the clocks; synchronisation state and uncertainty come
+ * from adjtimex(2) (STA_UNSYNC, maxerror). WARDGATE's own floor and step detection are
+ * bedside/stamp.h's. */
 void clock_now(struct instant *now);
 
 #endif

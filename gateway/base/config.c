@@ -13,16 +13,17 @@
 #include "base/config_internal.h"
 #include "base/file.h"
 
-#define DEPTH_MAX 8       /* nesting of the file; the schema's own is less */
-#define NODES_MAX 200000  /* of one file */
-#define LIST_MAX 4096     /* elements, when the field gives no maximum */
-#define KEY_PATH_SIZE 192 /* bytes of "devices[2].address" */
+#define DEPTH_MAX     8      /* nesting of the file; the schema's own is less */
+#define NODES_MAX     200000 /* of one file */
+#define LIST_MAX      4096   /* elements, when the field gives no maximum */
+#define KEY_PATH_SIZE 192    /* bytes of "devices[2].address" */
 
 /* Where a value came from: for errors that only the caller can see. */
 struct place {
     const void *at;
     unsigned line; /* from 1 */
-    bool leaf;     /* a value of its own, not a section whose first member shares its address */
+    bool leaf; /* a value of its own, not a section whose first member shares its address
+                */
     char *key;
 };
 
@@ -75,9 +76,8 @@ fail(const struct load *load, unsigned line, const char *key, const char *format
     return -1;
 }
 
-int
-config_error(const struct config *config, const void *at, char error[CONFIG_ERROR_SIZE],
-             const char *format, ...)
+int config_error(const struct config *config, const void *at,
+                 char error[CONFIG_ERROR_SIZE], const char *format, ...)
 {
     const struct place *found = NULL;
     va_list arguments;
@@ -96,8 +96,8 @@ config_error(const struct config *config, const void *at, char error[CONFIG_ERRO
 
 /* --- Memory --- */
 
-static int
-place_add(struct config *config, const void *at, unsigned line, bool leaf, const char *key)
+static int place_add(struct config *config, const void *at, unsigned line, bool leaf,
+                     const char *key)
 {
     struct place *place;
 
@@ -120,8 +120,7 @@ place_add(struct config *config, const void *at, unsigned line, bool leaf, const
 }
 
 /* Zeroed memory for list elements, owned by the config. */
-static void *
-list_memory(struct config *config, size_t count, size_t size)
+static void *list_memory(struct config *config, size_t count, size_t size)
 {
     void **grown = reallocarray(config->lists, config->lists_count + 1, sizeof(*grown));
     void *items;
@@ -134,8 +133,7 @@ list_memory(struct config *config, size_t count, size_t size)
     return items;
 }
 
-void
-config_free(struct config *config)
+void config_free(struct config *config)
 {
     if (config == NULL)
         return;
@@ -152,21 +150,18 @@ config_free(struct config *config)
 
 /* --- Nodes against the schema --- */
 
-static unsigned
-line_of(const yaml_node_t *node)
+static unsigned line_of(const yaml_node_t *node)
 {
     return (unsigned)node->start_mark.line + 1;
 }
 
-static const char *
-scalar_text(const yaml_node_t *node)
+static const char *scalar_text(const yaml_node_t *node)
 {
     return (const char *)node->data.scalar.value;
 }
 
 /* Levenshtein distance of two short keys: how many letters were mistyped. */
-static size_t
-distance(const char *a, const char *b)
+static size_t distance(const char *a, const char *b)
 {
     size_t row[64], n = strlen(b);
 
@@ -187,9 +182,8 @@ distance(const char *a, const char *b)
     return row[n];
 }
 
-static int
-fail_unknown(const struct load *load, const yaml_node_t *node, const char *key,
-             const struct config_field *schema)
+static int fail_unknown(const struct load *load, const yaml_node_t *node, const char *key,
+                        const struct config_field *schema)
 {
     const char *near = NULL;
     char known[256] = "";
@@ -202,7 +196,8 @@ fail_unknown(const struct load *load, const yaml_node_t *node, const char *key,
             best = d;
             near = f->key;
         }
-        n = snprintf(known + at, sizeof(known) - at, "%s%s", f == schema ? "" : ", ", f->key);
+        n = snprintf(known + at, sizeof(known) - at, "%s%s", f == schema ? "" : ", ",
+                     f->key);
         if (n > 0 && (size_t)n < sizeof(known) - at)
             at += (size_t)n;
     }
@@ -212,14 +207,13 @@ fail_unknown(const struct load *load, const yaml_node_t *node, const char *key,
 }
 
 /* key = prefix "." name, or name alone at the top. */
-static void
-key_join(char key[KEY_PATH_SIZE], const char *prefix, const char *name)
+static void key_join(char key[KEY_PATH_SIZE], const char *prefix, const char *name)
 {
-    (void)snprintf(key, KEY_PATH_SIZE, "%s%s%.64s", prefix, *prefix != '\0' ? "." : "", name);
+    (void)snprintf(key, KEY_PATH_SIZE, "%s%s%.64s", prefix, *prefix != '\0' ? "." : "",
+                   name);
 }
 
-static const char *
-kind_text(const yaml_node_t *node)
+static const char *kind_text(const yaml_node_t *node)
 {
     return node->type == YAML_SEQUENCE_NODE  ? "a list"
            : node->type == YAML_MAPPING_NODE ? "a section with keys"
@@ -227,22 +221,24 @@ kind_text(const yaml_node_t *node)
 }
 
 static int read_mapping(const struct load *load, const yaml_node_t *node, unsigned line,
-                        const char *prefix, const struct config_field *schema, void *into);
+                        const char *prefix, const struct config_field *schema,
+                        void *into);
 
-static int
-read_list(const struct load *load, const yaml_node_t *node, const char *key,
-          const struct config_field *field, struct config_list *list)
+static int read_list(const struct load *load, const yaml_node_t *node, const char *key,
+                     const struct config_field *field, struct config_list *list)
 {
     size_t count, maximum = field->maximum > 0 ? (size_t)field->maximum : LIST_MAX;
     const yaml_node_item_t *item;
     char element_key[KEY_PATH_SIZE];
 
     if (node->type != YAML_SEQUENCE_NODE)
-        return fail(load, line_of(node), key, "is %s, but a list is expected", kind_text(node));
+        return fail(load, line_of(node), key, "is %s, but a list is expected",
+                    kind_text(node));
     item = node->data.sequence.items.start;
     count = (size_t)(node->data.sequence.items.top - item);
     if (count > maximum)
-        return fail(load, line_of(node), key, "has %zu entries (at most %zu)", count, maximum);
+        return fail(load, line_of(node), key, "has %zu entries (at most %zu)", count,
+                    maximum);
     if (field->minimum > 0 && count < (size_t)field->minimum)
         return fail(load, line_of(node), key, "has %zu entries (at least %zu)", count,
                     (size_t)field->minimum);
@@ -263,9 +259,8 @@ read_list(const struct load *load, const yaml_node_t *node, const char *key,
 }
 
 /* node NULL: the key is absent; line is then that of the mapping where it would stand. */
-static int
-read_field(const struct load *load, const yaml_node_t *node, unsigned line, const char *key,
-           const struct config_field *field, void *value)
+static int read_field(const struct load *load, const yaml_node_t *node, unsigned line,
+                      const char *key, const struct config_field *field, void *value)
 {
     bool nested = field->type == CONFIG_SECTION || field->type == CONFIG_LIST;
     char message[CONFIG_MESSAGE_SIZE];
@@ -288,33 +283,34 @@ read_field(const struct load *load, const yaml_node_t *node, unsigned line, cons
         return fail(load, line_of(node), key, "is %s, but one value is expected",
                     kind_text(node));
     if (config_value(field, scalar_text(node), node->data.scalar.length,
-                     node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE, load->config->folder,
-                     value, message) != 0)
+                     node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE,
+                     load->config->folder, value, message) != 0)
         return fail(load, line_of(node), key, "%s", message);
     return 0;
 }
 
 /* Every key must be a known one and stand there once. */
-static int
-check_keys(const struct load *load, const yaml_node_t *node, const char *prefix,
-           const struct config_field *schema)
+static int check_keys(const struct load *load, const yaml_node_t *node,
+                      const char *prefix, const struct config_field *schema)
 {
     const yaml_node_pair_t *begin = node->data.mapping.pairs.start;
     char key[KEY_PATH_SIZE];
 
-    for (const yaml_node_pair_t *pair = begin; pair < node->data.mapping.pairs.top; pair++) {
+    for (const yaml_node_pair_t *pair = begin; pair < node->data.mapping.pairs.top;
+         pair++) {
         const yaml_node_t *name = yaml_document_get_node(load->document, pair->key);
         const struct config_field *field = schema;
         if (name->type != YAML_SCALAR_NODE)
-            return fail(load, line_of(name), prefix, "a key is %s, but a word is expected",
-                        kind_text(name));
+            return fail(load, line_of(name), prefix,
+                        "a key is %s, but a word is expected", kind_text(name));
         key_join(key, prefix, scalar_text(name));
         while (field->key != NULL && strcmp(field->key, scalar_text(name)) != 0)
             field++;
         if (field->key == NULL)
             return fail_unknown(load, name, key, schema);
         for (const yaml_node_pair_t *earlier = begin; earlier < pair; earlier++) {
-            const yaml_node_t *other = yaml_document_get_node(load->document, earlier->key);
+            const yaml_node_t *other =
+                yaml_document_get_node(load->document, earlier->key);
             if (strcmp(scalar_text(other), scalar_text(name)) == 0)
                 return fail(load, line_of(name), key, "given twice (first on line %u)",
                             line_of(other));
@@ -324,8 +320,8 @@ check_keys(const struct load *load, const yaml_node_t *node, const char *prefix,
 }
 
 /* The value node of a key, or NULL. *line becomes the key's own. */
-static const yaml_node_t *
-find(const struct load *load, const yaml_node_t *node, const char *key, unsigned *line)
+static const yaml_node_t *find(const struct load *load, const yaml_node_t *node,
+                               const char *key, unsigned *line)
 {
     if (node == NULL)
         return NULL;
@@ -341,15 +337,14 @@ find(const struct load *load, const yaml_node_t *node, const char *key, unsigned
 }
 
 /* node NULL: a section that is absent as a whole; its fields take their presets. */
-static int
-read_mapping(const struct load *load, const yaml_node_t *node, unsigned line,
-             const char *prefix, const struct config_field *schema, void *into)
+static int read_mapping(const struct load *load, const yaml_node_t *node, unsigned line,
+                        const char *prefix, const struct config_field *schema, void *into)
 {
     char key[KEY_PATH_SIZE];
 
     if (node != NULL && node->type != YAML_MAPPING_NODE)
-        return fail(load, line_of(node), prefix, "is %s, but a section with keys is expected",
-                    kind_text(node));
+        return fail(load, line_of(node), prefix,
+                    "is %s, but a section with keys is expected", kind_text(node));
     if (node != NULL && check_keys(load, node, prefix, schema) != 0)
         return -1;
 
@@ -358,7 +353,8 @@ read_mapping(const struct load *load, const yaml_node_t *node, unsigned line,
         const yaml_node_t *value = find(load, node, field->key, &at);
         key_join(key, prefix, field->key);
         if (value == NULL && node != NULL && field->required)
-            return fail(load, line, key, "is missing%s%s", field->help != NULL ? ": " : "",
+            return fail(load, line, key, "is missing%s%s",
+                        field->help != NULL ? ": " : "",
                         field->help != NULL ? field->help : "");
         if (read_field(load, value, at, key, field, (char *)into + field->offset) != 0)
             return -1;
@@ -369,26 +365,26 @@ read_mapping(const struct load *load, const yaml_node_t *node, unsigned line,
 /* --- The file --- */
 
 /* Says what libyaml found. Its texts are lower case and short. */
-static int
-fail_parse(const struct load *load, const yaml_parser_t *parser)
+static int fail_parse(const struct load *load, const yaml_parser_t *parser)
 {
     return fail(load, (unsigned)parser->problem_mark.line + 1, NULL, "not valid YAML: %s",
                 parser->problem != NULL ? parser->problem : "out of memory");
 }
 
-static void
-scan_depth(const yaml_event_t *event, int *depth)
+static void scan_depth(const yaml_event_t *event, int *depth)
 {
-    if (event->type == YAML_SEQUENCE_START_EVENT || event->type == YAML_MAPPING_START_EVENT)
+    if (event->type == YAML_SEQUENCE_START_EVENT ||
+        event->type == YAML_MAPPING_START_EVENT)
         ++*depth;
-    else if (event->type == YAML_SEQUENCE_END_EVENT || event->type == YAML_MAPPING_END_EVENT)
+    else if (event->type == YAML_SEQUENCE_END_EVENT ||
+             event->type == YAML_MAPPING_END_EVENT)
         --*depth;
 }
 
-/* What YAML allows and a configuration does not need: anchors and aliases (a few lines of them unfold into
- * gigabytes), tags, a second document. Returns NULL or the complaint. */
-static const char *
-scan_complaint(const yaml_event_t *event, int depth, int nodes, int documents)
+/* What YAML allows and a configuration does not need: anchors and aliases (a few lines of
+ * them unfold into gigabytes), tags, a second document. Returns NULL or the complaint. */
+static const char *scan_complaint(const yaml_event_t *event, int depth, int nodes,
+                                  int documents)
 {
     const yaml_char_t *anchor = NULL, *tag = NULL;
 
@@ -421,8 +417,7 @@ scan_complaint(const yaml_event_t *event, int depth, int nodes, int documents)
     return nodes > NODES_MAX ? "too many entries" : NULL;
 }
 
-static int
-scan(const struct load *load, const uint8_t *text, size_t n)
+static int scan(const struct load *load, const uint8_t *text, size_t n)
 {
     int depth = 0, nodes = 0, documents = 0, result = 0;
     bool end = false;
@@ -442,7 +437,8 @@ scan(const struct load *load, const uint8_t *text, size_t n)
         documents += event.type == YAML_DOCUMENT_START_EVENT;
         complaint = scan_complaint(&event, depth, ++nodes, documents);
         if (complaint != NULL)
-            result = fail(load, (unsigned)event.start_mark.line + 1, NULL, "%s", complaint);
+            result =
+                fail(load, (unsigned)event.start_mark.line + 1, NULL, "%s", complaint);
         end = event.type == YAML_STREAM_END_EVENT;
         yaml_event_delete(&event);
     }
@@ -450,9 +446,8 @@ scan(const struct load *load, const uint8_t *text, size_t n)
     return result;
 }
 
-static int
-read_document(struct load *load, const uint8_t *text, size_t n,
-              const struct config_field *schema, void *into)
+static int read_document(struct load *load, const uint8_t *text, size_t n,
+                         const struct config_field *schema, void *into)
 {
     yaml_document_t document;
     yaml_parser_t parser;
@@ -479,8 +474,7 @@ out:
 }
 
 /* The absolute folder of the file; where that can't be found, as written. */
-static char *
-folder_of(const char *path)
+static char *folder_of(const char *path)
 {
     char folder[PATH_MAX], *absolute;
     const char *slash = strrchr(path, '/');
@@ -488,17 +482,16 @@ folder_of(const char *path)
     if (slash == NULL)
         (void)snprintf(folder, sizeof(folder), ".");
     else
-        (void)snprintf(folder, sizeof(folder), "%.*s", slash == path ? 1 : (int)(slash - path),
-                       path);
+        (void)snprintf(folder, sizeof(folder), "%.*s",
+                       slash == path ? 1 : (int)(slash - path), path);
     absolute = realpath(folder, NULL);
     if (absolute != NULL && strcmp(absolute, "/") == 0)
         absolute[0] = '\0'; /* "/x" is then joined from "" */
     return absolute != NULL ? absolute : strdup(folder);
 }
 
-int
-config_load(const char *path, const char *text, const struct config_field *schema, void *into,
-            struct config **out, char error[CONFIG_ERROR_SIZE])
+int config_load(const char *path, const char *text, const struct config_field *schema,
+                void *into, struct config **out, char error[CONFIG_ERROR_SIZE])
 {
     struct config *config = calloc(1, sizeof(*config));
     struct load load = {config, NULL, error};

@@ -5,9 +5,9 @@
 
 #include "base/config_internal.h"
 
-/* A quoted scalar can hold anything; only quote and backslash need care (control characters never got in). */
-static void
-print_text(FILE *file, const char *text)
+/* A quoted scalar can hold anything; only quote and backslash need care (control
+ * characters never got in). */
+static void print_text(FILE *file, const char *text)
 {
     (void)fputc('"', file);
     for (; *text != '\0'; text++) {
@@ -18,13 +18,13 @@ print_text(FILE *file, const char *text)
     (void)fputc('"', file);
 }
 
-static void
-print_scalar(FILE *file, const struct config_field *field, const void *value)
+static void print_scalar(FILE *file, const struct config_field *field, const void *value)
 {
     char text[32];
     int64_t number = 0;
 
-    if (field->type == CONFIG_TEXT || field->type == CONFIG_NAME || field->type == CONFIG_PATH) {
+    if (field->type == CONFIG_TEXT || field->type == CONFIG_NAME ||
+        field->type == CONFIG_PATH) {
         print_text(file, value);
         return;
     }
@@ -43,9 +43,9 @@ print_scalar(FILE *file, const struct config_field *field, const void *value)
         (void)fprintf(file, "%" PRId64, number);
 }
 
-/* An optional text that was not given would be refused if read back as "": it stays away. */
-static bool
-is_absent(const struct config_field *field, const char *value)
+/* An optional text that was not given would be refused if read back as "": it stays away.
+ */
+static bool is_absent(const struct config_field *field, const char *value)
 {
     return (field->type == CONFIG_TEXT || field->type == CONFIG_NAME ||
             field->type == CONFIG_PATH) &&
@@ -53,9 +53,8 @@ is_absent(const struct config_field *field, const char *value)
 }
 
 /* dash: the first key stands behind a list's "- ". */
-static void
-print_mapping(FILE *file, const struct config_field *schema, const char *from, int indent,
-              bool dash)
+static void print_mapping(FILE *file, const struct config_field *schema, const char *from,
+                          int indent, bool dash)
 {
     for (const struct config_field *field = schema; field->key != NULL; field++) {
         const char *value = from + field->offset;
@@ -63,8 +62,8 @@ print_mapping(FILE *file, const struct config_field *schema, const char *from, i
         if (is_absent(field, value) || (field->type == CONFIG_LIST && list->count == 0)) {
             (void)fprintf(file, "%*s# %s:", indent, "", field->key);
         } else {
-            (void)fprintf(file, "%*s%s%s:", dash ? indent - 2 : indent, "", dash ? "- " : "",
-                          field->key);
+            (void)fprintf(file, "%*s%s%s:", dash ? indent - 2 : indent, "",
+                          dash ? "- " : "", field->key);
             dash = false;
         }
         if (field->type != CONFIG_SECTION && field->type != CONFIG_LIST) {
@@ -79,13 +78,13 @@ print_mapping(FILE *file, const struct config_field *schema, const char *from, i
             print_mapping(file, field->of, value, indent + 2, false);
         else if (field->type == CONFIG_LIST)
             for (size_t i = 0; i < list->count; i++)
-                print_mapping(file, field->of, (const char *)list->items + i * field->size,
-                              indent + 4, true);
+                print_mapping(file, field->of,
+                              (const char *)list->items + i * field->size, indent + 4,
+                              true);
     }
 }
 
-void
-config_print(const struct config_field *schema, const void *from, void *file)
+void config_print(const struct config_field *schema, const void *from, void *file)
 {
     print_mapping(file, schema, from, 0, false);
 }

@@ -13,8 +13,8 @@ struct unit {
 };
 
 /* Largest first: printing takes the first that divides. */
-static const struct unit durations[] = {
-    {"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
+static const struct unit durations[] = {{"d", 86400000}, {"h", 3600000}, {"min", 60000},
+                                        {"s", 1000},     {"ms", 1},      {NULL, 0}};
 static const struct unit sizes[] = {
     {"GiB", INT64_C(1) << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}, {NULL, 0}};
 
@@ -29,8 +29,7 @@ refuse(char *message, const char *format, ...)
     return -1;
 }
 
-static const char *
-with_unit(int64_t value, const struct unit *units, char *out)
+static const char *with_unit(int64_t value, const struct unit *units, char *out)
 {
     const struct unit *u = units;
 
@@ -40,22 +39,20 @@ with_unit(int64_t value, const struct unit *units, char *out)
     return out;
 }
 
-const char *
-config_duration_text(int64_t ms, char *out)
+const char *config_duration_text(int64_t ms, char *out)
 {
     return with_unit(ms, durations, out);
 }
 
-const char *
-config_size_text(int64_t bytes, char *out)
+const char *config_size_text(int64_t bytes, char *out)
 {
     return with_unit(bytes, sizes, out);
 }
 
-/* Decimal digits, with '-' if allowed, or 0x and hex digits. A leading 0 is refused: some readers would take
- * it for octal. Returns the first character after the number, or NULL. */
-static const char *
-take_integer(const char *text, int64_t *out)
+/* Decimal digits, with '-' if allowed, or 0x and hex digits. A leading 0 is refused: some
+ * readers would take it for octal. Returns the first character after the number, or NULL.
+ */
+static const char *take_integer(const char *text, int64_t *out)
 {
     bool negative = *text == '-';
     const char *at = text + negative;
@@ -87,25 +84,26 @@ take_integer(const char *text, int64_t *out)
     return at;
 }
 
-static int
-read_integer(const struct config_field *field, const char *text, bool plain, int64_t *value,
-             char *message)
+static int read_integer(const struct config_field *field, const char *text, bool plain,
+                        int64_t *value, char *message)
 {
     const char *end = plain ? take_integer(text, value) : NULL;
 
     if (end == NULL || *end != '\0')
-        return refuse(message, "'%.40s' is not a whole number (expected %" PRId64 "..%" PRId64 ")",
+        return refuse(message,
+                      "'%.40s' is not a whole number (expected %" PRId64 "..%" PRId64 ")",
                       text, field->minimum, field->maximum);
     if (*value < field->minimum || *value > field->maximum)
-        return refuse(message, "%" PRId64 " is out of range (expected %" PRId64 "..%" PRId64 ")",
+        return refuse(message,
+                      "%" PRId64 " is out of range (expected %" PRId64 "..%" PRId64 ")",
                       *value, field->minimum, field->maximum);
     return 0;
 }
 
 /* A number with a unit; a bare number is refused except 0, because "5" of what? */
-static int
-read_with_unit(const struct config_field *field, const char *text, const struct unit *units,
-               int64_t limit, const char *examples, int64_t *value, char *message)
+static int read_with_unit(const struct config_field *field, const char *text,
+                          const struct unit *units, int64_t limit, const char *examples,
+                          int64_t *value, char *message)
 {
     char low[32], high[32];
     const struct unit *u = units;
@@ -124,17 +122,18 @@ read_with_unit(const struct config_field *field, const char *text, const struct 
         if (u->name == NULL)
             return refuse(message, "'%.40s' has an unknown unit: %s", text, examples);
         if (number > limit / u->factor)
-            return refuse(message, "%.40s is out of range (expected %s..%s)", text, low, high);
+            return refuse(message, "%.40s is out of range (expected %s..%s)", text, low,
+                          high);
         number *= u->factor;
     }
     if (number < field->minimum || number > field->maximum)
-        return refuse(message, "%.40s is out of range (expected %s..%s)", text, low, high);
+        return refuse(message, "%.40s is out of range (expected %s..%s)", text, low,
+                      high);
     *value = number;
     return 0;
 }
 
-static int
-read_boolean(const char *text, bool plain, bool *value, char *message)
+static int read_boolean(const char *text, bool plain, bool *value, char *message)
 {
     if (plain && (strcmp(text, "true") == 0 || strcmp(text, "yes") == 0))
         *value = true;
@@ -145,8 +144,8 @@ read_boolean(const char *text, bool plain, bool *value, char *message)
     return 0;
 }
 
-static int
-read_choice(const struct config_field *field, const char *text, int64_t *value, char *message)
+static int read_choice(const struct config_field *field, const char *text, int64_t *value,
+                       char *message)
 {
     char known[160] = "";
     size_t at = 0;
@@ -165,8 +164,7 @@ read_choice(const struct config_field *field, const char *text, int64_t *value, 
     return refuse(message, "'%.40s' is not one of %s", text, known);
 }
 
-static size_t
-characters(const char *text)
+static size_t characters(const char *text)
 {
     size_t count = 0;
 
@@ -175,9 +173,8 @@ characters(const char *text)
     return count;
 }
 
-static int
-read_text(const struct config_field *field, const char *text, size_t n, char *value,
-          char *message)
+static int read_text(const struct config_field *field, const char *text, size_t n,
+                     char *value, char *message)
 {
     if (strlen(text) != n)
         return refuse(message, "contains a NUL");
@@ -187,18 +184,18 @@ read_text(const struct config_field *field, const char *text, size_t n, char *va
     if (n >= field->size)
         return refuse(message, "is %zu bytes long (at most %zu)", n, field->size - 1);
     if (field->minimum > 0 && characters(text) < (size_t)field->minimum)
-        return refuse(message, "is too short (at least %" PRId64 " characters)", field->minimum);
+        return refuse(message, "is too short (at least %" PRId64 " characters)",
+                      field->minimum);
     if (field->type == CONFIG_NAME && !name_valid(text))
-        return refuse(message,
-                      "'%.40s' is not a name: 1..%d of a-z, 0-9 and '-', no '-' at an end", text,
-                      NAME_MAX_LENGTH);
+        return refuse(
+            message, "'%.40s' is not a name: 1..%d of a-z, 0-9 and '-', no '-' at an end",
+            text, NAME_MAX_LENGTH);
     memcpy(value, text, n + 1);
     return 0;
 }
 
-static int
-read_path(const struct config_field *field, const char *text, size_t n, const char *folder,
-          char *value, char *message)
+static int read_path(const struct config_field *field, const char *text, size_t n,
+                     const char *folder, char *value, char *message)
 {
     if (read_text(field, text, n, value, message) != 0)
         return -1;
@@ -210,9 +207,8 @@ read_path(const struct config_field *field, const char *text, size_t n, const ch
     return 0;
 }
 
-int
-config_value(const struct config_field *field, const char *text, size_t n, bool plain,
-             const char *folder, void *value, char message[CONFIG_MESSAGE_SIZE])
+int config_value(const struct config_field *field, const char *text, size_t n, bool plain,
+                 const char *folder, void *value, char message[CONFIG_MESSAGE_SIZE])
 {
     if (plain && n == 0)
         return refuse(message, "has no value");
@@ -230,7 +226,8 @@ config_value(const struct config_field *field, const char *text, size_t n, bool 
         return read_choice(field, text, value, message);
     case CONFIG_DURATION:
         return read_with_unit(field, text, durations, CONFIG_DURATION_MAX,
-                              "a duration like 250ms, 5s, 10min, 72h or 2d", value, message);
+                              "a duration like 250ms, 5s, 10min, 72h or 2d", value,
+                              message);
     case CONFIG_SIZE:
         return read_with_unit(field, text, sizes, CONFIG_SIZE_MAX,
                               "a size like 512B, 64KiB, 256MiB or 8GiB", value, message);
@@ -242,9 +239,8 @@ config_value(const struct config_field *field, const char *text, size_t n, bool 
                   field->type == CONFIG_LIST ? "a list" : "a section with keys");
 }
 
-int
-config_preset(const struct config_field *field, const char *folder, void *value,
-              char message[CONFIG_MESSAGE_SIZE])
+int config_preset(const struct config_field *field, const char *folder, void *value,
+                  char message[CONFIG_MESSAGE_SIZE])
 {
     const char *text = field->preset_text != NULL ? field->preset_text : "";
 

@@ -16,15 +16,17 @@
 
 #include "base/clock.h"
 
-#define PEERS_MAX 8
+#define PEERS_MAX  8
 #define ANSWER_MAX (4 * 1024 * 1024) /* bytes waiting for one client */
-#define IDLE_US (30 * US_PER_S)      /* a client that neither sends nor reads for so long is dropped */
+#define IDLE_US                                                                          \
+    (30 * US_PER_S) /* a client that neither sends nor reads for so long is dropped */
 #define READ_SIZE 4096
 
 /* Invariants:
  *  1. fd >= 0 exactly while the slot is in use; event belongs to fd.
- *  2. in[0..in_size) holds no complete line while out is empty: a line is run when it is complete, and no
- *     further one is run until its answer is written (a client that does not read holds up only itself).
+ *  2. in[0..in_size) holds no complete line while out is empty: a line is run when it is
+ * complete, and no further one is run until its answer is written (a client that does not
+ * read holds up only itself).
  *  3. out[out_at..out_size) is what the socket has not taken yet. */
 struct control_peer {
     struct control_server *server;
@@ -49,8 +51,7 @@ struct control_server {
     struct control_peer peers[PEERS_MAX];
 };
 
-static void
-peer_drop(struct control_peer *peer)
+static void peer_drop(struct control_peer *peer)
 {
     sd_event_source_disable_unref(peer->event);
     (void)close(peer->fd);
@@ -62,8 +63,7 @@ peer_drop(struct control_peer *peer)
 
 /* --- Answers --- */
 
-static bool
-out_reserve(struct control_peer *peer, size_t n)
+static bool out_reserve(struct control_peer *peer, size_t n)
 {
     size_t capacity = peer->out_capacity == 0 ? READ_SIZE : peer->out_capacity;
     char *grown;
@@ -79,10 +79,10 @@ out_reserve(struct control_peer *peer, size_t n)
     return true;
 }
 
-void
-control_send(struct control_peer *peer, json_t *object)
+void control_send(struct control_peer *peer, json_t *object)
 {
-    char *text = object == NULL || peer->overflowed ? NULL : json_dumps(object, JSON_COMPACT);
+    char *text =
+        object == NULL || peer->overflowed ? NULL : json_dumps(object, JSON_COMPACT);
     size_t n = text == NULL ? 0 : strlen(text);
 
     json_decref(object);
@@ -105,8 +105,7 @@ control_send(struct control_peer *peer, json_t *object)
     free(text);
 }
 
-void
-control_fail(struct control_peer *peer, const char *format, ...)
+void control_fail(struct control_peer *peer, const char *format, ...)
 {
     char text[512];
     va_list arguments;
@@ -114,13 +113,13 @@ control_fail(struct control_peer *peer, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    control_send(peer, json_pack("{s:b, s:s+, s:b}", "ok", 0, "error", text, "", "end", 1));
+    control_send(peer,
+                 json_pack("{s:b, s:s+, s:b}", "ok", 0, "error", text, "", "end", 1));
 }
 
 /* --- Requests --- */
 
-static void
-peer_run(struct control_peer *peer, const char *line, size_t n)
+static void peer_run(struct control_peer *peer, const char *line, size_t n)
 {
     const struct control_verb *verb = peer->server->verbs;
     json_error_t why;
@@ -142,10 +141,9 @@ peer_run(struct control_peer *peer, const char *line, size_t n)
     json_decref(request);
 }
 
-/* Runs the first complete line, if there is one. A line without an end may still be complete when the
- * client has shut down its side. Returns whether one was run. */
-static bool
-peer_run_next(struct control_peer *peer)
+/* Runs the first complete line, if there is one. A line without an end may still be
+ * complete when the client has shut down its side. Returns whether one was run. */
+static bool peer_run_next(struct control_peer *peer)
 {
     char *end = memchr(peer->in, '\n', peer->in_size);
     size_t n;
@@ -160,11 +158,11 @@ peer_run_next(struct control_peer *peer)
 }
 
 /* Returns false if the connection is broken. */
-static bool
-peer_read(struct control_peer *peer)
+static bool peer_read(struct control_peer *peer)
 {
     /* Not below CONTROL_LINE_MAX: an endless line is refused rather than kept. */
-    ssize_t n = recv(peer->fd, peer->in + peer->in_size, CONTROL_LINE_MAX - peer->in_size, 0);
+    ssize_t n =
+        recv(peer->fd, peer->in + peer->in_size, CONTROL_LINE_MAX - peer->in_size, 0);
 
     if (n < 0)
         return errno == EAGAIN || errno == EINTR;
@@ -172,19 +170,19 @@ peer_read(struct control_peer *peer)
         peer->input_ended = true;
     peer->in_size += (size_t)n;
     peer->progress_us = clock_monotonic_us();
-    if (peer->in_size == CONTROL_LINE_MAX && memchr(peer->in, '\n', peer->in_size) == NULL) {
+    if (peer->in_size == CONTROL_LINE_MAX &&
+        memchr(peer->in, '\n', peer->in_size) == NULL) {
         control_fail(peer, "request longer than %d bytes", CONTROL_LINE_MAX);
         peer->overflowed = true;
     }
     return true;
 }
 
-static bool
-peer_write(struct control_peer *peer)
+static bool peer_write(struct control_peer *peer)
 {
     while (peer->out_at < peer->out_size) {
-        ssize_t n = send(peer->fd, peer->out + peer->out_at, peer->out_size - peer->out_at,
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = send(peer->fd, peer->out + peer->out_at,
+                         peer->out_size - peer->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0)
             return errno == EAGAIN || errno == EINTR;
         peer->out_at += (size_t)n;
@@ -200,8 +198,7 @@ peer_write(struct control_peer *peer)
     return true;
 }
 
-static int
-on_peer(sd_event_source *event, int fd, uint32_t events, void *context)
+static int on_peer(sd_event_source *event, int fd, uint32_t events, void *context)
 {
     struct control_peer *peer = context;
     bool waiting;
@@ -209,8 +206,8 @@ on_peer(sd_event_source *event, int fd, uint32_t events, void *context)
     (void)fd;
     if ((events & (EPOLLERR)) != 0)
         goto drop;
-    if (peer->out_size == 0 && (events & (EPOLLIN | EPOLLHUP)) != 0 && !peer->input_ended &&
-        !peer_read(peer))
+    if (peer->out_size == 0 && (events & (EPOLLIN | EPOLLHUP)) != 0 &&
+        !peer->input_ended && !peer_read(peer))
         goto drop;
     if (peer->out_size > 0 && !peer_write(peer))
         goto drop;
@@ -231,9 +228,9 @@ drop:
 
 /* --- Connections --- */
 
-/* Frees slots of clients that have made no progress. Run when one connects: that is when it matters. */
-static struct control_peer *
-peer_free_slot(struct control_server *server)
+/* Frees slots of clients that have made no progress. Run when one connects: that is when
+ * it matters. */
+static struct control_peer *peer_free_slot(struct control_server *server)
 {
     uint64_t now = clock_monotonic_us();
     struct control_peer *found = NULL;
@@ -248,10 +245,11 @@ peer_free_slot(struct control_server *server)
     return found;
 }
 
-static int
-on_connect(sd_event_source *event, int listening, uint32_t events, void *context)
+static int on_connect(sd_event_source *event, int listening, uint32_t events,
+                      void *context)
 {
-    static const char busy[] = "{\"ok\":false,\"error\":\"too many clients\",\"end\":true}\n";
+    static const char busy[] =
+        "{\"ok\":false,\"error\":\"too many clients\",\"end\":true}\n";
     struct control_server *server = context;
     struct control_peer *peer;
     int fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -277,9 +275,9 @@ on_connect(sd_event_source *event, int listening, uint32_t events, void *context
     return 0;
 }
 
-/* Someone answers there: another daemon runs. Otherwise the file is left over from a crash. */
-static int
-remove_stale(const struct sockaddr_un *address)
+/* Someone answers there: another daemon runs. Otherwise the file is left over from a
+ * crash. */
+static int remove_stale(const struct sockaddr_un *address)
 {
     struct stat st;
     int error = 0, fd;
@@ -302,9 +300,8 @@ remove_stale(const struct sockaddr_un *address)
     return error;
 }
 
-int
-control_open(sd_event *loop, const char *path, const struct control_verb *verbs, void *context,
-             struct control_server **out)
+int control_open(sd_event *loop, const char *path, const struct control_verb *verbs,
+                 void *context, struct control_server **out)
 {
     struct control_server *server;
     int error;
@@ -327,10 +324,11 @@ control_open(sd_event *loop, const char *path, const struct control_verb *verbs,
         error = -errno;
         goto err0;
     }
-    /* The mode set before bind is the one that the file is made with: no moment in which others may
-     * connect, and no process-wide umask. */
+    /* The mode set before bind is the one that the file is made with: no moment in which
+     * others may connect, and no process-wide umask. */
     if (fchmod(server->fd, S_IRUSR | S_IWUSR) != 0 ||
-        bind(server->fd, (struct sockaddr *)&server->address, sizeof(server->address)) != 0) {
+        bind(server->fd, (struct sockaddr *)&server->address, sizeof(server->address)) !=
+            0) {
         error = -errno;
         goto err1;
     }
@@ -338,7 +336,8 @@ control_open(sd_event *loop, const char *path, const struct control_verb *verbs,
         error = -errno;
         goto err2;
     }
-    error = sd_event_add_io(loop, &server->event, server->fd, EPOLLIN, on_connect, server);
+    error =
+        sd_event_add_io(loop, &server->event, server->fd, EPOLLIN, on_connect, server);
     if (error < 0)
         goto err2;
     server->loop = sd_event_ref(loop);
@@ -354,8 +353,7 @@ err0:
     return error;
 }
 
-void
-control_close(struct control_server *server)
+void control_close(struct control_server *server)
 {
     if (server == NULL)
         return;

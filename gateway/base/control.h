@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The control socket of both daemons: AF_UNIX, one JSON object a line in, one JSON object a line out.
+ * The control socket of both daemons: AF_UNIX, one JSON object a line in, one JSON object
+ * a line out.
  *   {"do": "status"}  ->  {"ok": true, ...}   or   {"ok": false, "error": "..."}
  * "tail" style answers may be many lines; the last has "end": true.
  */
@@ -18,14 +19,16 @@ struct control_peer; /* one client during one request */
 
 struct control_verb {
     const char *name;
-    /* Answers one request. Sends lines with control_send; returning ends the answer. request is borrowed. */
+    /* Answers one request. Sends lines with control_send; returning ends the answer.
+     * request is borrowed. */
     void (*run)(void *context, const json_t *request, struct control_peer *peer);
 };
 
-/* Binds path (0600 in a folder that must exist) and serves verbs (ends with name NULL) on the loop. A stale
- * socket file is replaced; a live one is -EADDRINUSE. Returns 0 or -errno. */
-int control_open(sd_event *loop, const char *path, const struct control_verb *verbs, void *context,
-                 struct control_server **out);
+/* Binds path (0600 in a folder that must exist) and serves verbs (ends with name NULL) on
+ * the loop. A stale socket file is replaced; a live one is -EADDRINUSE. Returns 0 or
+ * -errno. */
+int control_open(sd_event *loop, const char *path, const struct control_verb *verbs,
+                 void *context, struct control_server **out);
 void control_close(struct control_server *server);
 
 /* Queues one line; takes over the reference to object. */
@@ -33,9 +36,9 @@ void control_send(struct control_peer *peer, json_t *object);
 void control_fail(struct control_peer *peer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The client side: connects, sends request (borrowed), calls line for each answer until the end. Returns 0,
- * or -errno when the daemon can't be reached. */
-int control_call(const char *path, const json_t *request, void (*line)(void *context, const json_t *answer),
-                 void *context);
+/* The client side: connects, sends request (borrowed), calls line for each answer until
+ * the end. Returns 0, or -errno when the daemon can't be reached. */
+int control_call(const char *path, const json_t *request,
+                 void (*line)(void *context, const json_t *answer), void *context);
 
 #endif

@@ -13,11 +13,10 @@
 
 #include "base/control.h"
 
-#define SILENCE_S 10                      /* a daemon that says nothing for so long is stuck */
+#define SILENCE_S       10 /* a daemon that says nothing for so long is stuck */
 #define ANSWER_LINE_MAX (8 * 1024 * 1024) /* bytes of one answer line */
 
-static int
-dial(const char *path)
+static int dial(const char *path)
 {
     struct sockaddr_un address;
     struct timeval silence = {SILENCE_S, 0};
@@ -42,8 +41,7 @@ dial(const char *path)
 }
 
 /* Sends the request and shuts down our side: the daemon closes when it has answered. */
-static int
-ask(int fd, const json_t *request)
+static int ask(int fd, const json_t *request)
 {
     char *text = json_dumps(request, JSON_COMPACT);
     size_t n, sent = 0;
@@ -66,9 +64,10 @@ ask(int fd, const json_t *request)
     return error;
 }
 
-/* Hands the complete lines of buffer to line; returns how many bytes they were, or -EBADMSG. */
-static ssize_t
-deliver(const char *buffer, size_t n, void (*line)(void *, const json_t *), void *context)
+/* Hands the complete lines of buffer to line; returns how many bytes they were, or
+ * -EBADMSG. */
+static ssize_t deliver(const char *buffer, size_t n, void (*line)(void *, const json_t *),
+                       void *context)
 {
     const char *at = buffer, *end;
 
@@ -83,9 +82,8 @@ deliver(const char *buffer, size_t n, void (*line)(void *, const json_t *), void
     return at - buffer;
 }
 
-int
-control_call(const char *path, const json_t *request,
-             void (*line)(void *context, const json_t *answer), void *context)
+int control_call(const char *path, const json_t *request,
+                 void (*line)(void *context, const json_t *answer), void *context)
 {
     size_t capacity = 65536, size = 0;
     char *buffer = NULL, *grown;

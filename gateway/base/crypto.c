@@ -13,13 +13,13 @@
 
 #include "base/file.h"
 
-int
-crypto_random(void *out, size_t n)
+int crypto_random(void *out, size_t n)
 {
     uint8_t *at = out;
 
     while (n > 0) {
-        /* Blocks only before the kernel has its first entropy; never returns weak bytes. */
+        /* Blocks only before the kernel has its first entropy; never returns weak bytes.
+         */
         ssize_t got = getrandom(at, n, 0);
         if (got < 0 && errno == EINTR)
             continue;
@@ -32,28 +32,26 @@ crypto_random(void *out, size_t n)
 }
 
 /* The generic digest face is the one that 2.28 and 3.6 share. */
-static const mbedtls_md_info_t *
-sha256(void)
+static const mbedtls_md_info_t *sha256(void)
 {
     return mbedtls_md_info_from_type(MBEDTLS_MD_SHA256);
 }
 
-int
-crypto_sha256(const void *data, size_t n, uint8_t out[DIGEST_SIZE])
+int crypto_sha256(const void *data, size_t n, uint8_t out[DIGEST_SIZE])
 {
     return mbedtls_md(sha256(), data, n, out) == 0 ? CRYPTO_OK : CRYPTO_FAILED;
 }
 
-int
-crypto_hmac_sha256(const struct key *key, const void *data, size_t n, uint8_t out[DIGEST_SIZE])
+int crypto_hmac_sha256(const struct key *key, const void *data, size_t n,
+                       uint8_t out[DIGEST_SIZE])
 {
-    return mbedtls_md_hmac(sha256(), key->bytes, KEY_SIZE, data, n, out) == 0 ? CRYPTO_OK
-                                                                              : CRYPTO_FAILED;
+    return mbedtls_md_hmac(sha256(), key->bytes, KEY_SIZE, data, n, out) == 0
+               ? CRYPTO_OK
+               : CRYPTO_FAILED;
 }
 
-int
-crypto_hkdf(const struct key *secret, const void *salt, size_t salt_size, const char *info,
-            struct key *out)
+int crypto_hkdf(const struct key *secret, const void *salt, size_t salt_size,
+                const char *info, struct key *out)
 {
     return mbedtls_hkdf(sha256(), salt, salt_size, secret->bytes, KEY_SIZE,
                         (const unsigned char *)info, strlen(info), out->bytes,
@@ -62,19 +60,18 @@ crypto_hkdf(const struct key *secret, const void *salt, size_t salt_size, const 
                : CRYPTO_FAILED;
 }
 
-void
-crypto_wipe(void *secret, size_t n)
+void crypto_wipe(void *secret, size_t n)
 {
     mbedtls_platform_zeroize(secret, n);
 }
 
-static int
-key_load(const char *path, struct key *out)
+static int key_load(const char *path, struct key *out)
 {
     uint8_t bytes[KEY_SIZE + 1]; /* one more, to see a file that is too long */
     struct stat st;
     ssize_t n;
-    int error = 0, fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+    int error = 0,
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
 
     if (fd < 0)
         return CRYPTO_FILE;
@@ -93,10 +90,10 @@ key_load(const char *path, struct key *out)
     return error == 0 ? CRYPTO_OK : CRYPTO_FILE;
 }
 
-/* The finished file gets its name by link(), which never replaces: of two starters one wins and both use
- * its key, and a power cut leaves no half-written key behind the name. */
-static int
-key_make(const char *path)
+/* The finished file gets its name by link(), which never replaces: of two starters one
+ * wins and both use its key, and a power cut leaves no half-written key behind the name.
+ */
+static int key_make(const char *path)
 {
     char temporary[FILE_PATH_MAX];
     struct key fresh;
@@ -104,7 +101,8 @@ key_make(const char *path)
 
     if (crypto_random(fresh.bytes, KEY_SIZE) != CRYPTO_OK)
         return CRYPTO_FAILED;
-    error = file_write_temporary(path, fresh.bytes, KEY_SIZE, S_IRUSR | S_IWUSR, temporary);
+    error =
+        file_write_temporary(path, fresh.bytes, KEY_SIZE, S_IRUSR | S_IWUSR, temporary);
     crypto_wipe(&fresh, sizeof(fresh));
     if (error == 0) {
         if (link(temporary, path) != 0 && errno != EEXIST)
@@ -117,8 +115,7 @@ key_make(const char *path)
     return error == 0 ? CRYPTO_OK : CRYPTO_FILE;
 }
 
-int
-key_file(const char *path, int create, struct key *out)
+int key_file(const char *path, int create, struct key *out)
 {
     int error = key_load(path, out);
 

@@ -11,8 +11,7 @@
 #include <unistd.h>
 
 /* Reads until end of file or n bytes. Returns the count or -errno. */
-static ssize_t
-read_all(int fd, uint8_t *out, size_t n)
+static ssize_t read_all(int fd, uint8_t *out, size_t n)
 {
     size_t got = 0;
 
@@ -29,8 +28,7 @@ read_all(int fd, uint8_t *out, size_t n)
     return (ssize_t)got;
 }
 
-ssize_t
-file_read(const char *path, size_t maximum, uint8_t **out)
+ssize_t file_read(const char *path, size_t maximum, uint8_t **out)
 {
     struct stat st;
     uint8_t *bytes, *fitted;
@@ -49,9 +47,10 @@ file_read(const char *path, size_t maximum, uint8_t **out)
         goto err1;
     }
 
-    /* A file of /proc says size 0, and any file may grow meanwhile: one byte more than allowed is asked
-     * for, so that "too large" is seen and never cut off. */
-    room = st.st_size > 0 && (size_t)st.st_size < maximum ? (size_t)st.st_size + 1 : maximum + 1;
+    /* A file of /proc says size 0, and any file may grow meanwhile: one byte more than
+     * allowed is asked for, so that "too large" is seen and never cut off. */
+    room = st.st_size > 0 && (size_t)st.st_size < maximum ? (size_t)st.st_size + 1
+                                                          : maximum + 1;
     if ((bytes = malloc(room + 1)) == NULL) {
         n = -ENOMEM;
         goto err1;
@@ -77,8 +76,7 @@ err1:
     return n;
 }
 
-static int
-write_all(int fd, const uint8_t *data, size_t n)
+static int write_all(int fd, const uint8_t *data, size_t n)
 {
     while (n > 0) {
         ssize_t w = write(fd, data, n);
@@ -92,8 +90,7 @@ write_all(int fd, const uint8_t *data, size_t n)
     return 0;
 }
 
-int
-file_sync_folder(const char *path)
+int file_sync_folder(const char *path)
 {
     char folder[PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -115,9 +112,8 @@ file_sync_folder(const char *path)
     return error;
 }
 
-int
-file_write_temporary(const char *path, const void *data, size_t n, mode_t mode,
-                     char temporary[FILE_PATH_MAX])
+int file_write_temporary(const char *path, const void *data, size_t n, mode_t mode,
+                         char temporary[FILE_PATH_MAX])
 {
     int fd, error;
 
@@ -138,8 +134,7 @@ file_write_temporary(const char *path, const void *data, size_t n, mode_t mode,
     return error;
 }
 
-int
-file_replace(const char *path, const void *data, size_t n, mode_t mode)
+int file_replace(const char *path, const void *data, size_t n, mode_t mode)
 {
     char temporary[FILE_PATH_MAX];
     int error = file_write_temporary(path, data, n, mode, temporary);

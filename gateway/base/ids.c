@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-bool
-name_valid(const char *name)
+bool name_valid(const char *name)
 {
     size_t n = strlen(name);
 
@@ -18,8 +17,7 @@ name_valid(const char *name)
     return true;
 }
 
-const char *
-hex_text(const uint8_t *bytes, size_t n, char *out)
+const char *hex_text(const uint8_t *bytes, size_t n, char *out)
 {
     static const char digits[] = "0123456789abcdef";
 
@@ -31,8 +29,7 @@ hex_text(const uint8_t *bytes, size_t n, char *out)
     return out;
 }
 
-static int
-digit_value(char c)
+static int digit_value(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -43,8 +40,7 @@ digit_value(char c)
     return -1;
 }
 
-bool
-hex_bytes(const char *text, uint8_t *out, size_t n)
+bool hex_bytes(const char *text, uint8_t *out, size_t n)
 {
     if (strlen(text) != 2 * n)
         return false;
@@ -57,8 +53,7 @@ hex_bytes(const char *text, uint8_t *out, size_t n)
     return true;
 }
 
-bool
-epoch_equal(const struct epoch *a, const struct epoch *b)
+bool epoch_equal(const struct epoch *a, const struct epoch *b)
 {
     return memcmp(a->bytes, b->bytes, EPOCH_SIZE) == 0;
 }

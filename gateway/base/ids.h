@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Names of things. A reading is (gateway, epoch, seq) everywhere; nothing else identifies it.
+ * Names of things. A reading is (gateway, epoch, seq) everywhere; nothing else identifies
+ * it.
  */
 #ifndef BASE_IDS_H
 #define BASE_IDS_H
@@ -9,16 +10,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EPOCH_SIZE 16  /* bytes: random, made with the gateway's store */
-#define DIGEST_SIZE 32 /* bytes: SHA-256 of an encoded record */
+#define EPOCH_SIZE      16 /* bytes: random, made with the gateway's store */
+#define DIGEST_SIZE     32 /* bytes: SHA-256 of an encoded record */
 #define NAME_MAX_LENGTH 47 /* characters of a site or gateway name */
 
 struct epoch {
     uint8_t bytes[EPOCH_SIZE];
 };
 
-/* True for 1..NAME_MAX_LENGTH of [a-z0-9-], not starting or ending with '-': safe in topics, file names,
- * certificate names and HL7 fields. */
+/* True for 1..NAME_MAX_LENGTH of [a-z0-9-], not starting or ending with '-': safe in
+ * topics, file names, certificate names and HL7 fields. */
 bool name_valid(const char *name);
 
 /* Lower-case hex. out needs 2n+1 bytes. Returns out. */

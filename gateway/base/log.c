@@ -13,14 +13,12 @@
 /* The one setting of the process: written at start, read by every thread. */
 static _Atomic int threshold = LOG_LEVEL_INFO;
 
-void
-log_set_level(enum log_level level)
+void log_set_level(enum log_level level)
 {
     atomic_store(&threshold, (int)level);
 }
 
-static const char *
-level_text(enum log_level level)
+static const char *level_text(enum log_level level)
 {
     switch (level) {
     case LOG_LEVEL_ERROR:
@@ -37,8 +35,7 @@ level_text(enum log_level level)
     return "debug";
 }
 
-void
-log_write(enum log_level level, const char *format, ...)
+void log_write(enum log_level level, const char *format, ...)
 {
     char line[LINE_MAX_BYTES];
     va_list arguments;
@@ -48,7 +45,8 @@ log_write(enum log_level level, const char *format, ...)
     if ((int)level > atomic_load(&threshold))
         return;
 
-    /* systemd sets JOURNAL_STREAM when the journal reads stderr; a person at a terminal gets a word. */
+    /* systemd sets JOURNAL_STREAM when the journal reads stderr; a person at a terminal
+     * gets a word. */
     if (getenv("JOURNAL_STREAM") != NULL)
         wrote = snprintf(line, sizeof(line), "<%d>", (int)level);
     else
@@ -67,7 +65,8 @@ log_write(enum log_level level, const char *format, ...)
             line[i] = '?';
 
     line[n++] = '\n';
-    /* One write, so that threads' lines don't mix. There is nobody to tell if it fails. */
+    /* One write, so that threads' lines don't mix. There is nobody to tell if it fails.
+     */
     if (write(STDERR_FILENO, line, n) < 0)
         return;
 }

@@ -5,16 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SESSIONS_KEPT 16 /* opened sessions whose key schedule is kept: a start a session */
-#define NONCE_SIZE 12
-#define TAG_SIZE 16
+#define SESSIONS_KEPT                                                                    \
+    16 /* opened sessions whose key schedule is kept: a start a session */
+#define NONCE_SIZE   12
+#define TAG_SIZE     16
 #define COUNTER_SIZE 8
-#define AAD_SIZE (EPOCH_SIZE + 8 + SEAL_SESSION_SIZE)
-#define HEAD_SIZE (SEAL_SESSION_SIZE + COUNTER_SIZE)
+#define AAD_SIZE     (EPOCH_SIZE + 8 + SEAL_SESSION_SIZE)
+#define HEAD_SIZE    (SEAL_SESSION_SIZE + COUNTER_SIZE)
 
 static const char seal_info[] = "wardgate seal 1";
 
-/* One session's key, expanded once: the schedule and GHASH tables cost more than a record. */
+/* One session's key, expanded once: the schedule and GHASH tables cost more than a
+ * record. */
 struct session {
     uint8_t id[SEAL_SESSION_SIZE];
     bool ready;
@@ -22,8 +24,9 @@ struct session {
 };
 
 /* Invariants:
- *  1. counter only grows, and belongs to own alone, so no nonce is used twice under a key: a session id is
- *     16 fresh random bytes, and no other session's key is ever used to seal.
+ *  1. counter only grows, and belongs to own alone, so no nonce is used twice under a
+ * key: a session id is 16 fresh random bytes, and no other session's key is ever used to
+ * seal.
  *  2. a kept session is ready or free; victim is the next to be replaced. */
 struct seal {
     struct key store_key;
@@ -34,16 +37,15 @@ struct seal {
     size_t victim;
 };
 
-static void
-put_be64(uint8_t *out, uint64_t value)
+static void put_be64(uint8_t *out, uint64_t value)
 {
     for (int i = 7; i >= 0; i--, value >>= 8)
         out[i] = (uint8_t)value;
 }
 
 /* session key = HKDF(store key, epoch || session) */
-static int
-session_prepare(const struct seal *seal, const uint8_t *id, struct session *session)
+static int session_prepare(const struct seal *seal, const uint8_t *id,
+                           struct session *session)
 {
     uint8_t salt[EPOCH_SIZE + SEAL_SESSION_SIZE];
     struct key key;
@@ -70,8 +72,7 @@ session_prepare(const struct seal *seal, const uint8_t *id, struct session *sess
     return error;
 }
 
-int
-seal_new(const struct key *store_key, const struct epoch *epoch, struct seal **out)
+int seal_new(const struct key *store_key, const struct epoch *epoch, struct seal **out)
 {
     struct seal *seal = calloc(1, sizeof(*seal));
     uint8_t id[SEAL_SESSION_SIZE];
@@ -90,8 +91,7 @@ seal_new(const struct key *store_key, const struct epoch *epoch, struct seal **o
     return CRYPTO_OK;
 }
 
-void
-seal_free(struct seal *seal)
+void seal_free(struct seal *seal)
 {
     if (seal == NULL)
         return;
@@ -104,16 +104,14 @@ seal_free(struct seal *seal)
     free(seal);
 }
 
-const uint8_t *
-seal_session(const struct seal *seal)
+const uint8_t *seal_session(const struct seal *seal)
 {
     return seal->own.id;
 }
 
-/* Finds or prepares the session that sealed a record. An unknown id costs one derivation; a damaged id
- * costs the same and then fails its tag. NULL if the library failed. */
-static struct session *
-session_find(struct seal *seal, const uint8_t *id)
+/* Finds or prepares the session that sealed a record. An unknown id costs one derivation;
+ * a damaged id costs the same and then fails its tag. NULL if the library failed. */
+static struct session *session_find(struct seal *seal, const uint8_t *id)
 {
     struct session *session;
 
@@ -128,16 +126,16 @@ session_find(struct seal *seal, const uint8_t *id)
     return session_prepare(seal, id, session) == CRYPTO_OK ? session : NULL;
 }
 
-static void
-aad_fill(const struct seal *seal, uint64_t seq, const uint8_t *session, uint8_t aad[AAD_SIZE])
+static void aad_fill(const struct seal *seal, uint64_t seq, const uint8_t *session,
+                     uint8_t aad[AAD_SIZE])
 {
     memcpy(aad, seal->epoch.bytes, EPOCH_SIZE);
     put_be64(aad + EPOCH_SIZE, seq);
     memcpy(aad + EPOCH_SIZE + 8, session, SEAL_SESSION_SIZE);
 }
 
-int
-seal_close(struct seal *seal, uint64_t seq, const uint8_t *plain, size_t n, uint8_t *out)
+int seal_close(struct seal *seal, uint64_t seq, const uint8_t *plain, size_t n,
+               uint8_t *out)
 {
     uint8_t aad[AAD_SIZE], nonce[NONCE_SIZE] = {0};
 
@@ -148,16 +146,15 @@ seal_close(struct seal *seal, uint64_t seq, const uint8_t *plain, size_t n, uint
     memcpy(nonce + NONCE_SIZE - COUNTER_SIZE, out + SEAL_SESSION_SIZE, COUNTER_SIZE);
     aad_fill(seal, seq, seal->own.id, aad);
 
-    return mbedtls_gcm_crypt_and_tag(&seal->own.gcm, MBEDTLS_GCM_ENCRYPT, n, nonce, NONCE_SIZE,
-                                     aad, AAD_SIZE, plain, out + HEAD_SIZE, TAG_SIZE,
-                                     out + HEAD_SIZE + n) == 0
+    return mbedtls_gcm_crypt_and_tag(&seal->own.gcm, MBEDTLS_GCM_ENCRYPT, n, nonce,
+                                     NONCE_SIZE, aad, AAD_SIZE, plain, out + HEAD_SIZE,
+                                     TAG_SIZE, out + HEAD_SIZE + n) == 0
                ? CRYPTO_OK
                : CRYPTO_FAILED;
 }
 
-int
-seal_open(struct seal *seal, uint64_t seq, const uint8_t *sealed, size_t size, uint8_t *out,
-          size_t *n)
+int seal_open(struct seal *seal, uint64_t seq, const uint8_t *sealed, size_t size,
+              uint8_t *out, size_t *n)
 {
     uint8_t aad[AAD_SIZE], nonce[NONCE_SIZE] = {0};
     struct session *session;
@@ -172,9 +169,9 @@ seal_open(struct seal *seal, uint64_t seq, const uint8_t *sealed, size_t size, u
     memcpy(nonce + NONCE_SIZE - COUNTER_SIZE, sealed + SEAL_SESSION_SIZE, COUNTER_SIZE);
     aad_fill(seal, seq, sealed, aad);
 
-    result = mbedtls_gcm_auth_decrypt(&session->gcm, plain, nonce, NONCE_SIZE, aad, AAD_SIZE,
-                                      sealed + HEAD_SIZE + plain, TAG_SIZE, sealed + HEAD_SIZE,
-                                      out);
+    result = mbedtls_gcm_auth_decrypt(&session->gcm, plain, nonce, NONCE_SIZE, aad,
+                                      AAD_SIZE, sealed + HEAD_SIZE + plain, TAG_SIZE,
+                                      sealed + HEAD_SIZE, out);
     if (result == MBEDTLS_ERR_GCM_AUTH_FAILED)
         return CRYPTO_TAMPERED; /* the library has cleared out */
     if (result != 0)

@@ -6,29 +6,27 @@
 
 #include "base/clock.h"
 
-#define DAY_S INT64_C(86400)
+#define DAY_S  INT64_C(86400)
 #define HOUR_S 3600
 
-/* --- Civil days: days since 1970-01-01, by the 400-year cycle of the Gregorian calendar --- */
+/* --- Civil days: days since 1970-01-01, by the 400-year cycle of the Gregorian calendar
+ * --- */
 
-static bool
-is_leap(int64_t year)
+static bool is_leap(int64_t year)
 {
     return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 }
 
-static int
-month_days(int64_t year, int month)
+static int month_days(int64_t year, int month)
 {
     static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
     return month == 2 && is_leap(year) ? 29 : days[month - 1];
 }
 
-/* The year is taken to begin in March, so that the leap day is its last and every month before it has a
- * fixed place. */
-static int64_t
-days_from_civil(int64_t year, int month, int day)
+/* The year is taken to begin in March, so that the leap day is its last and every month
+ * before it has a fixed place. */
+static int64_t days_from_civil(int64_t year, int month, int day)
 {
     int64_t era, year_of_era, day_of_year;
 
@@ -40,8 +38,7 @@ days_from_civil(int64_t year, int month, int day)
            day_of_year - 719468;
 }
 
-static void
-civil_from_days(int64_t days, int64_t *year, int *month, int *day)
+static void civil_from_days(int64_t days, int64_t *year, int *month, int *day)
 {
     int64_t era, day_of_era, year_of_era, day_of_year, shifted;
 
@@ -57,17 +54,15 @@ civil_from_days(int64_t days, int64_t *year, int *month, int *day)
     *year = year_of_era + era * 400 + (*month <= 2);
 }
 
-static int64_t
-floor_div(int64_t a, int64_t b)
+static int64_t floor_div(int64_t a, int64_t b)
 {
     return a / b - (a % b < 0);
 }
 
-void
-civil_from_utc(int64_t utc_us, struct civil *civil)
+void civil_from_utc(int64_t utc_us, struct civil *civil)
 {
     int64_t seconds = floor_div(utc_us, US_PER_S), days = floor_div(seconds, DAY_S);
-    int64_t in_day = seconds - days * DAY_S, year;
+    int64_t in_day = seconds - days * DAY_S, below = utc_us % US_PER_S, year;
     int month, day;
 
     civil_from_days(days, &year, &month, &day);
@@ -77,11 +72,10 @@ civil_from_utc(int64_t utc_us, struct civil *civil)
     civil->hour = (uint8_t)(in_day / HOUR_S);
     civil->minute = (uint8_t)(in_day / 60 % 60);
     civil->second = (uint8_t)(in_day % 60);
-    civil->microsecond = (uint32_t)(utc_us - seconds * US_PER_S);
+    civil->microsecond = (uint32_t)(below < 0 ? below + US_PER_S : below);
 }
 
-bool
-civil_to_utc(const struct civil *civil, int64_t *utc_us)
+bool civil_to_utc(const struct civil *civil, int64_t *utc_us)
 {
     int64_t days;
 
@@ -99,22 +93,21 @@ civil_to_utc(const struct civil *civil, int64_t *utc_us)
     return true;
 }
 
-const char *
-utc_text(int64_t utc_us, char *out)
+const char *utc_text(int64_t utc_us, char *out)
 {
     struct civil c;
 
     civil_from_utc(utc_us, &c);
     (void)snprintf(out, ZONE_TEXT_SIZE, "%04d-%02u-%02uT%02u:%02u:%02u.%03uZ", c.year,
-                   (unsigned)c.month, (unsigned)c.day, (unsigned)c.hour, (unsigned)c.minute,
-                   (unsigned)c.second, (unsigned)(c.microsecond / 1000));
+                   (unsigned)c.month, (unsigned)c.day, (unsigned)c.hour,
+                   (unsigned)c.minute, (unsigned)c.second,
+                   (unsigned)(c.microsecond / 1000));
     return out;
 }
 
 /* --- POSIX TZ rules --- */
 
-static bool
-take(const char **at, char c)
+static bool take(const char **at, char c)
 {
     if (**at != c)
         return false;
@@ -123,8 +116,7 @@ take(const char **at, char c)
 }
 
 /* Digits up to maximum; at least one. */
-static bool
-take_number(const char **at, int32_t maximum, int32_t *out)
+static bool take_number(const char **at, int32_t maximum, int32_t *out)
 {
     int32_t value = 0;
     bool any = false;
@@ -141,8 +133,7 @@ take_number(const char **at, int32_t maximum, int32_t *out)
 }
 
 /* "GMT", "<+0330>": three letters or more, or anything alphanumeric in angle brackets. */
-static bool
-take_name(const char **at)
+static bool take_name(const char **at)
 {
     bool quoted = take(at, '<');
     int n = 0;
@@ -157,8 +148,7 @@ take_name(const char **at)
 }
 
 /* [+-]hh[:mm[:ss]] in seconds. */
-static bool
-take_time(const char **at, int32_t hours_max, int32_t *out)
+static bool take_time(const char **at, int32_t hours_max, int32_t *out)
 {
     int32_t hours, minutes = 0, seconds = 0;
     bool negative = take(at, '-');
@@ -180,8 +170,7 @@ take_time(const char **at, int32_t hours_max, int32_t *out)
 }
 
 /* ",Mm.w.d[/time]"; the Julian forms are used by no hospital's zone and are refused. */
-static bool
-take_rule(const char **at, struct zone_rule *rule)
+static bool take_rule(const char **at, struct zone_rule *rule)
 {
     int32_t month, week, weekday;
 
@@ -196,8 +185,7 @@ take_rule(const char **at, struct zone_rule *rule)
     return !take(at, '/') || take_time(at, 167, &rule->second);
 }
 
-int
-zone_parse(const char *text, struct zone *zone)
+int zone_parse(const char *text, struct zone *zone)
 {
     struct zone parsed;
     const char *at = text;
@@ -232,8 +220,7 @@ zone_parse(const char *text, struct zone *zone)
 }
 
 /* The local second (as if it were UTC) at which a rule strikes in a year. */
-static int64_t
-rule_local_s(const struct zone_rule *rule, int64_t year)
+static int64_t rule_local_s(const struct zone_rule *rule, int64_t year)
 {
     int64_t first = days_from_civil(year, rule->month, 1);
     int64_t weekday = (first % 7 + 7 + 4) % 7; /* 1970-01-01 was a Thursday */
@@ -244,20 +231,17 @@ rule_local_s(const struct zone_rule *rule, int64_t year)
     return (first + day) * DAY_S + rule->second;
 }
 
-static int64_t
-summer_begins_s(const struct zone *zone, int64_t year)
+static int64_t summer_begins_s(const struct zone *zone, int64_t year)
 {
     return rule_local_s(&zone->to_summer, year) - zone->standard_s;
 }
 
-static int64_t
-summer_ends_s(const struct zone *zone, int64_t year)
+static int64_t summer_ends_s(const struct zone *zone, int64_t year)
 {
     return rule_local_s(&zone->to_standard, year) - zone->summer_s;
 }
 
-static int64_t
-year_of(int64_t seconds)
+static int64_t year_of(int64_t seconds)
 {
     int64_t year;
     int month, day;
@@ -266,8 +250,7 @@ year_of(int64_t seconds)
     return year;
 }
 
-int32_t
-zone_offset_s(const struct zone *zone, int64_t utc_us)
+int32_t zone_offset_s(const struct zone *zone, int64_t utc_us)
 {
     int64_t now = floor_div(utc_us, US_PER_S), year, begins, ends;
     bool summer;
@@ -285,9 +268,9 @@ zone_offset_s(const struct zone *zone, int64_t utc_us)
     return summer ? zone->summer_s : zone->standard_s;
 }
 
-/* A local time that no instant shows lies in a jump forward; finds the instant of that jump. */
-static int64_t
-skipped_change_us(const struct zone *zone, int64_t local_s)
+/* A local time that no instant shows lies in a jump forward; finds the instant of that
+ * jump. */
+static int64_t skipped_change_us(const struct zone *zone, int64_t local_s)
 {
     int64_t year = year_of(local_s);
     int64_t change = zone->summer_s > zone->standard_s ? summer_begins_s(zone, year)
@@ -296,8 +279,7 @@ skipped_change_us(const struct zone *zone, int64_t local_s)
     return change * US_PER_S;
 }
 
-int
-zone_to_utc(const struct zone *zone, const struct civil *local, int64_t utc_us[2])
+int zone_to_utc(const struct zone *zone, const struct civil *local, int64_t utc_us[2])
 {
     int64_t as_utc, early, late;
     int32_t east = zone->summer_s, west = zone->standard_s;

@@ -3,12 +3,11 @@
 
 #include "wire/record.h"
 
-#define DIGITS_MAX 20 /* of a 64-bit number */
+#define DIGITS_MAX   20 /* of a 64-bit number */
 #define EXPONENT_MAX 18
 
 /* The mantissa's digits, without a sign; returns how many. */
-static size_t
-digits_of(int64_t mantissa, char digits[DIGITS_MAX])
+static size_t digits_of(int64_t mantissa, char digits[DIGITS_MAX])
 {
     uint64_t rest = mantissa < 0 ? 0 - (uint64_t)mantissa : (uint64_t)mantissa;
     char reversed[DIGITS_MAX];
@@ -23,8 +22,7 @@ digits_of(int64_t mantissa, char digits[DIGITS_MAX])
     return n;
 }
 
-int
-decimal_text(int64_t mantissa, int32_t exponent, char *out, size_t capacity)
+int decimal_text(int64_t mantissa, int32_t exponent, char *out, size_t capacity)
 {
     char text[1 + DIGITS_MAX + EXPONENT_MAX + 2], digits[DIGITS_MAX];
     size_t n = digits_of(mantissa, digits), at = 0, places;
@@ -49,7 +47,8 @@ decimal_text(int64_t mantissa, int32_t exponent, char *out, size_t capacity)
         text[at++] = '.';
         for (size_t i = n; i < places; i++)
             text[at++] = '0';
-        memcpy(text + at, digits + (n > places ? n - places : 0), n > places ? places : n);
+        memcpy(text + at, digits + (n > places ? n - places : 0),
+               n > places ? places : n);
         at += n > places ? places : n;
     }
 

@@ -5,10 +5,10 @@
 
 #include "wire/protobuf.h"
 
-#define OUTER_SIZE 4 /* tag and a length of up to three bytes (2 MiB) in front of the body */
+#define OUTER_SIZE                                                                       \
+    4 /* tag and a length of up to three bytes (2 MiB) in front of the body */
 
-int
-envelope_item(const uint8_t *record, size_t n, uint8_t *out, size_t capacity)
+int envelope_item(const uint8_t *record, size_t n, uint8_t *out, size_t capacity)
 {
     struct pb_out item = {out, out + capacity, false};
 
@@ -20,9 +20,8 @@ envelope_item(const uint8_t *record, size_t n, uint8_t *out, size_t capacity)
     return item.full ? WIRE_LIMIT : (int)(item.at - out);
 }
 
-int
-envelope_begin(struct envelope_writer *writer, uint8_t *out, size_t capacity, const char *gateway,
-               const struct epoch *epoch)
+int envelope_begin(struct envelope_writer *writer, uint8_t *out, size_t capacity,
+                   const char *gateway, const struct epoch *epoch)
 {
     struct pb_out body;
 
@@ -46,8 +45,7 @@ envelope_begin(struct envelope_writer *writer, uint8_t *out, size_t capacity, co
     return WIRE_OK;
 }
 
-int
-envelope_add(struct envelope_writer *writer, const uint8_t *items, size_t n)
+int envelope_add(struct envelope_writer *writer, const uint8_t *items, size_t n)
 {
     struct pb_in in = {items, items + n, false};
     struct pb_field field;
@@ -69,8 +67,7 @@ envelope_add(struct envelope_writer *writer, const uint8_t *items, size_t n)
     return WIRE_OK;
 }
 
-int
-envelope_end(struct envelope_writer *writer, const uint8_t **payload)
+int envelope_end(struct envelope_writer *writer, const uint8_t **payload)
 {
     uint8_t frame[OUTER_SIZE];
     struct pb_out outer = {frame, frame + sizeof(frame), false};
@@ -87,8 +84,7 @@ envelope_end(struct envelope_writer *writer, const uint8_t **payload)
 }
 
 /* The outer message: exactly one body, and no mac, because none can be checked yet. */
-static int
-open_outer(struct envelope_reader *reader, const uint8_t *payload, size_t n)
+static int open_outer(struct envelope_reader *reader, const uint8_t *payload, size_t n)
 {
     struct pb_in in = {payload, payload + n, false};
     struct pb_field field;
@@ -107,8 +103,7 @@ open_outer(struct envelope_reader *reader, const uint8_t *payload, size_t n)
     return in.bad || reader->body == NULL ? WIRE_MALFORMED : WIRE_OK;
 }
 
-static int
-take_gateway(struct envelope_reader *reader, const struct pb_field *field)
+static int take_gateway(struct envelope_reader *reader, const struct pb_field *field)
 {
     if (field->kind != PB_BYTES || reader->gateway[0] != '\0')
         return WIRE_MALFORMED;
@@ -116,12 +111,12 @@ take_gateway(struct envelope_reader *reader, const struct pb_field *field)
         return WIRE_LIMIT;
     memcpy(reader->gateway, field->bytes, field->size);
     reader->gateway[field->size] = '\0';
-    return strlen(reader->gateway) == field->size && name_valid(reader->gateway) ? WIRE_OK
-                                                                                  : WIRE_INVALID;
+    return strlen(reader->gateway) == field->size && name_valid(reader->gateway)
+               ? WIRE_OK
+               : WIRE_INVALID;
 }
 
-static int
-take_record(const struct pb_field *field)
+static int take_record(const struct pb_field *field)
 {
     if (field->kind != PB_BYTES)
         return WIRE_MALFORMED;
@@ -130,9 +125,9 @@ take_record(const struct pb_field *field)
     return field->size == 0 ? WIRE_INVALID : WIRE_OK;
 }
 
-/* Walks the whole body before any record is handed out: an envelope that is cut or torn is refused as one. */
-static int
-open_body(struct envelope_reader *reader)
+/* Walks the whole body before any record is handed out: an envelope that is cut or torn
+ * is refused as one. */
+static int open_body(struct envelope_reader *reader)
 {
     struct pb_in in = {reader->body, reader->body + reader->size, false};
     struct pb_field field;
@@ -159,8 +154,7 @@ open_body(struct envelope_reader *reader)
     return error;
 }
 
-int
-envelope_open(struct envelope_reader *reader, const uint8_t *payload, size_t n)
+int envelope_open(struct envelope_reader *reader, const uint8_t *payload, size_t n)
 {
     int error;
 
@@ -172,8 +166,7 @@ envelope_open(struct envelope_reader *reader, const uint8_t *payload, size_t n)
     return open_body(reader);
 }
 
-int
-envelope_next(struct envelope_reader *reader, const uint8_t **record, size_t *n)
+int envelope_next(struct envelope_reader *reader, const uint8_t **record, size_t *n)
 {
     struct pb_in in = {reader->body + reader->at, reader->body + reader->size, false};
     struct pb_field field;

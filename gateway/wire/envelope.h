@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One MQTT message on `up`: records of one gateway and epoch. The store keeps each record as it stands in the
- * body (tag, length, record), so building an envelope is copying.
+ * One MQTT message on `up`: records of one gateway and epoch. The store keeps each record
+ * as it stands in the body (tag, length, record), so building an envelope is copying.
  */
 #ifndef WIRE_ENVELOPE_H
 #define WIRE_ENVELOPE_H
@@ -27,7 +27,8 @@ struct envelope_writer {
 int envelope_begin(struct envelope_writer *writer, uint8_t *out, size_t capacity,
                    const char *gateway, const struct epoch *epoch);
 
-/* Adds items as envelope_item made them (any number at once). WIRE_LIMIT: does not fit, nothing added. */
+/* Adds items as envelope_item made them (any number at once). WIRE_LIMIT: does not fit,
+ * nothing added. */
 int envelope_add(struct envelope_writer *writer, const uint8_t *items, size_t n);
 
 /* Closes it. *payload points into out. Returns its size. */
@@ -40,10 +41,12 @@ struct envelope_reader {
     size_t size, at;
 };
 
-/* Checks the frame, gateway and epoch fields. payload is borrowed and must outlive the reader. */
+/* Checks the frame, gateway and epoch fields. payload is borrowed and must outlive the
+ * reader. */
 int envelope_open(struct envelope_reader *reader, const uint8_t *payload, size_t n);
 
-/* The next record's bytes. Returns 1 with *record and *n, 0 at the end, or a wire_error. */
+/* The next record's bytes. Returns 1 with *record and *n, 0 at the end, or a wire_error.
+ */
 int envelope_next(struct envelope_reader *reader, const uint8_t **record, size_t *n);
 
 #endif

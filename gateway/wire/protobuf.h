@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Bounds-checked protobuf in both directions, for the parts that are written or walked by hand (see DESIGN.md
- * for the measurement that decided it). Private to wire/.
+ * Bounds-checked protobuf in both directions, for the parts that are written or walked by
+ * hand (see DESIGN.md for the measurement that decided it). Private to wire/.
  *
- * A writer that has run out of room stays full and writes nothing more, so only the end needs a check. A
- * cursor that has read past its end stays bad in the same way.
+ * A writer that has run out of room stays full and writes nothing more, so only the end
+ * needs a check. A cursor that has read past its end stays bad in the same way.
  */
 #ifndef WIRE_PROTOBUF_H
 #define WIRE_PROTOBUF_H
@@ -14,7 +14,12 @@
 #include <stdint.h>
 #include <string.h>
 
-enum pb_kind { PB_VARINT = 0, PB_FIXED64 = 1, PB_BYTES = 2, PB_FIXED32 = 5 }; /* protobuf wire types */
+enum pb_kind {
+    PB_VARINT = 0,
+    PB_FIXED64 = 1,
+    PB_BYTES = 2,
+    PB_FIXED32 = 5
+}; /* protobuf wire types */
 
 /* --- Writing --- */
 
@@ -23,8 +28,7 @@ struct pb_out {
     bool full;
 };
 
-static inline void
-pb_out_byte(struct pb_out *out, uint8_t byte)
+static inline void pb_out_byte(struct pb_out *out, uint8_t byte)
 {
     if (out->at == out->end)
         out->full = true;
@@ -32,8 +36,7 @@ pb_out_byte(struct pb_out *out, uint8_t byte)
         *out->at++ = byte;
 }
 
-static inline void
-pb_out_varint(struct pb_out *out, uint64_t value)
+static inline void pb_out_varint(struct pb_out *out, uint64_t value)
 {
     while (value >= 0x80) {
         pb_out_byte(out, (uint8_t)(value | 0x80));
@@ -42,15 +45,13 @@ pb_out_varint(struct pb_out *out, uint64_t value)
     pb_out_byte(out, (uint8_t)value);
 }
 
-static inline void
-pb_out_tag(struct pb_out *out, unsigned field, enum pb_kind kind)
+static inline void pb_out_tag(struct pb_out *out, unsigned field, enum pb_kind kind)
 {
     pb_out_varint(out, field << 3 | (unsigned)kind);
 }
 
 /* proto3: a scalar of value 0 is not written. */
-static inline void
-pb_out_uint(struct pb_out *out, unsigned field, uint64_t value)
+static inline void pb_out_uint(struct pb_out *out, unsigned field, uint64_t value)
 {
     if (value == 0)
         return;
@@ -58,15 +59,14 @@ pb_out_uint(struct pb_out *out, unsigned field, uint64_t value)
     pb_out_varint(out, value);
 }
 
-/* sint32 and sint64: the sign moves to the lowest bit, so that small negatives stay short. */
-static inline uint64_t
-pb_zigzag(int64_t value)
+/* sint32 and sint64: the sign moves to the lowest bit, so that small negatives stay
+ * short. */
+static inline uint64_t pb_zigzag(int64_t value)
 {
     return (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0);
 }
 
-static inline void
-pb_out_fixed64(struct pb_out *out, unsigned field, uint64_t value)
+static inline void pb_out_fixed64(struct pb_out *out, unsigned field, uint64_t value)
 {
     if (value == 0)
         return;
@@ -75,8 +75,7 @@ pb_out_fixed64(struct pb_out *out, unsigned field, uint64_t value)
         pb_out_byte(out, (uint8_t)value);
 }
 
-static inline void
-pb_out_raw(struct pb_out *out, const void *bytes, size_t n)
+static inline void pb_out_raw(struct pb_out *out, const void *bytes, size_t n)
 {
     if ((size_t)(out->end - out->at) < n) {
         out->full = true;
@@ -86,8 +85,8 @@ pb_out_raw(struct pb_out *out, const void *bytes, size_t n)
     out->at += n;
 }
 
-static inline void
-pb_out_bytes(struct pb_out *out, unsigned field, const void *bytes, size_t n)
+static inline void pb_out_bytes(struct pb_out *out, unsigned field, const void *bytes,
+                                size_t n)
 {
     if (n == 0)
         return;
@@ -96,18 +95,16 @@ pb_out_bytes(struct pb_out *out, unsigned field, const void *bytes, size_t n)
     pb_out_raw(out, bytes, n);
 }
 
-/* A nested message: begin keeps one byte for the length, end fills it in and moves the content up in the
- * rare case that the length needs more. That saves the sizing pass. */
-static inline uint8_t *
-pb_out_begin(struct pb_out *out, unsigned field)
+/* A nested message: begin keeps one byte for the length, end fills it in and moves the
+ * content up in the rare case that the length needs more. That saves the sizing pass. */
+static inline uint8_t *pb_out_begin(struct pb_out *out, unsigned field)
 {
     pb_out_tag(out, field, PB_BYTES);
     pb_out_byte(out, 0);
     return out->at;
 }
 
-static inline void
-pb_out_end(struct pb_out *out, uint8_t *begin)
+static inline void pb_out_end(struct pb_out *out, uint8_t *begin)
 {
     size_t n = (size_t)(out->at - begin), more = 0;
 
@@ -141,8 +138,7 @@ struct pb_field {
     size_t size;
 };
 
-static inline uint64_t
-pb_in_varint(struct pb_in *in)
+static inline uint64_t pb_in_varint(struct pb_in *in)
 {
     uint64_t value = 0;
 
@@ -161,8 +157,7 @@ pb_in_varint(struct pb_in *in)
     return 0;
 }
 
-static inline bool
-pb_in_take(struct pb_in *in, uint64_t n, const uint8_t **bytes)
+static inline bool pb_in_take(struct pb_in *in, uint64_t n, const uint8_t **bytes)
 {
     if (n > (uint64_t)(in->end - in->at)) {
         in->bad = true;
@@ -174,8 +169,7 @@ pb_in_take(struct pb_in *in, uint64_t n, const uint8_t **bytes)
 }
 
 /* The next field whatever it is. False at the end, or when bad. */
-static inline bool
-pb_in_next(struct pb_in *in, struct pb_field *field)
+static inline bool pb_in_next(struct pb_in *in, struct pb_field *field)
 {
     uint64_t tag;
 

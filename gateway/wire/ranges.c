@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Invariant: items are ascending, and between two of them at least one number is missing. */
+/* Invariant: items are ascending, and between two of them at least one number is missing.
+ */
 
 /* The first item that ends at or after seq; count if none does. */
-static size_t
-locate(const struct ranges *set, uint64_t seq)
+static size_t locate(const struct ranges *set, uint64_t seq)
 {
     size_t low = 0, high = set->count;
 
@@ -23,8 +23,8 @@ locate(const struct ranges *set, uint64_t seq)
 }
 
 /* Replaces items[from..to) by the n given. Memory grows before anything changes. */
-static int
-splice(struct ranges *set, size_t from, size_t to, const struct range *with, size_t n)
+static int splice(struct ranges *set, size_t from, size_t to, const struct range *with,
+                  size_t n)
 {
     size_t count = set->count - (to - from) + n;
 
@@ -37,15 +37,15 @@ splice(struct ranges *set, size_t from, size_t to, const struct range *with, siz
         set->capacity = capacity;
     }
     if (set->count > to)
-        memmove(set->items + from + n, set->items + to, (set->count - to) * sizeof(*set->items));
+        memmove(set->items + from + n, set->items + to,
+                (set->count - to) * sizeof(*set->items));
     if (n > 0)
         memcpy(set->items + from, with, n * sizeof(*with));
     set->count = count;
     return 0;
 }
 
-int
-ranges_add(struct ranges *set, uint64_t first, uint64_t last)
+int ranges_add(struct ranges *set, uint64_t first, uint64_t last)
 {
     struct range merged = {first, last};
     size_t from, to;
@@ -66,8 +66,7 @@ ranges_add(struct ranges *set, uint64_t first, uint64_t last)
     return splice(set, from, to, &merged, 1);
 }
 
-int
-ranges_remove(struct ranges *set, uint64_t first, uint64_t last)
+int ranges_remove(struct ranges *set, uint64_t first, uint64_t last)
 {
     struct range rest[2];
     size_t from, to, n = 0;
@@ -87,22 +86,21 @@ ranges_remove(struct ranges *set, uint64_t first, uint64_t last)
     return splice(set, from, to, rest, n);
 }
 
-bool
-ranges_has(const struct ranges *set, uint64_t seq)
+bool ranges_has(const struct ranges *set, uint64_t seq)
 {
     size_t at = locate(set, seq);
 
     return at < set->count && set->items[at].first <= seq;
 }
 
-uint64_t
-ranges_overlap(const struct ranges *set, uint64_t first, uint64_t last)
+uint64_t ranges_overlap(const struct ranges *set, uint64_t first, uint64_t last)
 {
     uint64_t total = 0;
 
     if (first > last)
         return 0;
-    for (size_t i = locate(set, first); i < set->count && set->items[i].first <= last; i++) {
+    for (size_t i = locate(set, first); i < set->count && set->items[i].first <= last;
+         i++) {
         uint64_t low = set->items[i].first > first ? set->items[i].first : first;
         uint64_t high = set->items[i].last < last ? set->items[i].last : last;
         total += high - low + 1;
@@ -110,8 +108,7 @@ ranges_overlap(const struct ranges *set, uint64_t first, uint64_t last)
     return total;
 }
 
-uint64_t
-ranges_total(const struct ranges *set)
+uint64_t ranges_total(const struct ranges *set)
 {
     uint64_t total = 0;
 
@@ -120,8 +117,7 @@ ranges_total(const struct ranges *set)
     return total;
 }
 
-void
-ranges_free(struct ranges *set)
+void ranges_free(struct ranges *set)
 {
     free(set->items);
     memset(set, 0, sizeof(*set));

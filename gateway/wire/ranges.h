@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A set of sequence numbers, kept as disjoint ascending ranges: what has been receipted, what is in the
- * ledger. Small by nature (a link mostly loses whole stretches), bounded by growth of its array.
+ * A set of sequence numbers, kept as disjoint ascending ranges: what has been receipted,
+ * what is in the ledger. Small by nature (a link mostly loses whole stretches), bounded
+ * by growth of its array.
  */
 #ifndef WIRE_RANGES_H
 #define WIRE_RANGES_H
@@ -19,7 +20,8 @@ struct ranges { /* zero it to begin; free with ranges_free */
     size_t count, capacity;
 };
 
-/* Adds first..last, merging neighbours. Returns 0, or -1 when out of memory (the set is unchanged). */
+/* Adds first..last, merging neighbours. Returns 0, or -1 when out of memory (the set is
+ * unchanged). */
 int ranges_add(struct ranges *set, uint64_t first, uint64_t last);
 /* Takes first..last out. Same returns. */
 int ranges_remove(struct ranges *set, uint64_t first, uint64_t last);

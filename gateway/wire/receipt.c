@@ -8,33 +8,33 @@
 #include "wire/record_check.h"
 
 /* A receipt a second and a state a connection: nanopb's speed is plenty here. */
-static int
-encode(const pb_msgdesc_t *fields, const void *message, uint8_t *out, size_t capacity)
+static int encode(const pb_msgdesc_t *fields, const void *message, uint8_t *out,
+                  size_t capacity)
 {
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
 
     return pb_encode(&stream, fields, message) ? (int)stream.bytes_written : WIRE_LIMIT;
 }
 
-static int
-decode(const uint8_t *bytes, size_t n, const pb_msgdesc_t *fields, void *message)
+static int decode(const uint8_t *bytes, size_t n, const pb_msgdesc_t *fields,
+                  void *message)
 {
     pb_istream_t stream = pb_istream_from_buffer(bytes, n);
 
-    return pb_decode(&stream, fields, message) ? WIRE_OK : decode_error(PB_GET_ERROR(&stream));
+    return pb_decode(&stream, fields, message) ? WIRE_OK
+                                               : decode_error(PB_GET_ERROR(&stream));
 }
 
-static int
-refuse(int error, const char *name, const char **field)
+static int refuse(int error, const char *name, const char **field)
 {
     if (error != WIRE_OK && field != NULL)
         *field = name;
     return error;
 }
 
-/* Ranges say what may be deleted: anything but a plain ascending list is refused whole. */
-static const char *
-check_ranges(const wardgate_Receipt *receipt)
+/* Ranges say what may be deleted: anything but a plain ascending list is refused whole.
+ */
+static const char *check_ranges(const wardgate_Receipt *receipt)
 {
     uint64_t before = 0;
 
@@ -51,8 +51,7 @@ check_ranges(const wardgate_Receipt *receipt)
     return NULL;
 }
 
-static const char *
-check_receipt(const wardgate_Receipt *receipt)
+static const char *check_receipt(const wardgate_Receipt *receipt)
 {
     if (receipt->resend_from != 0 && !receipt->resend)
         return "resend_from";
@@ -63,8 +62,7 @@ check_receipt(const wardgate_Receipt *receipt)
     return check_ranges(receipt);
 }
 
-int
-receipt_encode(const wardgate_Receipt *receipt, uint8_t *out, size_t capacity)
+int receipt_encode(const wardgate_Receipt *receipt, uint8_t *out, size_t capacity)
 {
     if (receipt->ranges_count > RECEIPT_RANGES_MAX)
         return WIRE_LIMIT;
@@ -73,9 +71,9 @@ receipt_encode(const wardgate_Receipt *receipt, uint8_t *out, size_t capacity)
     return encode(wardgate_Receipt_fields, receipt, out, capacity);
 }
 
-int
-receipt_decode(const uint8_t *bytes, size_t n, const char *gateway, const struct epoch *epoch,
-               wardgate_Receipt *receipt, const char **field)
+int receipt_decode(const uint8_t *bytes, size_t n, const char *gateway,
+                   const struct epoch *epoch, wardgate_Receipt *receipt,
+                   const char **field)
 {
     const char *at_fault;
     int error = n > RECEIPT_SIZE_MAX ? WIRE_LIMIT
@@ -91,8 +89,7 @@ receipt_decode(const uint8_t *bytes, size_t n, const char *gateway, const struct
     return at_fault != NULL ? refuse(WIRE_INVALID, at_fault, field) : WIRE_OK;
 }
 
-static const char *
-check_state(const wardgate_State *state)
+static const char *check_state(const wardgate_State *state)
 {
     static const uint8_t none[EPOCH_SIZE];
 
@@ -107,16 +104,15 @@ check_state(const wardgate_State *state)
     return text_valid(state->version, sizeof(state->version)) ? NULL : "version";
 }
 
-int
-state_encode(const wardgate_State *state, uint8_t *out, size_t capacity)
+int state_encode(const wardgate_State *state, uint8_t *out, size_t capacity)
 {
     if (check_state(state) != NULL)
         return WIRE_INVALID;
     return encode(wardgate_State_fields, state, out, capacity);
 }
 
-int
-state_decode(const uint8_t *bytes, size_t n, wardgate_State *state, const char **field)
+int state_decode(const uint8_t *bytes, size_t n, wardgate_State *state,
+                 const char **field)
 {
     const char *at_fault;
     int error =

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the chart sends back: which records are durable in its ledger. Losing a receipt costs a re-send;
- * repeating one changes nothing.
+ * What the chart sends back: which records are durable in its ledger. Losing a receipt
+ * costs a re-send; repeating one changes nothing.
  */
 #ifndef WIRE_RECEIPT_H
 #define WIRE_RECEIPT_H
@@ -10,17 +10,20 @@
 #include "wire/record.h"
 
 #define RECEIPT_RANGES_MAX 128
-#define RECEIPT_SIZE_MAX 4096
-#define STATE_SIZE_MAX 256
+#define RECEIPT_SIZE_MAX   4096
+#define STATE_SIZE_MAX     256
 
 int receipt_encode(const wardgate_Receipt *receipt, uint8_t *out, size_t capacity);
 
-/* Decodes and checks: ranges ascending, not empty, first >= 1, first <= last; no resend_from without resend.
- * WIRE_FOREIGN if gateway or epoch differ from those given. */
-int receipt_decode(const uint8_t *bytes, size_t n, const char *gateway, const struct epoch *epoch,
-                   wardgate_Receipt *receipt, const char **field);
+/* Decodes and checks: ranges ascending, not empty, first >= 1, first <= last; no
+ * resend_from without resend. WIRE_FOREIGN if gateway or epoch differ from those given.
+ */
+int receipt_decode(const uint8_t *bytes, size_t n, const char *gateway,
+                   const struct epoch *epoch, wardgate_Receipt *receipt,
+                   const char **field);
 
 int state_encode(const wardgate_State *state, uint8_t *out, size_t capacity);
-int state_decode(const uint8_t *bytes, size_t n, wardgate_State *state, const char **field);
+int state_decode(const uint8_t *bytes, size_t n, wardgate_State *state,
+                 const char **field);
 
 #endif

@@ -7,23 +7,22 @@
 #include "wire/protobuf.h"
 #include "wire/record_check.h"
 
-/* Fields are written in the order of their numbers: one record has one encoding, so that its digest means
- * something. */
+/* Fields are written in the order of their numbers: one record has one encoding, so that
+ * its digest means something. */
 
-static void
-put_text(struct pb_out *out, unsigned field, const char *text)
+static void put_text(struct pb_out *out, unsigned field, const char *text)
 {
     pb_out_bytes(out, field, text, strlen(text)); /* record_check saw its end */
 }
 
-static void
-put_observation(struct pb_out *out, const wardgate_Observation *o)
+static void put_observation(struct pb_out *out, const wardgate_Observation *o)
 {
     uint8_t *begin = pb_out_begin(out, wardgate_Record_observations_tag);
 
     pb_out_uint(out, wardgate_Observation_code_tag, o->code);
     pb_out_uint(out, wardgate_Observation_unit_tag, o->unit);
-    /* A member of a oneof is written even when it is 0: 0 is a value, and absent is not. */
+    /* A member of a oneof is written even when it is 0: 0 is a value, and absent is not.
+     */
     if (o->which_value == wardgate_Observation_mantissa_tag) {
         pb_out_tag(out, wardgate_Observation_mantissa_tag, PB_VARINT);
         pb_out_varint(out, pb_zigzag(o->value.mantissa));
@@ -43,8 +42,7 @@ put_observation(struct pb_out *out, const wardgate_Observation *o)
     pb_out_end(out, begin);
 }
 
-static void
-put_device(struct pb_out *out, const wardgate_Device *device)
+static void put_device(struct pb_out *out, const wardgate_Device *device)
 {
     uint8_t *begin = pb_out_begin(out, wardgate_Record_device_tag);
 
@@ -55,19 +53,18 @@ put_device(struct pb_out *out, const wardgate_Device *device)
     pb_out_end(out, begin);
 }
 
-static void
-put_subject(struct pb_out *out, const wardgate_Subject *subject)
+static void put_subject(struct pb_out *out, const wardgate_Subject *subject)
 {
     uint8_t *begin = pb_out_begin(out, wardgate_Record_subject_tag);
 
     pb_out_uint(out, wardgate_Subject_role_tag, (uint64_t)subject->role);
     pb_out_uint(out, wardgate_Subject_number_tag, subject->number);
-    pb_out_bytes(out, wardgate_Subject_digest_tag, subject->digest.bytes, subject->digest.size);
+    pb_out_bytes(out, wardgate_Subject_digest_tag, subject->digest.bytes,
+                 subject->digest.size);
     pb_out_end(out, begin);
 }
 
-static void
-put_time(struct pb_out *out, unsigned field, const wardgate_TimeBlock *time)
+static void put_time(struct pb_out *out, unsigned field, const wardgate_TimeBlock *time)
 {
     uint8_t *begin = pb_out_begin(out, field);
 
@@ -81,8 +78,7 @@ put_time(struct pb_out *out, unsigned field, const wardgate_TimeBlock *time)
     pb_out_end(out, begin);
 }
 
-static void
-put_gap(struct pb_out *out, const wardgate_Gap *gap)
+static void put_gap(struct pb_out *out, const wardgate_Gap *gap)
 {
     uint8_t *begin = pb_out_begin(out, wardgate_Record_gap_tag);
 
@@ -100,8 +96,7 @@ put_gap(struct pb_out *out, const wardgate_Gap *gap)
     pb_out_end(out, begin);
 }
 
-static void
-put_clock_fix(struct pb_out *out, const wardgate_ClockFix *fix)
+static void put_clock_fix(struct pb_out *out, const wardgate_ClockFix *fix)
 {
     uint8_t *begin = pb_out_begin(out, wardgate_Record_clock_fix_tag);
 
@@ -112,8 +107,7 @@ put_clock_fix(struct pb_out *out, const wardgate_ClockFix *fix)
     pb_out_end(out, begin);
 }
 
-static void
-put_event(struct pb_out *out, const wardgate_Event *event)
+static void put_event(struct pb_out *out, const wardgate_Event *event)
 {
     uint8_t *begin = pb_out_begin(out, wardgate_Record_event_tag);
 
@@ -122,20 +116,19 @@ put_event(struct pb_out *out, const wardgate_Event *event)
     pb_out_end(out, begin);
 }
 
-static void
-put_binding(struct pb_out *out, const wardgate_Binding *binding)
+static void put_binding(struct pb_out *out, const wardgate_Binding *binding)
 {
     uint8_t *begin = pb_out_begin(out, wardgate_Record_binding_tag);
 
     put_text(out, wardgate_Binding_place_tag, binding->place);
-    pb_out_bytes(out, wardgate_Binding_digest_tag, binding->digest.bytes, binding->digest.size);
+    pb_out_bytes(out, wardgate_Binding_digest_tag, binding->digest.bytes,
+                 binding->digest.size);
     put_text(out, wardgate_Binding_author_tag, binding->author);
     pb_out_uint(out, wardgate_Binding_ended_tag, binding->ended);
     pb_out_end(out, begin);
 }
 
-int
-record_encode(const wardgate_Record *record, uint8_t *bytes, size_t capacity)
+int record_encode(const wardgate_Record *record, uint8_t *bytes, size_t capacity)
 {
     struct pb_out out = {bytes, bytes + capacity, false};
     const char *field;
@@ -173,8 +166,8 @@ record_encode(const wardgate_Record *record, uint8_t *bytes, size_t capacity)
     return out.full ? WIRE_LIMIT : (int)(out.at - bytes);
 }
 
-int
-record_decode(const uint8_t *bytes, size_t n, wardgate_Record *record, const char **field)
+int record_decode(const uint8_t *bytes, size_t n, wardgate_Record *record,
+                  const char **field)
 {
     pb_istream_t stream = pb_istream_from_buffer(bytes, n);
     const char *at_fault = "record";

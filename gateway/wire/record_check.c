@@ -4,12 +4,11 @@
 #include <string.h>
 
 #define EXPONENT_MAX 18 /* as in drivers/observation.h, which wire does not know */
-#define QUALITY_MAX 0xffff
+#define QUALITY_MAX  0xffff
 
-/* How many continuation bytes follow a first byte, or -1; *least is the smallest code point that may be
- * written that long (an overlong form is a way round every filter). */
-static int
-utf8_follows(unsigned char c, uint32_t *point, uint32_t *least)
+/* How many continuation bytes follow a first byte, or -1; *least is the smallest code
+ * point that may be written that long (an overlong form is a way round every filter). */
+static int utf8_follows(unsigned char c, uint32_t *point, uint32_t *least)
 {
     if (c < 0x80) {
         *point = c;
@@ -34,8 +33,7 @@ utf8_follows(unsigned char c, uint32_t *point, uint32_t *least)
     return -1;
 }
 
-bool
-text_valid(const char *text, size_t capacity)
+bool text_valid(const char *text, size_t capacity)
 {
     const unsigned char *at = (const unsigned char *)text, *end = at + capacity;
 
@@ -65,8 +63,7 @@ text_valid(const char *text, size_t capacity)
 
 #define TEXT_OK(array) text_valid((array), sizeof(array))
 
-static const char *
-check_observation(const wardgate_Observation *o)
+static const char *check_observation(const wardgate_Observation *o)
 {
     if (o->code == 0)
         return "observations.code";
@@ -79,8 +76,7 @@ check_observation(const wardgate_Observation *o)
     return NULL;
 }
 
-static const char *
-check_device(const wardgate_Device *device)
+static const char *check_device(const wardgate_Device *device)
 {
     if (device->id[0] == '\0' || !TEXT_OK(device->id))
         return "device.id";
@@ -91,25 +87,23 @@ check_device(const wardgate_Device *device)
     return TEXT_OK(device->line) ? NULL : "device.line";
 }
 
-static const char *
-check_subject(const wardgate_Subject *subject)
+static const char *check_subject(const wardgate_Subject *subject)
 {
     if ((unsigned)subject->role > wardgate_Subject_Role_NEWBORN)
         return "subject.role";
     /* A fetus or newborn without its number could be any of them. */
     if ((subject->role == wardgate_Subject_Role_PATIENT) != (subject->number == 0))
         return "subject.number";
-    return subject->digest.size <= sizeof(subject->digest.bytes) ? NULL : "subject.digest";
+    return subject->digest.size <= sizeof(subject->digest.bytes) ? NULL
+                                                                 : "subject.digest";
 }
 
-static bool
-utc_valid(int64_t utc_us)
+static bool utc_valid(int64_t utc_us)
 {
     return utc_us >= -WIRE_UTC_MAX_US && utc_us <= WIRE_UTC_MAX_US;
 }
 
-static const char *
-check_time(const wardgate_TimeBlock *time)
+static const char *check_time(const wardgate_TimeBlock *time)
 {
     if (time->boot == 0)
         return "time.boot";
@@ -122,8 +116,7 @@ check_time(const wardgate_TimeBlock *time)
     return TEXT_OK(time->device_time) ? NULL : "time.device_time";
 }
 
-static const char *
-check_reading(const wardgate_Record *record)
+static const char *check_reading(const wardgate_Record *record)
 {
     const char *field;
 
@@ -139,8 +132,7 @@ check_reading(const wardgate_Record *record)
     return NULL;
 }
 
-static const char *
-check_gap(const wardgate_Record *record)
+static const char *check_gap(const wardgate_Record *record)
 {
     const wardgate_Gap *gap = &record->gap;
 
@@ -158,8 +150,7 @@ check_gap(const wardgate_Record *record)
     return NULL;
 }
 
-static const char *
-check_clock_fix(const wardgate_Record *record)
+static const char *check_clock_fix(const wardgate_Record *record)
 {
     const wardgate_ClockFix *fix = &record->clock_fix;
 
@@ -172,8 +163,7 @@ check_clock_fix(const wardgate_Record *record)
     return utc_valid(fix->utc_us) ? NULL : "clock_fix.utc_us";
 }
 
-static const char *
-check_event(const wardgate_Record *record)
+static const char *check_event(const wardgate_Record *record)
 {
     if (!record->has_event)
         return "event";
@@ -183,8 +173,7 @@ check_event(const wardgate_Record *record)
     return TEXT_OK(record->event.detail) ? NULL : "event.detail";
 }
 
-static const char *
-check_binding(const wardgate_Record *record)
+static const char *check_binding(const wardgate_Record *record)
 {
     const wardgate_Binding *binding = &record->binding;
 
@@ -199,8 +188,7 @@ check_binding(const wardgate_Record *record)
     return TEXT_OK(binding->author) ? NULL : "binding.author";
 }
 
-static const char *
-check_parts(const wardgate_Record *record)
+static const char *check_parts(const wardgate_Record *record)
 {
     static const char *(*const by_kind[])(const wardgate_Record *) = {
         [wardgate_Record_Kind_READING] = check_reading,
@@ -229,8 +217,7 @@ check_parts(const wardgate_Record *record)
     return by_kind[record->kind](record);
 }
 
-int
-record_check(const wardgate_Record *record, const char **field)
+int record_check(const wardgate_Record *record, const char **field)
 {
     size_t room = sizeof(record->observations) / sizeof(record->observations[0]);
 
@@ -242,11 +229,12 @@ record_check(const wardgate_Record *record, const char **field)
     return *field == NULL ? WIRE_OK : WIRE_INVALID;
 }
 
-/* What is too long or too many for our structs is a limit of ours; the rest is not this protobuf. */
-int
-decode_error(const char *why)
+/* What is too long or too many for our structs is a limit of ours; the rest is not this
+ * protobuf. */
+int decode_error(const char *why)
 {
-    static const char *const limits[] = {"array overflow", "string overflow", "bytes overflow",
+    static const char *const limits[] = {"array overflow", "string overflow",
+                                         "bytes overflow",
                                          "incorrect fixed length bytes size"};
 
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)

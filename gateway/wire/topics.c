@@ -13,16 +13,14 @@ static const char *const suffixes[] = {
     [TOPIC_ORDER] = "down/order",
 };
 
-const char *
-topic_text(enum topic topic, const char *site, const char *gateway, char *out)
+const char *topic_text(enum topic topic, const char *site, const char *gateway, char *out)
 {
     (void)snprintf(out, TOPIC_SIZE, ROOT "%s/%s/%s", site, gateway, suffixes[topic]);
     return out;
 }
 
 /* If *at begins with prefix, steps over it. */
-static bool
-take(const char **at, const char *prefix)
+static bool take(const char **at, const char *prefix)
 {
     size_t n = strlen(prefix);
 
@@ -32,8 +30,7 @@ take(const char **at, const char *prefix)
     return true;
 }
 
-bool
-topic_parse(const char *text, const char *site, enum topic *topic, char *gateway)
+bool topic_parse(const char *text, const char *site, enum topic *topic, char *gateway)
 {
     char name[NAME_MAX_LENGTH + 1];
     const char *at = text, *slash;

@@ -9,8 +9,7 @@
 
 #include "base/clock.h"
 
-static void
-test_monotonic_never_goes_back(void **state)
+static void test_monotonic_never_goes_back(void **state)
 {
     uint64_t before = clock_monotonic_us();
 
@@ -23,16 +22,14 @@ test_monotonic_never_goes_back(void **state)
     printf("100000 readings in order\n");
 }
 
-static void
-test_boot_is_one_and_never_zero(void **state)
+static void test_boot_is_one_and_never_zero(void **state)
 {
     (void)state;
     assert_true(clock_boot() != 0);
     assert_true(clock_boot() == clock_boot());
 }
 
-static void
-test_parts_of_an_instant_belong_together(void **state)
+static void test_parts_of_an_instant_belong_together(void **state)
 {
     uint64_t monotonic = clock_monotonic_us();
     int64_t utc = clock_utc_us();
@@ -41,7 +38,8 @@ test_parts_of_an_instant_belong_together(void **state)
     (void)state;
     clock_now(&now);
     assert_true(now.boot == clock_boot());
-    assert_true(now.monotonic_us >= monotonic && now.monotonic_us <= clock_monotonic_us());
+    assert_true(now.monotonic_us >= monotonic &&
+                now.monotonic_us <= clock_monotonic_us());
     assert_true(now.utc_us >= utc - US_PER_S && now.utc_us <= clock_utc_us() + US_PER_S);
     /* What the kernel says decides; without it nothing is believed. */
     if (now.sync == CLOCK_UNKNOWN)
@@ -50,8 +48,7 @@ test_parts_of_an_instant_belong_together(void **state)
         assert_true(now.uncertainty_ms >= 1 && now.uncertainty_ms < 20000);
 }
 
-int
-main(void)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_monotonic_never_goes_back),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The control socket with a real loop in a thread of its own and real clients, good and bad.
+ * The control socket with a real loop in a thread of its own and real clients, good and
+ * bad.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,8 +32,7 @@ static pthread_t thread;
 static int stop_fd;
 static _Atomic int runs;
 
-static void
-do_status(void *context, const json_t *request, struct control_peer *peer)
+static void do_status(void *context, const json_t *request, struct control_peer *peer)
 {
     (void)request;
     assert_ptr_equal(context, &runs);
@@ -40,30 +40,30 @@ do_status(void *context, const json_t *request, struct control_peer *peer)
     control_send(peer, json_pack("{s:b, s:i}", "ok", 1, "count", 7));
 }
 
-static void
-do_tail(void *context, const json_t *request, struct control_peer *peer)
+static void do_tail(void *context, const json_t *request, struct control_peer *peer)
 {
     json_int_t lines = json_integer_value(json_object_get(request, "lines"));
 
     (void)context;
     for (json_int_t i = 0; i < lines; i++)
         control_send(peer, json_pack("{s:I, s:s}", "line", i, "text",
-                                     "0123456789012345678901234567890123456789012345678901234567890123456789"));
+                                     "012345678901234567890123456789012345678901234567890"
+                                     "1234567890123456789"));
     control_send(peer, json_pack("{s:b, s:b}", "ok", 1, "end", 1));
 }
 
-static void
-do_refuse(void *context, const json_t *request, struct control_peer *peer)
+static void do_refuse(void *context, const json_t *request, struct control_peer *peer)
 {
     (void)context;
     control_fail(peer, "no: %s", json_string_value(json_object_get(request, "what")));
 }
 
-static const struct control_verb verbs[] = {
-    {"status", do_status}, {"tail", do_tail}, {"refuse", do_refuse}, {NULL, NULL}};
+static const struct control_verb verbs[] = {{"status", do_status},
+                                            {"tail", do_tail},
+                                            {"refuse", do_refuse},
+                                            {NULL, NULL}};
 
-static int
-on_stop(sd_event_source *source, int fd, uint32_t events, void *context)
+static int on_stop(sd_event_source *source, int fd, uint32_t events, void *context)
 {
     (void)fd;
     (void)events;
@@ -71,13 +71,13 @@ on_stop(sd_event_source *source, int fd, uint32_t events, void *context)
     return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
-static void *
-serve(void *argument)
+static void *serve(void *argument)
 {
     struct control_server *server = NULL;
     sd_event *loop = NULL;
 
-    if (sd_event_new(&loop) < 0 || sd_event_add_io(loop, NULL, stop_fd, EPOLLIN, on_stop, NULL) < 0 ||
+    if (sd_event_new(&loop) < 0 ||
+        sd_event_add_io(loop, NULL, stop_fd, EPOLLIN, on_stop, NULL) < 0 ||
         control_open(loop, path, verbs, &runs, &server) != 0)
         abort();
     (void)pthread_barrier_wait(argument);
@@ -87,8 +87,7 @@ serve(void *argument)
     return NULL;
 }
 
-static int
-setup(void **state)
+static int setup(void **state)
 {
     pthread_barrier_t ready;
 
@@ -104,8 +103,7 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
+static int teardown(void **state)
 {
     uint64_t one = 1;
 
@@ -125,8 +123,7 @@ struct answers {
     char first[256], last[256];
 };
 
-static void
-collect(void *context, const json_t *answer)
+static void collect(void *context, const json_t *answer)
 {
     struct answers *answers = context;
     char *text = json_dumps(answer, JSON_COMPACT | JSON_SORT_KEYS);
@@ -137,8 +134,7 @@ collect(void *context, const json_t *answer)
     free(text);
 }
 
-static int
-call(const char *request, struct answers *answers)
+static int call(const char *request, struct answers *answers)
 {
     json_t *object = json_loads(request, 0, NULL);
     int error;
@@ -150,8 +146,7 @@ call(const char *request, struct answers *answers)
     return error;
 }
 
-static int
-dial(void)
+static int dial(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct timeval limit = {20, 0};
@@ -164,9 +159,9 @@ dial(void)
     return fd;
 }
 
-/* Sends raw bytes, optionally shuts down, and reads until the server closes or a line has come. */
-static void
-talk(const void *bytes, size_t n, bool shut, char *out, size_t size)
+/* Sends raw bytes, optionally shuts down, and reads until the server closes or a line has
+ * come. */
+static void talk(const void *bytes, size_t n, bool shut, char *out, size_t size)
 {
     int fd = dial();
     size_t got = 0;
@@ -186,8 +181,7 @@ talk(const void *bytes, size_t n, bool shut, char *out, size_t size)
     (void)close(fd);
 }
 
-static void
-test_answers(void **state)
+static void test_answers(void **state)
 {
     struct answers answers;
     struct stat st;
@@ -199,16 +193,19 @@ test_answers(void **state)
     assert_int_equal(answers.lines, 1);
     assert_string_equal(answers.first, "{\"count\":7,\"ok\":true}");
     assert_int_equal(call("{\"do\": \"refuse\", \"what\": \"why\"}", &answers), 0);
-    assert_string_equal(answers.last, "{\"end\":true,\"error\":\"no: why\",\"ok\":false}");
-    assert_int_equal(call("{\"do\": \"tail\", \"lines\": 20000}", &answers), 0); /* 2 MB */
-    assert_int_equal(answers.lines, 20001);
-    assert_int_equal(call("{\"do\": \"tail\", \"lines\": 200000}", &answers), 0); /* beyond the limit */
     assert_string_equal(answers.last,
-                        "{\"end\":true,\"error\":\"answer too large: ask for less\",\"ok\":false}");
+                        "{\"end\":true,\"error\":\"no: why\",\"ok\":false}");
+    assert_int_equal(call("{\"do\": \"tail\", \"lines\": 20000}", &answers),
+                     0); /* 2 MB */
+    assert_int_equal(answers.lines, 20001);
+    assert_int_equal(call("{\"do\": \"tail\", \"lines\": 200000}", &answers),
+                     0); /* beyond the limit */
+    assert_string_equal(
+        answers.last,
+        "{\"end\":true,\"error\":\"answer too large: ask for less\",\"ok\":false}");
 }
 
-static void
-test_bad_requests(void **state)
+static void test_bad_requests(void **state)
 {
     static const struct {
         const char *sent, *expected;
@@ -217,9 +214,11 @@ test_bad_requests(void **state)
         {"\n", "{\"ok\":false,\"error\":\"not JSON: "},
         {"[]\n", "{\"ok\":false,\"error\":\"expected an object with \\\"do\\\"\""},
         {"{}\n", "{\"ok\":false,\"error\":\"expected an object with \\\"do\\\"\""},
-        {"{\"do\":1}\n", "{\"ok\":false,\"error\":\"expected an object with \\\"do\\\"\""},
+        {"{\"do\":1}\n",
+         "{\"ok\":false,\"error\":\"expected an object with \\\"do\\\"\""},
         {"{\"do\":\"reboot\"}\n", "{\"ok\":false,\"error\":\"unknown request\""},
-        {"{\"do\":\"status\",\"do\":\"tail\"}\n", "{\"ok\":false,\"error\":\"not JSON: duplicate"},
+        {"{\"do\":\"status\",\"do\":\"tail\"}\n",
+         "{\"ok\":false,\"error\":\"not JSON: duplicate"},
         {"\xff\xfe\n", "{\"ok\":false,\"error\":\"not JSON: "},
     };
     char out[512];
@@ -238,8 +237,7 @@ test_bad_requests(void **state)
     printf("%zu bad requests\n", sizeof(bad) / sizeof(bad[0]));
 }
 
-static void
-test_an_endless_line(void **state)
+static void test_an_endless_line(void **state)
 {
     char *line = malloc(CONTROL_LINE_MAX), out[512];
 
@@ -252,8 +250,7 @@ test_an_endless_line(void **state)
 }
 
 /* Several requests in one packet, and one in single bytes. */
-static void
-test_any_cutting(void **state)
+static void test_any_cutting(void **state)
 {
     static const char two[] = "{\"do\":\"status\"}\n{\"do\":\"refuse\",\"what\":\"x\"}\n";
     char out[512];
@@ -261,7 +258,9 @@ test_any_cutting(void **state)
 
     (void)state;
     talk(two, sizeof(two) - 1, true, out, sizeof(out));
-    assert_string_equal(out, "{\"ok\":true,\"count\":7}\n{\"ok\":false,\"error\":\"no: x\",\"end\":true}\n");
+    assert_string_equal(
+        out,
+        "{\"ok\":true,\"count\":7}\n{\"ok\":false,\"error\":\"no: x\",\"end\":true}\n");
     fd = dial();
     for (size_t i = 0; i < 16; i++)
         assert_int_equal(send(fd, two + i, 1, MSG_NOSIGNAL), 1);
@@ -269,8 +268,7 @@ test_any_cutting(void **state)
     (void)close(fd);
 }
 
-static ssize_t
-recv_line(int fd, char *out, size_t size)
+static ssize_t recv_line(int fd, char *out, size_t size)
 {
     ssize_t n = recv(fd, out, size - 1, 0);
 
@@ -279,9 +277,9 @@ recv_line(int fd, char *out, size_t size)
     return n;
 }
 
-/* Clients that ask and never read, that say half a word, or that go away, hold nobody up. */
-static void
-test_hostile_clients_hurt_nobody(void **state)
+/* Clients that ask and never read, that say half a word, or that go away, hold nobody up.
+ */
+static void test_hostile_clients_hurt_nobody(void **state)
 {
     static const char much[] = "{\"do\":\"tail\",\"lines\":20000}\n";
     struct answers answers;
@@ -303,7 +301,8 @@ test_hostile_clients_hurt_nobody(void **state)
     /* With the eighth slot taken a further client is told so and not left hanging. */
     fds[7] = dial();
     assert_true(recv_line(dial(), out, sizeof(out)) > 0);
-    assert_string_equal(out, "{\"ok\":false,\"error\":\"too many clients\",\"end\":true}\n");
+    assert_string_equal(out,
+                        "{\"ok\":false,\"error\":\"too many clients\",\"end\":true}\n");
     for (int i = 0; i < 8; i++)
         (void)close(fds[i]);
 
@@ -313,8 +312,7 @@ test_hostile_clients_hurt_nobody(void **state)
     assert_string_equal(answers.first, "{\"count\":7,\"ok\":true}");
 }
 
-static void
-test_sockets_in_the_way(void **state)
+static void test_sockets_in_the_way(void **state)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct control_server *server;
@@ -326,7 +324,8 @@ test_sockets_in_the_way(void **state)
     (void)state;
     assert_int_equal(sd_event_new(&loop), 0);
     assert_int_equal(control_open(loop, path, verbs, NULL, &server), -EADDRINUSE);
-    assert_int_equal(call("{\"do\": \"status\"}", &answers), 0); /* and the live one is unhurt */
+    assert_int_equal(call("{\"do\": \"status\"}", &answers),
+                     0); /* and the live one is unhurt */
 
     (void)snprintf(other, sizeof(other), "%s/stale", folder);
     (void)snprintf(address.sun_path, sizeof(address.sun_path), "%.100s", other);
@@ -340,26 +339,26 @@ test_sockets_in_the_way(void **state)
     (void)fclose(fopen(other, "w"));
     assert_int_equal(control_open(loop, other, verbs, NULL, &server), -EEXIST);
     assert_int_equal(access(other, F_OK), 0);
-    assert_int_equal(control_open(loop, "/nowhere/at/all", verbs, NULL, &server), -ENOENT);
+    assert_int_equal(control_open(loop, "/nowhere/at/all", verbs, NULL, &server),
+                     -ENOENT);
     memset(longest, 'x', sizeof(longest));
     longest[sizeof(longest) - 1] = '\0';
     assert_int_equal(control_open(loop, longest, verbs, NULL, &server), -ENAMETOOLONG);
     sd_event_unref(loop);
 }
 
-static void
-test_nobody_there(void **state)
+static void test_nobody_there(void **state)
 {
     json_t *request = json_pack("{s:s}", "do", "status");
     struct answers answers;
 
     (void)state;
-    assert_int_equal(control_call("/nowhere/at/all", request, collect, &answers), -ENOENT);
+    assert_int_equal(control_call("/nowhere/at/all", request, collect, &answers),
+                     -ENOENT);
     json_decref(request);
 }
 
-int
-main(void)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),

@@ -18,23 +18,20 @@
 
 static char folder[256];
 
-static int
-setup(void **state)
+static int setup(void **state)
 {
     (void)state;
     return temporary_folder(folder);
 }
 
-static int
-teardown(void **state)
+static int teardown(void **state)
 {
     (void)state;
     temporary_remove(folder);
     return 0;
 }
 
-static const char *
-in_folder(const char *name)
+static const char *in_folder(const char *name)
 {
     static char path[300];
 
@@ -42,25 +39,28 @@ in_folder(const char *name)
     return path;
 }
 
-static void
-test_sha256_vectors(void **state)
+static void test_sha256_vectors(void **state)
 {
     uint8_t digest[DIGEST_SIZE], expected[DIGEST_SIZE];
 
     (void)state; /* FIPS 180-2 */
     assert_int_equal(crypto_sha256("abc", 3, digest), 0);
-    assert_true(hex_bytes("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", expected, 32));
+    assert_true(
+        hex_bytes("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+                  expected, 32));
     assert_memory_equal(digest, expected, 32);
     assert_int_equal(crypto_sha256("", 0, digest), 0);
-    assert_true(hex_bytes("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", expected, 32));
+    assert_true(
+        hex_bytes("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                  expected, 32));
     assert_memory_equal(digest, expected, 32);
 }
 
-static void
-test_hmac_matches_its_definition(void **state)
+static void test_hmac_matches_its_definition(void **state)
 {
     struct key key;
-    uint8_t block[64 + 64], inner[64 + DIGEST_SIZE], digest[DIGEST_SIZE], expected[DIGEST_SIZE];
+    uint8_t block[64 + 64], inner[64 + DIGEST_SIZE], digest[DIGEST_SIZE],
+        expected[DIGEST_SIZE];
 
     (void)state; /* RFC 2104, from the plain digest: H(K^opad || H(K^ipad || text)) */
     for (int i = 0; i < KEY_SIZE; i++)
@@ -74,12 +74,12 @@ test_hmac_matches_its_definition(void **state)
     memcpy(block + 64, "what do ya want for nothing?", 28);
     assert_int_equal(crypto_sha256(block, 64 + 28, inner + 64), 0);
     assert_int_equal(crypto_sha256(inner, sizeof(inner), expected), 0);
-    assert_int_equal(crypto_hmac_sha256(&key, "what do ya want for nothing?", 28, digest), 0);
+    assert_int_equal(crypto_hmac_sha256(&key, "what do ya want for nothing?", 28, digest),
+                     0);
     assert_memory_equal(digest, expected, DIGEST_SIZE);
 }
 
-static void
-test_hkdf_matches_its_definition(void **state)
+static void test_hkdf_matches_its_definition(void **state)
 {
     struct key secret, salt, prk, out;
     uint8_t block[32], expected[DIGEST_SIZE];
@@ -95,8 +95,7 @@ test_hkdf_matches_its_definition(void **state)
     assert_memory_equal(out.bytes, expected, KEY_SIZE);
 }
 
-static void
-test_random_differs_and_wipe_wipes(void **state)
+static void test_random_differs_and_wipe_wipes(void **state)
 {
     uint8_t a[64], b[64], none[64] = {0};
 
@@ -108,8 +107,7 @@ test_random_differs_and_wipe_wipes(void **state)
     assert_memory_equal(a, none, sizeof(a));
 }
 
-static void
-test_key_file_is_made_once_and_private(void **state)
+static void test_key_file_is_made_once_and_private(void **state)
 {
     struct key a, b;
     struct stat st;
@@ -126,8 +124,7 @@ test_key_file_is_made_once_and_private(void **state)
     assert_int_equal(key_file(in_folder("no/folder"), 1, &a), CRYPTO_FILE);
 }
 
-static void
-test_key_file_refusals(void **state)
+static void test_key_file_refusals(void **state)
 {
     static const mode_t modes[] = {0640, 0604, 0620, 0602, 0610, 0601, 0666, 0777};
     uint8_t bytes[KEY_SIZE + 1] = {1};
@@ -141,7 +138,8 @@ test_key_file_refusals(void **state)
     }
     for (size_t n = 0; n <= KEY_SIZE + 1; n++) {
         assert_int_equal(file_replace(in_folder("size"), bytes, n, 0600), 0);
-        assert_int_equal(key_file(in_folder("size"), 1, &key), n == KEY_SIZE ? CRYPTO_OK : CRYPTO_FILE);
+        assert_int_equal(key_file(in_folder("size"), 1, &key),
+                         n == KEY_SIZE ? CRYPTO_OK : CRYPTO_FILE);
         if (n != KEY_SIZE)
             assert_int_equal(errno, EINVAL);
     }
@@ -150,12 +148,13 @@ test_key_file_refusals(void **state)
     assert_int_equal(symlink("size", in_folder("link")), 0);
     assert_int_equal(key_file(in_folder("link"), 1, &key), CRYPTO_FILE);
     assert_int_equal(mkfifo(in_folder("fifo"), 0600), 0);
-    assert_int_equal(key_file(in_folder("fifo"), 1, &key), CRYPTO_FILE); /* and does not hang */
-    printf("%zu modes, %d sizes, 3 kinds refused\n", sizeof(modes) / sizeof(modes[0]), KEY_SIZE + 1);
+    assert_int_equal(key_file(in_folder("fifo"), 1, &key),
+                     CRYPTO_FILE); /* and does not hang */
+    printf("%zu modes, %d sizes, 3 kinds refused\n", sizeof(modes) / sizeof(modes[0]),
+           KEY_SIZE + 1);
 }
 
-int
-main(void)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sha256_vectors),

@@ -18,8 +18,7 @@
 
 static char folder[256], path[300];
 
-static int
-setup(void **state)
+static int setup(void **state)
 {
     (void)state;
     if (temporary_folder(folder) != 0)
@@ -28,16 +27,14 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
+static int teardown(void **state)
 {
     (void)state;
     temporary_remove(folder);
     return 0;
 }
 
-static int
-entries(void)
+static int entries(void)
 {
     DIR *dir = opendir(folder);
     int n = 0;
@@ -49,8 +46,7 @@ entries(void)
     return n - 2;
 }
 
-static void
-test_reads_what_was_written(void **state)
+static void test_reads_what_was_written(void **state)
 {
     uint8_t *bytes, data[10000];
     struct stat st;
@@ -72,8 +68,7 @@ test_reads_what_was_written(void **state)
     free(bytes);
 }
 
-static void
-test_limits_and_errors(void **state)
+static void test_limits_and_errors(void **state)
 {
     uint8_t *bytes = NULL, data[100] = {0};
 
@@ -90,8 +85,7 @@ test_limits_and_errors(void **state)
     assert_int_equal(entries(), 1);
 }
 
-int
-main(void)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_what_was_written),

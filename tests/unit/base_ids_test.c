@@ -10,14 +10,16 @@
 
 #include "base/ids.h"
 
-static void
-test_names(void **state)
+static void test_names(void **state)
 {
-    static const char *const good[] = {"a", "homerton", "bay-3", "0", "a--b",
-                                       "abcdefghijklmnopqrstuvwxyz-0123456789-abcdefghi"};
-    static const char *const bad[] = {"",    "-a",  "a-",   "A",    "a b",  "a/b", "a+", "#",      "a.b",
-                                      "a_b", "a\n", "\xc3\xa9", "a|b", "a^b", "-",
-                                      "abcdefghijklmnopqrstuvwxyz-0123456789-abcdefghij"};
+    static const char *const good[] = {
+        "a", "homerton", "bay-3",
+        "0", "a--b",     "abcdefghijklmnopqrstuvwxyz-0123456789-abcdefghi"};
+    static const char *const bad[] = {
+        "",    "-a",  "a-",  "A",
+        "a b", "a/b", "a+",  "#",
+        "a.b", "a_b", "a\n", "\xc3\xa9",
+        "a|b", "a^b", "-",   "abcdefghijklmnopqrstuvwxyz-0123456789-abcdefghij"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
@@ -27,8 +29,7 @@ test_names(void **state)
     assert_int_equal(strlen(good[5]), NAME_MAX_LENGTH);
 }
 
-static void
-test_hex_both_ways(void **state)
+static void test_hex_both_ways(void **state)
 {
     uint8_t bytes[256], back[256];
     char text[513];
@@ -50,8 +51,7 @@ test_hex_both_ways(void **state)
     assert_true(hex_bytes("", back, 0));
 }
 
-static void
-test_epochs(void **state)
+static void test_epochs(void **state)
 {
     struct epoch a = {{0}}, b = {{0}};
 
@@ -64,8 +64,7 @@ test_epochs(void **state)
     }
 }
 
-int
-main(void)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),

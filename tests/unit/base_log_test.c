@@ -14,23 +14,22 @@
 #include "base/log.h"
 
 /* What one call writes to stderr. */
-#define CAPTURE(out, call)                                                                         \
-    do {                                                                                           \
-        int ends[2], kept = dup(STDERR_FILENO);                                                    \
-        ssize_t got;                                                                               \
-        assert_int_equal(pipe(ends), 0);                                                           \
-        (void)dup2(ends[1], STDERR_FILENO);                                                        \
-        (void)close(ends[1]);                                                                      \
-        call;                                                                                      \
-        (void)dup2(kept, STDERR_FILENO);                                                           \
-        (void)close(kept);                                                                         \
-        got = read(ends[0], out, sizeof(out) - 1);                                                 \
-        out[got > 0 ? got : 0] = '\0';                                                             \
-        (void)close(ends[0]);                                                                      \
+#define CAPTURE(out, call)                                                               \
+    do {                                                                                 \
+        int ends[2], kept = dup(STDERR_FILENO);                                          \
+        ssize_t got;                                                                     \
+        assert_int_equal(pipe(ends), 0);                                                 \
+        (void)dup2(ends[1], STDERR_FILENO);                                              \
+        (void)close(ends[1]);                                                            \
+        call;                                                                            \
+        (void)dup2(kept, STDERR_FILENO);                                                 \
+        (void)close(kept);                                                               \
+        got = read(ends[0], out, sizeof(out) - 1);                                       \
+        out[got > 0 ? got : 0] = '\0';                                                   \
+        (void)close(ends[0]);                                                            \
     } while (0)
 
-static void
-test_levels(void **state)
+static void test_levels(void **state)
 {
     char out[4096];
 
@@ -51,8 +50,7 @@ test_levels(void **state)
     assert_string_equal(out, "warning: seen by a person\n");
 }
 
-static void
-test_one_line_whatever_it_is_given(void **state)
+static void test_one_line_whatever_it_is_given(void **state)
 {
     char out[8192], longest[5000];
 
@@ -66,8 +64,7 @@ test_one_line_whatever_it_is_given(void **state)
     assert_ptr_equal(strchr(out, '\n'), out + strlen(out) - 1);
 }
 
-int
-main(void)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_levels),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Zones against the C library's own localtime and mktime, with TZ set here (the code under test never reads
- * it).
+ * Zones against the C library's own localtime and mktime, with TZ set here (the code
+ * under test never reads it).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,27 +29,28 @@ static const char *const rules[] = {
 };
 #define RULES (sizeof(rules) / sizeof(rules[0]))
 
-static void
-use_zone(const char *rule, struct zone *zone)
+static void use_zone(const char *rule, struct zone *zone)
 {
     assert_int_equal(zone_parse(rule, zone), 0);
     assert_int_equal(setenv("TZ", rule, 1), 0);
     tzset();
 }
 
-static int64_t
-utc_of(int32_t year, int month, int day, int hour)
+static int64_t utc_of(int32_t year, int month, int day, int hour)
 {
-    struct civil c = {.year = year, .month = (uint8_t)month, .day = (uint8_t)day, .hour = (uint8_t)hour};
+    struct civil c = {.year = year,
+                      .month = (uint8_t)month,
+                      .day = (uint8_t)day,
+                      .hour = (uint8_t)hour};
     int64_t us;
 
     assert_true(civil_to_utc(&c, &us));
     return us;
 }
 
-/* One instant: offset and civil parts equal to localtime_r's; the way back finds the instant. */
-static void
-compare(const struct zone *zone, int64_t utc_s)
+/* One instant: offset and civil parts equal to localtime_r's; the way back finds the
+ * instant. */
+static void compare(const struct zone *zone, int64_t utc_s)
 {
     time_t t = (time_t)utc_s;
     struct civil c;
@@ -60,7 +61,8 @@ compare(const struct zone *zone, int64_t utc_s)
 
     assert_non_null(localtime_r(&t, &tm));
     if (tm.tm_gmtoff != offset)
-        fail_msg("at %lld: offset %d, C library %ld", (long long)utc_s, offset, tm.tm_gmtoff);
+        fail_msg("at %lld: offset %d, C library %ld", (long long)utc_s, offset,
+                 tm.tm_gmtoff);
     civil_from_utc((utc_s + offset) * US_PER_S, &c);
     assert_int_equal(c.year, tm.tm_year + 1900);
     assert_int_equal(c.month, tm.tm_mon + 1);
@@ -75,8 +77,7 @@ compare(const struct zone *zone, int64_t utc_s)
     assert_true(n == 1 || back[0] < back[1]);
 }
 
-static void
-test_against_the_c_library(void **state)
+static void test_against_the_c_library(void **state)
 {
     uint64_t compared = 0;
 
@@ -85,7 +86,8 @@ test_against_the_c_library(void **state)
         struct zone zone;
         use_zone(rules[r], &zone);
         for (int32_t year = 1970; year <= 2100; year++) {
-            int64_t s = utc_of(year, 1, 1, 0) / US_PER_S, end = utc_of(year + 1, 1, 1, 0) / US_PER_S;
+            int64_t s = utc_of(year, 1, 1, 0) / US_PER_S,
+                    end = utc_of(year + 1, 1, 1, 0) / US_PER_S;
             int32_t before = zone_offset_s(&zone, (s - 1) * US_PER_S);
             /* Every 6 hours, and every 5 minutes and second by second round a change. */
             for (; s < end; s += 21600) {
@@ -103,8 +105,7 @@ test_against_the_c_library(void **state)
     printf("%llu instants compared in %zu zones\n", (unsigned long long)compared, RULES);
 }
 
-static void
-test_london_hour_by_hour(void **state)
+static void test_london_hour_by_hour(void **state)
 {
     uint64_t compared = 0;
     struct zone zone;
@@ -122,8 +123,7 @@ test_london_hour_by_hour(void **state)
     printf("%llu hours of London compared\n", (unsigned long long)compared);
 }
 
-static void
-test_skipped_and_repeated_hours(void **state)
+static void test_skipped_and_repeated_hours(void **state)
 {
     struct zone zone;
     struct civil c = {.year = 2026, .month = 3, .day = 29, .hour = 1, .minute = 30};
@@ -145,7 +145,8 @@ test_skipped_and_repeated_hours(void **state)
 
     c = (struct civil){.year = 2026, .month = 10, .day = 25, .hour = 1, .microsecond = 5};
     assert_int_equal(zone_to_utc(&zone, &c, us), 2);
-    assert_true(us[0] == utc_of(2026, 10, 25, 0) + 5 && us[1] == utc_of(2026, 10, 25, 1) + 5);
+    assert_true(us[0] == utc_of(2026, 10, 25, 0) + 5 &&
+                us[1] == utc_of(2026, 10, 25, 1) + 5);
     c.hour = 2;
     assert_int_equal(zone_to_utc(&zone, &c, us), 1);
 
@@ -153,7 +154,8 @@ test_skipped_and_repeated_hours(void **state)
     for (int32_t year = 1970; year <= 2100; year++) {
         int64_t at, end;
         int skipped = 0, repeated = 0;
-        for (at = utc_of(year, 1, 1, 0), end = utc_of(year + 1, 1, 1, 0); at < end; at += 600 * US_PER_S) {
+        for (at = utc_of(year, 1, 1, 0), end = utc_of(year + 1, 1, 1, 0); at < end;
+             at += 600 * US_PER_S) {
             int n;
             civil_from_utc(at, &c);
             n = zone_to_utc(&zone, &c, us);
@@ -165,8 +167,7 @@ test_skipped_and_repeated_hours(void **state)
     }
 }
 
-static void
-test_impossible_dates(void **state)
+static void test_impossible_dates(void **state)
 {
     static const struct civil bad[] = {
         {.year = 0, .month = 1, .day = 1},
@@ -197,14 +198,32 @@ test_impossible_dates(void **state)
     printf("%zu impossible dates refused\n", sizeof(bad) / sizeof(bad[0]));
 }
 
-static void
-test_bad_rules(void **state)
+static void test_bad_rules(void **state)
 {
-    static const char *const bad[] = {"", "GMT", "GM0", "Europe/Paris", "GMT0BST", "GMT0BST,", "GMT0BST,M3.5.0",
-                                      "GMT0BST,M3.5.0/1,", "GMT0BST,M3.5.0/1,M10.5.0x", "GMT0BST,M13.5.0,M10.5.0",
-                                      "GMT0BST,M0.5.0,M10.5.0", "GMT0BST,M3.6.0,M10.5.0", "GMT0BST,M3.0.0,M10.5.0",
-                                      "GMT0BST,M3.5.7,M10.5.0", "GMT0BST,J60,J300", "GMT25", "GMT0:60", "GMT0:00:60",
-                                      "<+03-3", "<+03>", "GMT0 ", "GMT0BST,M3.5.0/168,M10.5.0", "UTC0\n", "GMT99999999999"};
+    static const char *const bad[] = {"",
+                                      "GMT",
+                                      "GM0",
+                                      "Europe/Paris",
+                                      "GMT0BST",
+                                      "GMT0BST,",
+                                      "GMT0BST,M3.5.0",
+                                      "GMT0BST,M3.5.0/1,",
+                                      "GMT0BST,M3.5.0/1,M10.5.0x",
+                                      "GMT0BST,M13.5.0,M10.5.0",
+                                      "GMT0BST,M0.5.0,M10.5.0",
+                                      "GMT0BST,M3.6.0,M10.5.0",
+                                      "GMT0BST,M3.0.0,M10.5.0",
+                                      "GMT0BST,M3.5.7,M10.5.0",
+                                      "GMT0BST,J60,J300",
+                                      "GMT25",
+                                      "GMT0:60",
+                                      "GMT0:00:60",
+                                      "<+03-3",
+                                      "<+03>",
+                                      "GMT0 ",
+                                      "GMT0BST,M3.5.0/168,M10.5.0",
+                                      "UTC0\n",
+                                      "GMT99999999999"};
     struct zone zone, before;
 
     (void)state;
@@ -218,21 +237,20 @@ test_bad_rules(void **state)
     printf("%zu bad rules refused\n", sizeof(bad) / sizeof(bad[0]));
 }
 
-static void
-test_text(void **state)
+static void test_text(void **state)
 {
     char text[ZONE_TEXT_SIZE];
 
     (void)state;
     assert_string_equal(utc_text(0, text), "1970-01-01T00:00:00.000Z");
     assert_string_equal(utc_text(-1, text), "1969-12-31T23:59:59.999Z");
-    assert_string_equal(utc_text(utc_of(2026, 7, 22, 14) + 309250000, text), "2026-07-22T14:05:09.250Z");
+    assert_string_equal(utc_text(utc_of(2026, 7, 22, 14) + 309250000, text),
+                        "2026-07-22T14:05:09.250Z");
     assert_true(strlen(utc_text(INT64_MAX, text)) < ZONE_TEXT_SIZE);
     assert_true(strlen(utc_text(INT64_MIN, text)) < ZONE_TEXT_SIZE);
 }
 
-int
-main(void)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_the_c_library),

@@ -11,8 +11,7 @@
 #include <unistd.h>
 
 /* Makes a folder; its path (at most 200 bytes) is written to out. Returns 0 or -1. */
-static inline int
-temporary_folder(char out[256])
+static inline int temporary_folder(char out[256])
 {
     const char *root = getenv("TMPDIR");
 
@@ -20,8 +19,8 @@ temporary_folder(char out[256])
     return mkdtemp(out) != NULL ? 0 : -1;
 }
 
-static inline int
-temporary_unlink(const char *path, const struct stat *st, int kind, struct FTW *at)
+static inline int temporary_unlink(const char *path, const struct stat *st, int kind,
+                                   struct FTW *at)
 {
     (void)st;
     (void)kind;
@@ -29,8 +28,7 @@ temporary_unlink(const char *path, const struct stat *st, int kind, struct FTW *
     return remove(path);
 }
 
-static inline void
-temporary_remove(const char *folder)
+static inline void temporary_remove(const char *folder)
 {
     (void)nftw(folder, temporary_unlink, 8, FTW_DEPTH | FTW_PHYS);
 }

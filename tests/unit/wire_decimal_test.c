@@ -16,28 +16,47 @@ static const struct {
     int32_t exponent;
     const char *text;
 } cases[] = {
-    {72, 0, "72"},       {1013, -1, "101.3"}, {10130, -2, "101.30"}, {-5, -2, "-0.05"},  {5, -1, "0.5"},
-    {0, 0, "0"},         {0, -1, "0.0"},      {0, -3, "0.000"},      {0, 5, "0"},        {7, 3, "7000"},
-    {-7, 3, "-7000"},    {-72, 0, "-72"},     {100, -2, "1.00"},     {1, -18, "0.000000000000000001"},
-    {370, -1, "37.0"},   {99, -2, "0.99"},    {1, 18, "1000000000000000000"},
-    {INT64_MAX, 0, "9223372036854775807"},    {INT64_MIN, 0, "-9223372036854775808"},
-    {INT64_MIN, -18, "-9.223372036854775808"}, {INT64_MIN, 18, "-9223372036854775808000000000000000000"},
+    {72, 0, "72"},
+    {1013, -1, "101.3"},
+    {10130, -2, "101.30"},
+    {-5, -2, "-0.05"},
+    {5, -1, "0.5"},
+    {0, 0, "0"},
+    {0, -1, "0.0"},
+    {0, -3, "0.000"},
+    {0, 5, "0"},
+    {7, 3, "7000"},
+    {-7, 3, "-7000"},
+    {-72, 0, "-72"},
+    {100, -2, "1.00"},
+    {1, -18, "0.000000000000000001"},
+    {370, -1, "37.0"},
+    {99, -2, "0.99"},
+    {1, 18, "1000000000000000000"},
+    {INT64_MAX, 0, "9223372036854775807"},
+    {INT64_MIN, 0, "-9223372036854775808"},
+    {INT64_MIN, -18, "-9.223372036854775808"},
+    {INT64_MIN, 18, "-9223372036854775808000000000000000000"},
     {INT64_MAX, -1, "922337203685477580.7"},
 };
 
-static void
-test_texts(void **state)
+static void test_texts(void **state)
 {
     char out[64];
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         size_t n = strlen(cases[i].text);
-        assert_int_equal(decimal_text(cases[i].mantissa, cases[i].exponent, out, sizeof(out)), n);
+        assert_int_equal(decimal_text(cases[i].mantissa, cases[i].exponent, out,
+                                      sizeof(out)),
+                         n);
         assert_string_equal(out, cases[i].text);
         for (size_t capacity = 0; capacity <= n; capacity++)
-            assert_int_equal(decimal_text(cases[i].mantissa, cases[i].exponent, out, capacity), WIRE_LIMIT);
-        assert_int_equal(decimal_text(cases[i].mantissa, cases[i].exponent, out, n + 1), n);
+            assert_int_equal(decimal_text(cases[i].mantissa, cases[i].exponent, out,
+                                          capacity),
+                             WIRE_LIMIT);
+        assert_int_equal(decimal_text(cases[i].mantissa, cases[i].exponent, out, n + 1),
+                         n);
     }
     assert_int_equal(decimal_text(1, 19, out, sizeof(out)), WIRE_INVALID);
     assert_int_equal(decimal_text(1, -19, out, sizeof(out)), WIRE_INVALID);
@@ -46,8 +65,7 @@ test_texts(void **state)
 }
 
 /* Reads the text back digit by digit: the same mantissa and exponent come out. */
-static void
-test_reads_back(void **state)
+static void test_reads_back(void **state)
 {
     struct dice dice = {dice_seed()};
     char out[64];
@@ -73,10 +91,10 @@ test_reads_back(void **state)
     }
 }
 
-int
-main(void)
+int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_texts), cmocka_unit_test(test_reads_back)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_texts),
+                                       cmocka_unit_test(test_reads_back)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

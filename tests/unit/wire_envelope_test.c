@@ -14,11 +14,12 @@
 #include "wire/envelope.h"
 #include "wire_sample.h"
 
-static const struct epoch epoch = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
+static const struct epoch epoch = {
+    {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
 
-/* An envelope of n readings with seqs from first. Returns its size; the payload is copied to out. */
-static size_t
-make(uint8_t *out, uint64_t first, int n)
+/* An envelope of n readings with seqs from first. Returns its size; the payload is copied
+ * to out. */
+static size_t make(uint8_t *out, uint64_t first, int n)
 {
     static uint8_t room[ENVELOPE_SIZE_MAX];
     uint8_t bytes[RECORD_SIZE_MAX], item[RECORD_SIZE_MAX + ENVELOPE_ITEM_OVERHEAD];
@@ -27,7 +28,8 @@ make(uint8_t *out, uint64_t first, int n)
     wardgate_Record record;
     int size;
 
-    assert_int_equal(envelope_begin(&writer, room, sizeof(room), "bay-1", &epoch), WIRE_OK);
+    assert_int_equal(envelope_begin(&writer, room, sizeof(room), "bay-1", &epoch),
+                     WIRE_OK);
     for (int i = 0; i < n; i++) {
         int item_size;
         sample_reading(&record);
@@ -45,8 +47,7 @@ make(uint8_t *out, uint64_t first, int n)
     return (size_t)size;
 }
 
-static void
-test_round_trip(void **state)
+static void test_round_trip(void **state)
 {
     static uint8_t payload[ENVELOPE_SIZE_MAX];
     struct envelope_reader reader;
@@ -71,8 +72,7 @@ test_round_trip(void **state)
 }
 
 /* Any protobuf reader can read what we write by copying. */
-static bool
-count_record(pb_istream_t *stream, const pb_field_t *field, void **argument)
+static bool count_record(pb_istream_t *stream, const pb_field_t *field, void **argument)
 {
     wardgate_Record record = wardgate_Record_init_zero;
 
@@ -83,20 +83,19 @@ count_record(pb_istream_t *stream, const pb_field_t *field, void **argument)
     return true;
 }
 
-static bool
-read_body(pb_istream_t *stream, const pb_field_t *field, void **argument)
+static bool read_body(pb_istream_t *stream, const pb_field_t *field, void **argument)
 {
     wardgate_Body body = wardgate_Body_init_zero;
 
     (void)field;
     body.records.funcs.decode = count_record;
     body.records.arg = *argument;
-    return pb_decode(stream, wardgate_Body_fields, &body) && strcmp(body.gateway, "bay-1") == 0 &&
+    return pb_decode(stream, wardgate_Body_fields, &body) &&
+           strcmp(body.gateway, "bay-1") == 0 &&
            memcmp(body.epoch, epoch.bytes, EPOCH_SIZE) == 0;
 }
 
-static void
-test_nanopb_reads_it(void **state)
+static void test_nanopb_reads_it(void **state)
 {
     static uint8_t payload[ENVELOPE_SIZE_MAX];
     wardgate_Envelope envelope = wardgate_Envelope_init_zero;
@@ -111,8 +110,7 @@ test_nanopb_reads_it(void **state)
 }
 
 /* Cut at every byte: refused as a whole, before any record is handed out. */
-static void
-test_cut_at_every_byte(void **state)
+static void test_cut_at_every_byte(void **state)
 {
     static uint8_t payload[ENVELOPE_SIZE_MAX];
     size_t size = make(payload, 1, 20), cut;
@@ -130,10 +128,9 @@ test_cut_at_every_byte(void **state)
     printf("%zu cuts refused\n", cut);
 }
 
-/* A flipped bit may change a record (its own digest and seal are for that), but the frame is never walked
- * past its end, and what is handed out lies inside. */
-static void
-test_flipped_at_every_bit(void **state)
+/* A flipped bit may change a record (its own digest and seal are for that), but the frame
+ * is never walked past its end, and what is handed out lies inside. */
+static void test_flipped_at_every_bit(void **state)
 {
     static uint8_t payload[ENVELOPE_SIZE_MAX];
     size_t size = make(payload, 1, 5), opened = 0;
@@ -159,40 +156,56 @@ test_flipped_at_every_bit(void **state)
     printf("%zu flips, %zu still framed\n", size * 8, opened);
 }
 
-#define GATEWAY "\x0a\x05" "bay-1"
-#define EPOCH "\x12\x10" "0123456789abcdef"
+#define GATEWAY                                                                          \
+    "\x0a\x05"                                                                           \
+    "bay-1"
+#define EPOCH                                                                            \
+    "\x12\x10"                                                                           \
+    "0123456789abcdef"
 static const struct {
     const char *bytes;
     size_t n;
     int error;
 } bad[] = {
-#define BAD(text, error) {text, sizeof(text) - 1, error}
+#define BAD(text, error)                                                                 \
+    {                                                                                    \
+        text, sizeof(text) - 1, error                                                    \
+    }
     BAD("", WIRE_MALFORMED),
-    BAD("\x12\x00", WIRE_MALFORMED),                                     /* only a mac */
-    BAD("\x0a\x00", WIRE_INVALID),                                       /* an empty body */
-    BAD("\x0a\x07" GATEWAY, WIRE_INVALID),                               /* no epoch */
-    BAD("\x0a\x12" EPOCH, WIRE_INVALID),                                 /* no gateway */
-    BAD("\x0a\x19" GATEWAY EPOCH "\x0a\x19" GATEWAY EPOCH, WIRE_MALFORMED), /* two bodies */
-    BAD("\x0a\x19" GATEWAY EPOCH "\x12\x01x", WIRE_INVALID),             /* a mac that nobody can check */
-    BAD("\x0a\x20" GATEWAY GATEWAY EPOCH, WIRE_MALFORMED),               /* two gateways */
-    BAD("\x0a\x2b" GATEWAY EPOCH EPOCH, WIRE_MALFORMED),                 /* two epochs */
+    BAD("\x12\x00", WIRE_MALFORMED),       /* only a mac */
+    BAD("\x0a\x00", WIRE_INVALID),         /* an empty body */
+    BAD("\x0a\x07" GATEWAY, WIRE_INVALID), /* no epoch */
+    BAD("\x0a\x12" EPOCH, WIRE_INVALID),   /* no gateway */
+    BAD("\x0a\x19" GATEWAY EPOCH "\x0a\x19" GATEWAY EPOCH,
+        WIRE_MALFORMED), /* two bodies */
+    BAD("\x0a\x19" GATEWAY EPOCH "\x12\x01x",
+        WIRE_INVALID), /* a mac that nobody can check */
+    BAD("\x0a\x20" GATEWAY GATEWAY EPOCH, WIRE_MALFORMED), /* two gateways */
+    BAD("\x0a\x2b" GATEWAY EPOCH EPOCH, WIRE_MALFORMED),   /* two epochs */
     BAD("\x0a\x08" GATEWAY "\x12", WIRE_MALFORMED),
-    BAD("\x0a\x0b" GATEWAY "\x12\x02" "ab", WIRE_INVALID),               /* a short epoch */
-    BAD("\x0a\x19\x0a\x05" "Bay-1" EPOCH, WIRE_INVALID),                 /* not a name */
-    BAD("\x0a\x19\x0a\x05" "b\0y-1" EPOCH, WIRE_INVALID),
-    BAD("\x0a\x14\x0a\x00" EPOCH, WIRE_INVALID),                         /* an empty name */
-    BAD("\x0a\x1b" GATEWAY EPOCH "\x1a\x00", WIRE_INVALID),              /* an empty record */
-    BAD("\x0a\x1b" GATEWAY EPOCH "\x1a\x05", WIRE_MALFORMED),            /* a record past the body */
-    BAD("\x0a\x1b" GATEWAY EPOCH "\x18\x05", WIRE_MALFORMED),            /* a record that is a number */
-    BAD("\x0a\x1a" GATEWAY EPOCH "\x1b", WIRE_MALFORMED),                /* a group */
+    BAD("\x0a\x0b" GATEWAY "\x12\x02"
+        "ab",
+        WIRE_INVALID), /* a short epoch */
+    BAD("\x0a\x19\x0a\x05"
+        "Bay-1" EPOCH,
+        WIRE_INVALID), /* not a name */
+    BAD("\x0a\x19\x0a\x05"
+        "b\0y-1" EPOCH,
+        WIRE_INVALID),
+    BAD("\x0a\x14\x0a\x00" EPOCH, WIRE_INVALID),              /* an empty name */
+    BAD("\x0a\x1b" GATEWAY EPOCH "\x1a\x00", WIRE_INVALID),   /* an empty record */
+    BAD("\x0a\x1b" GATEWAY EPOCH "\x1a\x05", WIRE_MALFORMED), /* a record past the body */
+    BAD("\x0a\x1b" GATEWAY EPOCH "\x18\x05",
+        WIRE_MALFORMED),                                  /* a record that is a number */
+    BAD("\x0a\x1a" GATEWAY EPOCH "\x1b", WIRE_MALFORMED), /* a group */
     BAD("\x08\x01", WIRE_MALFORMED),
-    BAD("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", WIRE_MALFORMED), /* a length of 2^64-1 */
+    BAD("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        WIRE_MALFORMED), /* a length of 2^64-1 */
     BAD("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", WIRE_MALFORMED),
-    BAD("\x00\x00", WIRE_MALFORMED),                                     /* field 0 */
+    BAD("\x00\x00", WIRE_MALFORMED), /* field 0 */
 };
 
-static void
-test_bad_envelopes(void **state)
+static void test_bad_envelopes(void **state)
 {
     static uint8_t large[ENVELOPE_SIZE_MAX + 1];
     struct envelope_reader reader;
@@ -207,10 +220,10 @@ test_bad_envelopes(void **state)
     printf("%zu bad envelopes\n", sizeof(bad) / sizeof(bad[0]) + 1);
 }
 
-static void
-test_writer_limits(void **state)
+static void test_writer_limits(void **state)
 {
-    static uint8_t room[ENVELOPE_SIZE_MAX + 100], item[RECORD_SIZE_MAX + ENVELOPE_ITEM_OVERHEAD];
+    static uint8_t room[ENVELOPE_SIZE_MAX + 100],
+        item[RECORD_SIZE_MAX + ENVELOPE_ITEM_OVERHEAD];
     static uint8_t record[RECORD_SIZE_MAX + 1];
     struct envelope_writer writer;
     struct envelope_reader reader;
@@ -218,7 +231,8 @@ test_writer_limits(void **state)
     int n, added = 0, size;
 
     (void)state;
-    assert_int_equal(envelope_item(record, RECORD_SIZE_MAX + 1, item, sizeof(item)), WIRE_LIMIT);
+    assert_int_equal(envelope_item(record, RECORD_SIZE_MAX + 1, item, sizeof(item)),
+                     WIRE_LIMIT);
     assert_int_equal(envelope_item(record, 0, item, sizeof(item)), WIRE_INVALID);
     assert_int_equal(envelope_item(record, 100, item, 101), WIRE_LIMIT);
     n = envelope_item(record, RECORD_SIZE_MAX, item, sizeof(item));
@@ -226,26 +240,33 @@ test_writer_limits(void **state)
 
     assert_int_equal(envelope_begin(&writer, room, 3, "bay-1", &epoch), WIRE_LIMIT);
     assert_int_equal(envelope_begin(&writer, room, 20, "bay-1", &epoch), WIRE_LIMIT);
-    assert_int_equal(envelope_begin(&writer, room, sizeof(room), "", &epoch), WIRE_INVALID);
-    assert_int_equal(envelope_begin(&writer, room, sizeof(room), "a/b", &epoch), WIRE_INVALID);
-    assert_int_equal(envelope_begin(&writer, room, sizeof(room), "bay-1", &epoch), WIRE_OK);
-    assert_int_equal(envelope_add(&writer, (const uint8_t *)"\x0a\x01x", 3), WIRE_MALFORMED);
+    assert_int_equal(envelope_begin(&writer, room, sizeof(room), "", &epoch),
+                     WIRE_INVALID);
+    assert_int_equal(envelope_begin(&writer, room, sizeof(room), "a/b", &epoch),
+                     WIRE_INVALID);
+    assert_int_equal(envelope_begin(&writer, room, sizeof(room), "bay-1", &epoch),
+                     WIRE_OK);
+    assert_int_equal(envelope_add(&writer, (const uint8_t *)"\x0a\x01x", 3),
+                     WIRE_MALFORMED);
     assert_int_equal(envelope_add(&writer, item, (size_t)n - 1), WIRE_MALFORMED);
     while (envelope_add(&writer, item, (size_t)n) == WIRE_OK)
         added++;
-    assert_int_equal(added, 15); /* whatever the room, no payload is larger than the limit */
+    assert_int_equal(added,
+                     15); /* whatever the room, no payload is larger than the limit */
     size = envelope_end(&writer, &payload);
     assert_true(size <= ENVELOPE_SIZE_MAX && payload >= room);
     assert_int_equal(envelope_open(&reader, payload, (size_t)size), WIRE_OK);
 }
 
-int
-main(void)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_nanopb_reads_it),
-        cmocka_unit_test(test_cut_at_every_byte), cmocka_unit_test(test_flipped_at_every_bit),
-        cmocka_unit_test(test_bad_envelopes),    cmocka_unit_test(test_writer_limits),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_nanopb_reads_it),
+        cmocka_unit_test(test_cut_at_every_byte),
+        cmocka_unit_test(test_flipped_at_every_bit),
+        cmocka_unit_test(test_bad_envelopes),
+        cmocka_unit_test(test_writer_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

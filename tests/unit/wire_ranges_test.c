@@ -16,8 +16,7 @@
 
 #define WORLD 300 /* numbers 0..WORLD-1, and the same far up */
 
-static void
-check_against(const struct ranges *set, const bool *model, uint64_t base)
+static void check_against(const struct ranges *set, const bool *model, uint64_t base)
 {
     uint64_t total = 0;
 
@@ -33,14 +32,14 @@ check_against(const struct ranges *set, const bool *model, uint64_t base)
     }
 }
 
-static void
-run_model(struct dice *dice, uint64_t base)
+static void run_model(struct dice *dice, uint64_t base)
 {
     bool model[WORLD] = {false};
     struct ranges set = {NULL, 0, 0};
 
     for (int step = 0; step < 2000; step++) {
-        uint64_t first = dice_below(dice, WORLD), last = first + dice_below(dice, 1 + dice_below(dice, 40)), in = 0;
+        uint64_t first = dice_below(dice, WORLD),
+                 last = first + dice_below(dice, 1 + dice_below(dice, 40)), in = 0;
         uint64_t what = dice_below(dice, 5);
         if (last >= WORLD)
             last = WORLD - 1;
@@ -60,8 +59,7 @@ run_model(struct dice *dice, uint64_t base)
     assert_int_equal(set.count, 0);
 }
 
-static void
-test_against_a_bitmap(void **state)
+static void test_against_a_bitmap(void **state)
 {
     struct dice dice = {dice_seed()};
 
@@ -74,8 +72,7 @@ test_against_a_bitmap(void **state)
     printf("120000 steps against the model\n");
 }
 
-static void
-test_edges(void **state)
+static void test_edges(void **state)
 {
     struct ranges set = {NULL, 0, 0};
 
@@ -97,9 +94,9 @@ test_edges(void **state)
     ranges_free(&set);
 }
 
-/* A link's life: numbers in order, a few missing. The set stays as small as what is missing. */
-static void
-test_small_by_nature(void **state)
+/* A link's life: numbers in order, a few missing. The set stays as small as what is
+ * missing. */
+static void test_small_by_nature(void **state)
 {
     struct ranges set = {NULL, 0, 0};
 
@@ -114,8 +111,7 @@ test_small_by_nature(void **state)
     ranges_free(&set);
 }
 
-int
-main(void)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_a_bitmap),

@@ -14,9 +14,9 @@
 #include "wire/record.h"
 #include "wire_sample.h"
 
-/* The hand-written encoder and nanopb's must agree to the byte, for everything that a record can hold. */
-static void
-test_encodes_what_nanopb_encodes(void **state)
+/* The hand-written encoder and nanopb's must agree to the byte, for everything that a
+ * record can hold. */
+static void test_encodes_what_nanopb_encodes(void **state)
 {
     uint8_t ours[RECORD_SIZE_MAX], theirs[3 * RECORD_SIZE_MAX], again[RECORD_SIZE_MAX];
     wardgate_Record record, back;
@@ -31,7 +31,8 @@ test_encodes_what_nanopb_encodes(void **state)
         assert_true(pb_encode(&stream, wardgate_Record_fields, &record));
         n = record_encode(&record, ours, sizeof(ours));
         if (n != (int)stream.bytes_written)
-            fail_msg("record %d of kind %d: %d bytes, nanopb %zu", i, (int)record.kind, n, stream.bytes_written);
+            fail_msg("record %d of kind %d: %d bytes, nanopb %zu", i, (int)record.kind, n,
+                     stream.bytes_written);
         assert_memory_equal(ours, theirs, (size_t)n);
         if (record_decode(ours, (size_t)n, &back, &field) != WIRE_OK)
             fail_msg("record %d: %s", i, field);
@@ -42,8 +43,7 @@ test_encodes_what_nanopb_encodes(void **state)
 }
 
 /* Zero is a value and no value is not zero. */
-static void
-test_zero_is_not_absent(void **state)
+static void test_zero_is_not_absent(void **state)
 {
     uint8_t bytes[RECORD_SIZE_MAX];
     wardgate_Record record, back;
@@ -61,8 +61,7 @@ test_zero_is_not_absent(void **state)
     assert_int_equal(back.observations[1].which_value, 0);
 }
 
-static void
-test_too_small_a_buffer(void **state)
+static void test_too_small_a_buffer(void **state)
 {
     uint8_t bytes[RECORD_SIZE_MAX + 8];
     struct dice dice = {dice_seed()};
@@ -85,10 +84,9 @@ test_too_small_a_buffer(void **state)
     printf("%llu buffers too small refused\n", (unsigned long long)tried);
 }
 
-/* Cut anywhere, a record is refused, or is the record without its last fields: never read past its end
- * (sanitizers watch). */
-static void
-test_cut_and_flipped(void **state)
+/* Cut anywhere, a record is refused, or is the record without its last fields: never read
+ * past its end (sanitizers watch). */
+static void test_cut_and_flipped(void **state)
 {
     struct dice dice = {dice_seed()};
     uint8_t bytes[RECORD_SIZE_MAX];
@@ -112,12 +110,14 @@ test_cut_and_flipped(void **state)
             bytes[at] ^= (uint8_t)(1 << dice_below(&dice, 8));
             if (record_decode(bytes, (size_t)n, &back, NULL) == WIRE_OK) {
                 uint8_t again[RECORD_SIZE_MAX];
-                assert_true(record_encode(&back, again, sizeof(again)) > 0); /* what passes is whole */
+                assert_true(record_encode(&back, again, sizeof(again)) >
+                            0); /* what passes is whole */
             }
             bytes[at] = kept;
         }
     }
-    printf("%llu cuts, %llu flips\n", (unsigned long long)cuts, (unsigned long long)flips);
+    printf("%llu cuts, %llu flips\n", (unsigned long long)cuts,
+           (unsigned long long)flips);
 }
 
 /* --- Rules, each with the field it names --- */
@@ -128,10 +128,10 @@ struct rule {
     void (*spoil)(wardgate_Record *record);
 };
 
-#define SPOIL(name, statement)                                                                                  \
-    static void name(wardgate_Record *r)                                                                        \
-    {                                                                                                           \
-        statement;                                                                                              \
+#define SPOIL(name, statement)                                                           \
+    static void name(wardgate_Record *r)                                                 \
+    {                                                                                    \
+        statement;                                                                       \
     }
 
 SPOIL(no_seq, r->seq = 0)
@@ -163,7 +163,8 @@ SPOIL(high_exponent, r->observations[1].exponent = 19)
 SPOIL(low_exponent, r->observations[0].exponent = -19)
 SPOIL(far_exponent, r->observations[0].exponent = INT32_MIN)
 SPOIL(odd_quality, r->observations[0].quality = 65536)
-SPOIL(bad_text, r->observations[0].which_value = wardgate_Observation_text_tag; memcpy(r->observations[0].value.text, "a\tb", 4))
+SPOIL(bad_text, r->observations[0].which_value = wardgate_Observation_text_tag;
+      memcpy(r->observations[0].value.text, "a\tb", 4))
 SPOIL(odd_role, r->has_subject = true; r->subject.role = (wardgate_Subject_Role)3)
 SPOIL(fetus_zero, r->has_subject = true; r->subject.role = wardgate_Subject_Role_FETUS)
 SPOIL(patient_two, r->has_subject = true; r->subject.number = 2)
@@ -242,9 +243,9 @@ static const struct rule rules[] = {
     {"binding.author", sample_binding, binding_author},
 };
 
-/* nanopb writes what the rules forbid, so that reading is tested too and not only writing. */
-static void
-test_rules(void **state)
+/* nanopb writes what the rules forbid, so that reading is tested too and not only
+ * writing. */
+static void test_rules(void **state)
 {
     uint8_t bytes[RECORD_SIZE_MAX];
     wardgate_Record record, back;
@@ -258,7 +259,8 @@ test_rules(void **state)
         rules[i].spoil(&record);
         assert_int_equal(record_encode(&record, bytes, sizeof(bytes)), WIRE_INVALID);
         assert_true(pb_encode(&stream, wardgate_Record_fields, &record));
-        assert_int_equal(record_decode(bytes, stream.bytes_written, &back, &field), WIRE_INVALID);
+        assert_int_equal(record_decode(bytes, stream.bytes_written, &back, &field),
+                         WIRE_INVALID);
         if (strcmp(field, rules[i].field) != 0)
             fail_msg("rule %zu: expected %s, named %s", i, rules[i].field, field);
     }
@@ -266,8 +268,7 @@ test_rules(void **state)
 }
 
 /* What no struct of ours can hold arrives as bytes. */
-static void
-test_limits_from_outside(void **state)
+static void test_limits_from_outside(void **state)
 {
     static uint8_t bytes[RECORD_SIZE_MAX + 1];
     wardgate_Record back;
@@ -294,12 +295,12 @@ test_limits_from_outside(void **state)
     assert_int_equal(record_decode(bytes, 35, &back, &field), WIRE_LIMIT);
     memset(bytes, 0xff, 16); /* a varint that never ends is no limit of ours */
     assert_int_equal(record_decode(bytes, 16, &back, &field), WIRE_MALFORMED);
-    assert_int_equal(record_decode((const uint8_t *)"\x0b\x0c", 2, &back, &field), WIRE_MALFORMED);
+    assert_int_equal(record_decode((const uint8_t *)"\x0b\x0c", 2, &back, &field),
+                     WIRE_MALFORMED);
 }
 
 /* A newer gateway may send fields that we do not know: they are passed over. */
-static void
-test_unknown_fields_are_passed_over(void **state)
+static void test_unknown_fields_are_passed_over(void **state)
 {
     uint8_t bytes[RECORD_SIZE_MAX];
     wardgate_Record record, back;
@@ -308,15 +309,15 @@ test_unknown_fields_are_passed_over(void **state)
     (void)state;
     sample_reading(&record);
     n = record_encode(&record, bytes, sizeof(bytes));
-    memcpy(bytes + n, "\xa2\x06\x03"
-                      "new\xa8\x06\x01",
+    memcpy(bytes + n,
+           "\xa2\x06\x03"
+           "new\xa8\x06\x01",
            9);
     assert_int_equal(record_decode(bytes, (size_t)n + 9, &back, NULL), WIRE_OK);
     assert_int_equal(back.seq, record.seq);
 }
 
-int
-main(void)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_encodes_what_nanopb_encodes),

@@ -16,8 +16,7 @@ struct dice {
     uint64_t state;
 };
 
-static inline uint64_t
-dice_roll(struct dice *dice)
+static inline uint64_t dice_roll(struct dice *dice)
 {
     dice->state ^= dice->state >> 12;
     dice->state ^= dice->state << 25;
@@ -25,15 +24,13 @@ dice_roll(struct dice *dice)
     return dice->state * UINT64_C(2685821657736338717);
 }
 
-static inline uint64_t
-dice_below(struct dice *dice, uint64_t n)
+static inline uint64_t dice_below(struct dice *dice, uint64_t n)
 {
     return dice_roll(dice) % n;
 }
 
 /* $WARDGATE_SEED, or 1; printed so that a failure can be had again. */
-static inline uint64_t
-dice_seed(void)
+static inline uint64_t dice_seed(void)
 {
     const char *text = getenv("WARDGATE_SEED");
     uint64_t seed = text != NULL ? strtoull(text, NULL, 0) : 1;
@@ -42,8 +39,7 @@ dice_seed(void)
     return seed != 0 ? seed : 1;
 }
 
-static inline void
-sample_time(wardgate_TimeBlock *time)
+static inline void sample_time(wardgate_TimeBlock *time)
 {
     time->boot = UINT64_C(0x0123456789abcdef);
     time->monotonic_us = 86400000000;
@@ -52,15 +48,15 @@ sample_time(wardgate_TimeBlock *time)
     time->uncertainty_ms = 12;
 }
 
-static inline void
-sample_reading(wardgate_Record *record)
+static inline void sample_reading(wardgate_Record *record)
 {
     memset(record, 0, sizeof(*record));
     record->seq = 1001;
     record->kind = wardgate_Record_Kind_READING;
     record->has_device = true;
     (void)snprintf(record->device.id, sizeof(record->device.id), "monitor-3");
-    (void)snprintf(record->device.profile, sizeof(record->device.profile), "bedside-monitor");
+    (void)snprintf(record->device.profile, sizeof(record->device.profile),
+                   "bedside-monitor");
     (void)snprintf(record->device.line, sizeof(record->device.line), "bus-a");
     (void)snprintf(record->place, sizeof(record->place), "bay-1-bed-3");
     record->has_time = true;
@@ -77,8 +73,7 @@ sample_reading(wardgate_Record *record)
     record->observations[1].exponent = -2;
 }
 
-static inline void
-sample_gap(wardgate_Record *record)
+static inline void sample_gap(wardgate_Record *record)
 {
     memset(record, 0, sizeof(*record));
     record->seq = 5;
@@ -94,8 +89,7 @@ sample_gap(wardgate_Record *record)
     sample_time(&record->gap.to);
 }
 
-static inline void
-sample_clock_fix(wardgate_Record *record)
+static inline void sample_clock_fix(wardgate_Record *record)
 {
     memset(record, 0, sizeof(*record));
     record->seq = 6;
@@ -107,19 +101,18 @@ sample_clock_fix(wardgate_Record *record)
     record->clock_fix.uncertainty_ms = 5;
 }
 
-static inline void
-sample_event(wardgate_Record *record)
+static inline void sample_event(wardgate_Record *record)
 {
     memset(record, 0, sizeof(*record));
     record->seq = 7;
     record->kind = wardgate_Record_Kind_EVENT;
     record->has_event = true;
     record->event.kind = wardgate_Event_Kind_DEVICE_LOST;
-    (void)snprintf(record->event.detail, sizeof(record->event.detail), "no answer for 5 s");
+    (void)snprintf(record->event.detail, sizeof(record->event.detail),
+                   "no answer for 5 s");
 }
 
-static inline void
-sample_binding(wardgate_Record *record)
+static inline void sample_binding(wardgate_Record *record)
 {
     memset(record, 0, sizeof(*record));
     record->seq = 8;
@@ -129,8 +122,8 @@ sample_binding(wardgate_Record *record)
     (void)snprintf(record->binding.author, sizeof(record->binding.author), "engineer");
 }
 
-static inline void
-random_text(struct dice *dice, char *out, size_t capacity, size_t least)
+static inline void random_text(struct dice *dice, char *out, size_t capacity,
+                               size_t least)
 {
     size_t n = least + dice_below(dice, capacity - least);
 
@@ -139,8 +132,7 @@ random_text(struct dice *dice, char *out, size_t capacity, size_t least)
     out[n] = '\0';
 }
 
-static inline void
-random_time(struct dice *dice, wardgate_TimeBlock *time)
+static inline void random_time(struct dice *dice, wardgate_TimeBlock *time)
 {
     memset(time, 0, sizeof(*time));
     time->boot = dice_roll(dice) | 1;
@@ -152,10 +144,10 @@ random_time(struct dice *dice, wardgate_TimeBlock *time)
     time->stored = dice_below(dice, 2);
 }
 
-static inline void
-random_observation(struct dice *dice, wardgate_Observation *o)
+static inline void random_observation(struct dice *dice, wardgate_Observation *o)
 {
-    static const pb_size_t tags[] = {0, wardgate_Observation_mantissa_tag, wardgate_Observation_coded_tag,
+    static const pb_size_t tags[] = {0, wardgate_Observation_mantissa_tag,
+                                     wardgate_Observation_coded_tag,
                                      wardgate_Observation_text_tag};
 
     memset(o, 0, sizeof(*o));
@@ -175,8 +167,7 @@ random_observation(struct dice *dice, wardgate_Observation *o)
 }
 
 /* A valid record of any kind with everything that may be in it. */
-static inline void
-random_record(struct dice *dice, wardgate_Record *r)
+static inline void random_record(struct dice *dice, wardgate_Record *r)
 {
     switch (dice_below(dice, 5)) {
     case 0:
@@ -214,9 +205,12 @@ random_record(struct dice *dice, wardgate_Record *r)
     if (dice_below(dice, 2)) {
         r->has_subject = true;
         r->subject.role = (wardgate_Subject_Role)dice_below(dice, 3);
-        r->subject.number = r->subject.role == wardgate_Subject_Role_PATIENT ? 0 : 1 + (uint32_t)dice_below(dice, 4);
+        r->subject.number = r->subject.role == wardgate_Subject_Role_PATIENT
+                                ? 0
+                                : 1 + (uint32_t)dice_below(dice, 4);
         r->subject.digest.size = (pb_size_t)dice_below(dice, 33);
-        memset(r->subject.digest.bytes, (int)dice_below(dice, 256), sizeof(r->subject.digest.bytes));
+        memset(r->subject.digest.bytes, (int)dice_below(dice, 256),
+               sizeof(r->subject.digest.bytes));
     }
     if (r->has_device || dice_below(dice, 2)) {
         r->has_device = true;

@@ -12,8 +12,7 @@
 #include "wire/terms.h"
 
 /* LOINC's own check digit (modulus 10, double-add-double). */
-static bool
-loinc_valid(const char *text)
+static bool loinc_valid(const char *text)
 {
     size_t n = strcspn(text, "-");
     int sum = 0;
@@ -26,22 +25,24 @@ loinc_valid(const char *text)
             d = d * 2 > 9 ? d * 2 - 9 : d * 2;
         sum += d;
     }
-    return text[n] == '-' && text[n + 1] == '0' + (10 - sum % 10) % 10 && text[n + 2] == '\0';
+    return text[n] == '-' && text[n + 1] == '0' + (10 - sum % 10) % 10 &&
+           text[n + 2] == '\0';
 }
 
 /* SNOMED CT's: Verhoeff over all digits. */
-static bool
-snomed_valid(const char *text)
+static bool snomed_valid(const char *text)
 {
-    static const uint8_t d[10][10] = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, {1, 2, 3, 4, 0, 6, 7, 8, 9, 5},
-                                      {2, 3, 4, 0, 1, 7, 8, 9, 5, 6}, {3, 4, 0, 1, 2, 8, 9, 5, 6, 7},
-                                      {4, 0, 1, 2, 3, 9, 5, 6, 7, 8}, {5, 9, 8, 7, 6, 0, 4, 3, 2, 1},
-                                      {6, 5, 9, 8, 7, 1, 0, 4, 3, 2}, {7, 6, 5, 9, 8, 2, 1, 0, 4, 3},
-                                      {8, 7, 6, 5, 9, 3, 2, 1, 0, 4}, {9, 8, 7, 6, 5, 4, 3, 2, 1, 0}};
-    static const uint8_t p[8][10] = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, {1, 5, 7, 6, 2, 8, 3, 0, 9, 4},
-                                     {5, 8, 0, 3, 7, 9, 6, 1, 4, 2}, {8, 9, 1, 6, 0, 4, 3, 5, 2, 7},
-                                     {9, 4, 5, 3, 1, 2, 6, 8, 7, 0}, {4, 2, 8, 6, 5, 7, 3, 9, 0, 1},
-                                     {2, 7, 9, 3, 8, 0, 6, 4, 1, 5}, {7, 0, 4, 6, 9, 1, 3, 2, 5, 8}};
+    static const uint8_t d[10][10] = {
+        {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, {1, 2, 3, 4, 0, 6, 7, 8, 9, 5},
+        {2, 3, 4, 0, 1, 7, 8, 9, 5, 6}, {3, 4, 0, 1, 2, 8, 9, 5, 6, 7},
+        {4, 0, 1, 2, 3, 9, 5, 6, 7, 8}, {5, 9, 8, 7, 6, 0, 4, 3, 2, 1},
+        {6, 5, 9, 8, 7, 1, 0, 4, 3, 2}, {7, 6, 5, 9, 8, 2, 1, 0, 4, 3},
+        {8, 7, 6, 5, 9, 3, 2, 1, 0, 4}, {9, 8, 7, 6, 5, 4, 3, 2, 1, 0}};
+    static const uint8_t p[8][10] = {
+        {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, {1, 5, 7, 6, 2, 8, 3, 0, 9, 4},
+        {5, 8, 0, 3, 7, 9, 6, 1, 4, 2}, {8, 9, 1, 6, 0, 4, 3, 5, 2, 7},
+        {9, 4, 5, 3, 1, 2, 6, 8, 7, 0}, {4, 2, 8, 6, 5, 7, 3, 9, 0, 1},
+        {2, 7, 9, 3, 8, 0, 6, 4, 1, 5}, {7, 0, 4, 6, 9, 1, 3, 2, 5, 8}};
     size_t n = strlen(text);
     uint8_t c = 0;
 
@@ -50,8 +51,7 @@ snomed_valid(const char *text)
     return c == 0;
 }
 
-static void
-test_terms(void **state)
+static void test_terms(void **state)
 {
     const struct term *term;
     uint32_t before = 0;
@@ -76,11 +76,11 @@ test_terms(void **state)
     assert_null(term_by_code(UINT32_MAX));
     assert_string_equal(term_by_code(147842)->loinc, "8867-4");
     assert_string_equal(term_by_code(150456)->refid, "MDC_PULS_OXIM_SAT_O2");
-    printf("%zu terms, %zu LOINC and %zu SNOMED codes with their check digits\n", n, loinc, snomed);
+    printf("%zu terms, %zu LOINC and %zu SNOMED codes with their check digits\n", n,
+           loinc, snomed);
 }
 
-static void
-test_units(void **state)
+static void test_units(void **state)
 {
     const struct unit_term *unit;
     uint32_t before = 0;
@@ -101,10 +101,10 @@ test_units(void **state)
     printf("%zu units\n", n);
 }
 
-int
-main(void)
+int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_terms), cmocka_unit_test(test_units)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_terms),
+                                       cmocka_unit_test(test_units)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
