@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The core's frame: inputs open a batch, chart_run works in it, commits it and lets out what it promised.
+ */
+#include "chart/chart.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chart/chart_core.h"
+#include "chart/ledger_log.h"
+
+#define ANSWER_MAX 4096 /* bytes of one answer to the PAS */
+
+/* --- Batches --- */
+
+static void note_trouble(struct chart *c)
+{
+    char line[LEDGER_ERROR_SIZE + 64];
+    if (strcmp(c->trouble, ledger_failure(c->ledger)) == 0)
+        return;
+    snprintf(c->trouble, sizeof c->trouble, "%s", ledger_failure(c->ledger));
+    snprintf(line, sizeof line, "ledger: nothing can be taken in: %s", c->trouble);
+    c->options.ops.event(c->options.context, line);
+}
+
+bool chart_fail(struct chart *c, int error)
+{
+    assert(error < 0);
+    if (c->error == 0) {
+        c->error = error;
+        note_trouble(c);
+    }
+    return false;
+}
+
+/* Memory went ahead of the ledger in a batch that is now lost. */
+static void give_up_batch(struct chart *c, int64_t now_us)
+{
+    if (c->batch)
+        ledger_abort(c->ledger);
+    if (c->records > 0)
+        intake_aborted(c->intake);
+    c->batch = false;
+    c->records = 0;
+    c->error = 0;
+    c->stale = true;
+    c->retry_us = now_us + RETRY_AFTER_US;
+    c->counts.failed_commits++;
+    for (size_t i = 0; i < c->answers_count; i++) /* no answer: the PAS will send again */
+        c->options.ops.adt_answer(c->options.context, c->answers[i].peer, NULL, 0);
+    c->answers_count = c->answers_size = 0;
+}
+
+bool chart_batch(struct chart *c, int64_t now_us)
+{
+    if (c->batch)
+        return c->error == 0;
+    if (c->stale) {
+        if (now_us < c->retry_us)
+            return false;
+        int error = chart_derive(c);
+        if (error != 0) {
+            note_trouble(c);
+            c->retry_us = now_us + RETRY_AFTER_US;
+            return false;
+        }
+        c->stale = false;
+    }
+    int error = ledger_begin(c->ledger);
+    if (error != 0) {
+        note_trouble(c);
+        c->stale = true; /* only to wait; deriving again costs little beside a broken disk */
+        c->retry_us = now_us + RETRY_AFTER_US;
+        return false;
+    }
+    c->batch = true;
+    return true;
+}
+
+/* --- Inputs --- */
+
+bool chart_up(struct chart *c, const char *gateway, const uint8_t *payload, size_t n, int64_t now_us)
+{
+    if (!chart_batch(c, now_us))
+        return false;
+    c->records++; /* also when it is refused below: intake must hear of the commit */
+    int taken = intake_up(c->intake, gateway, payload, n, now_us);
+    if (taken == INTAKE_MALFORMED || taken == INTAKE_FOREIGN)
+        return true;
+    if (taken < 0)
+        return chart_fail(c, taken);
+    c->records += (size_t)taken;
+    return true;
+}
+
+bool chart_state(struct chart *c, const char *gateway, const uint8_t *payload, size_t n, int64_t now_us)
+{
+    if (!chart_batch(c, now_us))
+        return false;
+    c->records++;
+    int error = intake_state(c->intake, gateway, payload, n, now_us);
+    if (error < 0 && error != INTAKE_MALFORMED && error != INTAKE_FOREIGN)
+        return chart_fail(c, error);
+    return true;
+}
+
+static bool keep_answer(struct chart *c, uint64_t peer, const char *text, size_t n)
+{
+    if (c->answers_count == c->answers_capacity) {
+        size_t capacity = c->answers_capacity ? 2 * c->answers_capacity : 64;
+        struct answer *grown = realloc(c->answers, capacity * sizeof *grown);
+        if (!grown)
+            return false;
+        c->answers = grown, c->answers_capacity = capacity;
+    }
+    if (n > c->answers_text_capacity - c->answers_size) {
+        size_t capacity = 2 * c->answers_text_capacity + n;
+        char *grown = realloc(c->answers_text, capacity);
+        if (!grown)
+            return false;
+        c->answers_text = grown, c->answers_text_capacity = capacity;
+    }
+    if (n > 0)
+        memcpy(c->answers_text + c->answers_size, text, n);
+    c->answers[c->answers_count++] = (struct answer){.peer = peer, .at = c->answers_size, .n = n};
+    c->answers_size += n;
+    return true;
+}
+
+static void count_adt(struct chart *c, enum ledger_found found, enum adt_outcome outcome)
+{
+    c->counts.adt++;
+    c->counts.adt_repeated += found == LEDGER_SAME;
+    c->counts.adt_conflicts += found == LEDGER_CONFLICT;
+    c->counts.adt_refused += outcome == ADT_REFUSE;
+    c->counts.adt_foreign += outcome == ADT_FOREIGN;
+    c->counts.adt_ignored += outcome == ADT_IGNORE;
+}
+
+/* What the sender calls this message: MSH-3, MSH-4 and MSH-10. Different messages under one name are kept apart by the
+ * ledger; a message without a name is known by its bytes. */
+static size_t adt_key(const struct hl7_message *message, bool parsed, char *key, size_t capacity)
+{
+    size_t n = 0;
+    static const size_t fields[] = {3, 4, 10};
+    for (size_t i = 0; parsed && i < 3; i++) {
+        struct hl7_text text = hl7_field(message, hl7_find(message, "MSH", 1), fields[i]);
+        size_t take = text.n < capacity - n - 1 ? text.n : capacity - n - 1;
+        if (take > 0)
+            memcpy(key + n, text.at, take);
+        n += take;
+        key[n++] = '|';
+        if (i == 2 && take == 0)
+            n = 0;
+    }
+    return n;
+}
+
+void chart_adt(struct chart *c, uint64_t peer, const char *bytes, size_t n, int64_t now_us)
+{
+    static const char nameless[] = "|";
+    struct adt_result result;
+    char answer[ANSWER_MAX], key[512];
+    uint64_t number = 0;
+    if (n == 0 || n > LEDGER_ADT_MAX || !chart_batch(c, now_us)) {
+        c->options.ops.adt_answer(c->options.context, peer, NULL, 0);
+        return;
+    }
+    int size = adt_receive(c->options.site, bytes, n, now_us, ledger_adt_last(c->ledger) + 1, c->scratch, &result,
+                           answer, sizeof answer);
+    size_t key_size = adt_key(c->scratch, hl7_parse(bytes, n, c->scratch, NULL) == HL7_OK, key, sizeof key);
+    int found = ledger_adt_append(c->ledger, key_size ? key : nameless, key_size ? key_size : 1, bytes, n, now_us,
+                                  &number);
+    if (found < 0) {
+        chart_fail(c, found);
+        c->options.ops.adt_answer(c->options.context, peer, NULL, 0);
+        return;
+    }
+    count_adt(c, found, result.outcome);
+    if (!keep_answer(c, peer, answer, size > 0 ? (size_t)size : 0))
+        chart_fail(c, LEDGER_IO);
+    if (found == LEDGER_SAME)
+        return;
+    c->adt_applied = number;
+    if (result.outcome == ADT_APPLY) {
+        const struct census_window *windows;
+        size_t count;
+        int error = census_apply(c->census, result.events, result.count, now_us, &windows, &count);
+        /* An incomplete event is on the log and says nothing; memory and collisions end the batch. */
+        if ((error != 0 && error != CENSUS_INCOMPLETE) ||
+            (error == 0 && !chart_windows_add(c, windows, count)))
+            chart_fail(c, LEDGER_IO);
+    }
+}
+
+/* --- What intake tells while it stores --- */
+
+static void on_reading(void *context, struct ledger_entry *entry, const wardgate_Record *record)
+{
+    struct chart *c = context;
+    (void)record;
+    if (entry->state == LEDGER_RECEIVED)
+        chart_unjudged_add(c, entry->id);
+}
+
+/* Its time is known only now, or less well than was thought. */
+static void on_retimed(void *context, struct ledger_entry *entry)
+{
+    struct chart *c = context;
+    chart_open_drop(c, chart_ref(entry->id));
+    if (entry->state == LEDGER_KEPT || entry->state == LEDGER_HELD) {
+        entry->state = LEDGER_RECEIVED;
+        entry->reason = LEDGER_REASON_NONE;
+        int error = ledger_update(c->ledger, entry, entry->received_us, WHO_MATCH);
+        if (error < 0) {
+            chart_fail(c, error);
+            return;
+        }
+    }
+    chart_unjudged_add(c, entry->id);
+}
+
+/* Two contents claim one identity: neither is believed. What is charted is withdrawn, what is sent is looked at again when its
+ * answer comes. */
+static void on_conflict(void *context, struct ledger_entry *entry)
+{
+    struct chart *c = context;
+    bool cancelled;
+    chart_open_drop(c, chart_ref(entry->id));
+    if (entry->state == LEDGER_CHARTED)
+        chart_withdraw(c, entry, entry->received_us);
+    else if (entry->state == LEDGER_MATCHED && chart_cancel(c, entry, &cancelled, entry->received_us) && cancelled)
+        chart_hold(c, entry, LEDGER_IDENTITY_CONFLICT, entry->received_us);
+}
+
+static void on_event(void *context, const char *gateway, const char *text)
+{
+    struct chart *c = context;
+    char line[512];
+    snprintf(line, sizeof line, "gateway %.48s: %.400s", gateway, text);
+    c->options.ops.event(c->options.context, line);
+}
+
+/* --- Running --- */
+
+static void let_out(struct chart *c, int64_t now_us)
+{
+    uint8_t receipt[RECEIPT_SIZE_MAX];
+    char gateway[NAME_MAX_LENGTH + 1];
+    int n;
+    while ((n = intake_receipt(c->intake, gateway, receipt)) > 0)
+        c->options.ops.publish(c->options.context, gateway, receipt, (size_t)n);
+    for (size_t i = 0; i < c->answers_count; i++)
+        c->options.ops.adt_answer(c->options.context, c->answers[i].peer, c->answers_text + c->answers[i].at,
+                                  c->answers[i].n);
+    c->answers_count = c->answers_size = 0;
+    deliver_pump(c, now_us);
+}
+
+static bool has_work(const struct chart *c)
+{
+    return c->unjudged_count > 0 || c->rescan || c->windows_count > 0 || c->adt_judged != c->adt_applied;
+}
+
+static bool work(struct chart *c, int64_t now_us)
+{
+    return (!c->first_run || deliver_start(c, now_us)) && chart_review_some(c, now_us) &&
+           chart_judge_some(c, now_us) && chart_close_intervals(c, c->due, now_us, NULL, now_us) &&
+           deliver_fill(c, now_us);
+}
+
+static int64_t next_us(struct chart *c, int64_t now_us)
+{
+    int64_t due = due_next_us(c->due), deliver = deliver_next_us(c, now_us);
+    return c->batch || has_work(c) ? now_us : due < deliver ? due : deliver;
+}
+
+int64_t chart_run(struct chart *c, int64_t now_us)
+{
+    if (!c->batch && !c->stale && !c->first_run && next_us(c, now_us) > now_us)
+        return next_us(c, now_us); /* an empty commit would still cost a sync */
+    if (!chart_batch(c, now_us)) {
+        if (c->batch)
+            give_up_batch(c, now_us);
+        return c->retry_us;
+    }
+    if (!work(c, now_us) || c->error != 0) {
+        give_up_batch(c, now_us);
+        return c->retry_us;
+    }
+    int error = ledger_commit(c->ledger);
+    c->batch = false;
+    if (error != 0) {
+        note_trouble(c);
+        give_up_batch(c, now_us);
+        return c->retry_us;
+    }
+    c->first_run = false;
+    c->trouble[0] = '\0';
+    c->counts.commits++;
+    if (c->records > 0)
+        intake_committed(c->intake);
+    c->records = 0;
+    let_out(c, now_us);
+    return next_us(c, now_us);
+}
+
+size_t chart_uncommitted(const struct chart *c)
+{
+    return c->records;
+}
+
+int chart_resend(struct chart *c, const char *gateway)
+{
+    int n = intake_resend(c->intake, gateway);
+    if (!c->batch)
+        let_out(c, 0);
+    return n;
+}
+
+/* --- Life --- */
+
+static bool check_options(const struct chart_options *o, char error[LEDGER_ERROR_SIZE])
+{
+    bool good = o->destination_count >= 1 && o->destination_count <= CHART_DESTINATIONS_MAX;
+    for (size_t i = 0; good && i < o->destination_count; i++)
+        good = o->destinations[i].window >= 1 && o->destinations[i].window <= CHART_WINDOW_MAX &&
+               o->destinations[i].retries >= 1;
+    if (!good)
+        snprintf(error, LEDGER_ERROR_SIZE, "destinations: none, too many, or one without a window");
+    return good;
+}
+
+static bool allocate(struct chart *c)
+{
+    const struct intake_hooks hooks = {.context = c, .reading = on_reading, .conflict = on_conflict,
+                                       .retimed = on_retimed, .event = on_event};
+    c->unjudged = calloc(UNJUDGED_MAX, sizeof *c->unjudged);
+    c->open = calloc(OPEN_SLOTS, sizeof *c->open);
+    c->scratch = malloc(sizeof *c->scratch);
+    c->answers_text = malloc(c->answers_text_capacity = ANSWER_MAX);
+    c->intake = intake_new(c->ledger, &hooks);
+    return c->unjudged && c->open && c->scratch && c->answers_text && c->intake;
+}
+
+int chart_open(const struct chart_options *options, int64_t now_us, struct chart **out,
+               char error[LEDGER_ERROR_SIZE])
+{
+    struct chart *c = NULL;
+    (void)now_us;
+    if (!check_options(options, error))
+        return -1;
+    if (!(c = calloc(1, sizeof *c)))
+        goto memory;
+    c->options = *options;
+    c->first_run = true;
+    c->ledger = options->ledger;
+    c->destination_count = options->destination_count;
+    for (size_t i = 0; i < c->destination_count; i++)
+        c->destinations[i].options = options->destinations[i];
+    if (!allocate(c))
+        goto memory;
+    int failed = chart_derive(c);
+    if (failed != 0) {
+        snprintf(error, LEDGER_ERROR_SIZE, "%s", failed == LEDGER_INVALID
+                     ? "charting: an interval does not divide a day, or memory is short" : ledger_failure(c->ledger));
+        chart_close(c);
+        return -1;
+    }
+    *out = c;
+    return 0;
+
+memory:
+    snprintf(error, LEDGER_ERROR_SIZE, "out of memory");
+    chart_close(c);
+    return -1;
+}
+
+void chart_close(struct chart *c)
+{
+    if (!c)
+        return;
+    if (c->batch)
+        ledger_abort(c->ledger);
+    chart_forget(c);
+    intake_free(c->intake);
+    free(c->answers_text);
+    free(c->answers);
+    free(c->scratch);
+    free(c->places);
+    free(c->windows);
+    free(c->open);
+    free(c->unjudged);
+    free(c);
+}
+
+/* --- Status --- */
+
+void chart_count(const struct chart *c, struct chart_counts *counts)
+{
+    *counts = c->counts;
+    counts->open = c->open_count;
+    counts->windows = c->windows_count;
+}
+
+const char *chart_trouble(const struct chart *c)
+{
+    return c->trouble;
+}
+
+const struct census *chart_census(const struct chart *c)
+{
+    return c->census;
+}
+
+struct ledger *chart_ledger(const struct chart *c)
+{
+    return c->ledger;
+}
+
+void chart_intake_counts(const struct chart *c, struct intake_counts *counts)
+{
+    intake_count(c->intake, counts);
+}
+
+static const struct {
+    uint8_t reason;
+    const char *name, *text;
+} reasons[] = {
+    {LEDGER_REASON_NONE, "none", "Nothing is wrong."},
+    {LEDGER_IDENTITY_CONFLICT, "identity-conflict", "Two different readings came under one number."},
+    {LEDGER_SOURCE_DOUBTED, "source-doubted", "This gateway's store was set back or copied; an engineer must look."},
+    {LEDGER_TIME_UNKNOWN, "time-unknown", "The gateway's clock was not set, so the time of measurement is not known."},
+    {LEDGER_TIME_DISPUTED, "time-disputed", "Two clocks disagree about when it was measured."},
+    {LEDGER_TIME_STORED, "time-stored", "It came from the device's memory, whose clock nobody has compared."},
+    {LEDGER_RECORD_DAMAGED, "damaged", "Its stored bytes are damaged."},
+    {CHART_REFUSED, "refused", "The record system refused it."},
+    {CHART_NO_ANSWER, "no-answer", "The record system never answered it; it may have it or not."},
+    {CHART_NOT_WITHDRAWN, "not-withdrawn",
+     "It stands in the wrong patient's chart and the record system would not take it back: correct it by hand."},
+    {CHART_DISCARDED, "discarded", "A person discarded it."},
+    {CHART_UNPRINTABLE, "unprintable", "No message could be made of it."},
+};
+
+const char *chart_reason_text(uint8_t reason)
+{
+    if (reason >= CHART_REASON_MATCH && reason < CHART_REFUSED)
+        return match_reason_text((enum match_reason)(reason - CHART_REASON_MATCH));
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (reasons[i].reason == reason)
+            return reasons[i].text;
+    return "The reason is not known to this version.";
+}
+
+const char *chart_reason_name(uint8_t reason)
+{
+    if (reason >= CHART_REASON_MATCH && reason < CHART_REFUSED)
+        return match_reason_name((enum match_reason)(reason - CHART_REASON_MATCH));
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (reasons[i].reason == reason)
+            return reasons[i].name;
+    return "unknown";
+}

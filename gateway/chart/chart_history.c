@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * When history changes: readings of the place and time are judged again. What was held may now be charted, what was
+ * charted may have to be withdrawn, what was not sent yet is not sent.
+ */
+#include <string.h>
+
+#include "chart/chart_core.h"
+
+#define REVIEW_PAGES 16 /* of PAGE entries in one run */
+
+static bool update(struct chart *c, struct ledger_entry *entry, int64_t now_us, const char *who)
+{
+    int error = ledger_update(c->ledger, entry, now_us, who);
+    return error == 0 || chart_fail(c, error);
+}
+
+bool chart_is_service(const char *who)
+{
+    static const char *const services[] = {WHO_MATCH, WHO_DUE, WHO_DELIVERY, "intake", "ledger"};
+    for (size_t i = 0; i < sizeof services / sizeof *services; i++)
+        if (strcmp(who, services[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Delivery writes its own changes after a person's, so the chain is followed to the one that said whose it is. */
+bool chart_by_person(struct chart *c, const struct ledger_entry *entry)
+{
+    struct ledger_change change;
+    for (uint64_t number = entry->last_change; number != 0; number = change.previous) {
+        if (ledger_change_get(c->ledger, number, &change) != 0)
+            return false;
+        if (strcmp(change.who, WHO_DELIVERY) != 0)
+            return !chart_is_service(change.who);
+    }
+    return false;
+}
+
+/* --- Taking back --- */
+
+bool chart_cancel(struct chart *c, struct ledger_entry *entry, bool *cancelled, int64_t now_us)
+{
+    struct ledger_message message;
+    (void)now_us;
+    *cancelled = true;
+    for (size_t i = 0; i < c->destination_count; i++) {
+        if (!chart_message_find(c, &c->destinations[i], entry, DELIVER_RESULT, entry->generation, &message)) {
+            if (c->error)
+                return false;
+            continue;
+        }
+        if (message.state == LEDGER_OUT_CANCELLED || message.state == LEDGER_OUT_DEAD)
+            continue;
+        if (message.state != LEDGER_OUT_QUEUED || message.attempts > 0) {
+            *cancelled = false; /* it may have reached the EPR: it is seen through, then withdrawn */
+            continue;
+        }
+        message.state = LEDGER_OUT_CANCELLED;
+        int error = ledger_out_set(c->ledger, &message);
+        if (error != 0)
+            return chart_fail(c, error);
+        c->counts.replaced++;
+    }
+    return true;
+}
+
+static bool stands_somewhere(struct chart *c, const struct ledger_entry *entry)
+{
+    struct ledger_message message;
+    for (size_t i = 0; i < c->destination_count; i++)
+        if (chart_message_find(c, &c->destinations[i], entry, DELIVER_RESULT, entry->generation, &message) &&
+            message.state == LEDGER_OUT_DONE)
+            return true;
+    return false;
+}
+
+/* Nothing could be sent: either no destination has it, or somebody must see to it by hand. */
+static bool withdrawn_without_message(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+{
+    bool by_hand = stands_somewhere(c, entry);
+    if (c->error)
+        return false;
+    entry->state = by_hand ? LEDGER_HELD : LEDGER_WITHDRAWN;
+    entry->reason = by_hand ? CHART_NOT_WITHDRAWN : LEDGER_REASON_NONE;
+    if (!update(c, entry, now_us, WHO_DELIVERY))
+        return false;
+    if (!by_hand)
+        chart_unjudged_add(c, entry->id);
+    return true;
+}
+
+static bool queue_withdrawals(struct chart *c, struct ledger_entry *entry, size_t *count, int64_t now_us)
+{
+    struct target target = {.stay = entry->stay, .patient = entry->patient};
+    target.location = chart_location(c, entry->place, entry->t_low_us, entry->t_high_us, entry->stay);
+    *count = 0;
+    if (chart_read_record(c, entry->id) &&
+        !chart_messages(c, entry, DELIVER_WITHDRAWAL, entry->generation, entry->charted_mask, &target, now_us, count,
+                        &entry->message))
+        return false;
+    return c->error == 0;
+}
+
+bool chart_withdraw_more(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+{
+    size_t count;
+    return queue_withdrawals(c, entry, &count, now_us);
+}
+
+/* Copies that some destination has not been sent yet are not sent at all; those that may be there are waited for. */
+bool chart_withdraw(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+{
+    size_t count;
+    bool cancelled;
+    c->counts.withdrawals++;
+    c->charted.valid = false;
+    if (!chart_cancel(c, entry, &cancelled, now_us) || !queue_withdrawals(c, entry, &count, now_us))
+        return false;
+    entry->state = LEDGER_WITHDRAWING;
+    entry->reason = LEDGER_REASON_NONE;
+    return update(c, entry, now_us, WHO_MATCH) && (count > 0 || withdrawn_without_message(c, entry, now_us));
+}
+
+static bool still_holds(const struct ledger_entry *entry, uint8_t reason, const struct match_result *result)
+{
+    return reason == LEDGER_REASON_NONE && result->stay.stay == entry->stay &&
+           result->stay.original == entry->patient;
+}
+
+bool chart_review_charted(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+{
+    struct match_result result;
+    bool error;
+    if (!entry->conflicted && chart_by_person(c, entry))
+        return true; /* a person knew better than the bed list, and may do so again */
+    uint8_t reason = chart_verdict(c, entry, &result, &error);
+    if (error)
+        return false;
+    if (reason == LEDGER_RECORD_DAMAGED || still_holds(entry, reason, &result))
+        return true;
+    return chart_withdraw(c, entry, now_us);
+}
+
+/* --- Judging again, by state --- */
+
+bool chart_again(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+{
+    entry->state = LEDGER_RECEIVED;
+    entry->reason = LEDGER_REASON_NONE;
+    return update(c, entry, now_us, WHO_MATCH) && chart_judge(c, entry, now_us);
+}
+
+static bool review_undecided(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+{
+    chart_open_drop(c, chart_ref(entry->id));
+    return chart_judge(c, entry, now_us);
+}
+
+/* A kept one may be due now, because the value that had overtaken it went elsewhere: it is fed again. */
+static bool review_kept(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+{
+    struct match_result result;
+    bool error;
+    if (chart_by_person(c, entry))
+        return true;
+    uint8_t reason = chart_verdict(c, entry, &result, &error);
+    if (error)
+        return false;
+    return reason == LEDGER_REASON_NONE ? chart_again(c, entry, now_us) : chart_hold(c, entry, reason, now_us);
+}
+
+static bool review_held(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+{
+    struct match_result result;
+    bool error;
+    if (entry->reason == CHART_NOT_WITHDRAWN || entry->reason == CHART_UNPRINTABLE)
+        return true; /* no history makes these good */
+    uint8_t reason = chart_verdict(c, entry, &result, &error);
+    if (error)
+        return false;
+    if (reason == LEDGER_REASON_NONE)
+        return chart_again(c, entry, now_us);
+    return reason == entry->reason || chart_hold(c, entry, reason, now_us);
+}
+
+static bool review_matched(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+{
+    struct match_result result;
+    bool error, cancelled;
+    if (chart_by_person(c, entry))
+        return true;
+    uint8_t reason = chart_verdict(c, entry, &result, &error);
+    if (error)
+        return false;
+    if (still_holds(entry, reason, &result))
+        return true;
+    if (!chart_cancel(c, entry, &cancelled, now_us))
+        return false;
+    c->charted.valid = false;
+    if (!cancelled)
+        return true;
+    if (reason != LEDGER_REASON_NONE)
+        return chart_hold(c, entry, reason, now_us);
+    entry->state = LEDGER_KEPT; /* the table knows no way straight back */
+    return update(c, entry, now_us, WHO_MATCH) && chart_again(c, entry, now_us);
+}
+
+/* A message on the wire is judged when its answer comes, a withdrawal is seen through, a refused reading waits for a person. */
+static bool review(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+{
+    c->counts.reopened++;
+    switch (entry->state) {
+    case LEDGER_RECEIVED:
+    case LEDGER_WITHDRAWN:
+        return review_undecided(c, entry, now_us);
+    case LEDGER_KEPT:
+        return review_kept(c, entry, now_us);
+    case LEDGER_HELD:
+        return review_held(c, entry, now_us);
+    case LEDGER_MATCHED:
+        return review_matched(c, entry, now_us);
+    case LEDGER_CHARTED:
+        return chart_review_charted(c, entry, now_us);
+    default:
+        return true;
+    }
+}
+
+static void next_window(struct chart *c)
+{
+    c->windows_first++;
+    if (--c->windows_count == 0)
+        c->windows_first = 0;
+}
+
+bool chart_review_some(struct chart *c, int64_t now_us)
+{
+    struct ledger_entry page[PAGE], entry;
+    for (int pages = 0; c->windows_count > 0 && pages < REVIEW_PAGES; pages++) {
+        struct window *window = &c->windows[c->windows_first];
+        uint32_t place = chart_place_number(c, window->place);
+        int64_t to_us = window->to_us == CENSUS_FOREVER ? window->to_us : window->to_us - 1;
+        int n = place ? ledger_list_place(c->ledger, place, window->from_us, to_us, &window->cursor, page, PAGE) : 0;
+        if (n < 0)
+            return chart_fail(c, n);
+        for (int i = 0; i < n; i++) {
+            /* What was done for one reading of the page may have moved another on. */
+            int error = ledger_get(c->ledger, page[i].id, &entry);
+            if (error != 0)
+                return chart_fail(c, error);
+            if (!review(c, &entry, now_us))
+                return false;
+        }
+        if (n < PAGE)
+            next_window(c);
+    }
+    return chart_history_looked_at(c);
+}

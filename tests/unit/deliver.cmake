@@ -1,0 +1,2 @@
+# chart: the core, messages to EPRs, the worklist and the configuration.
+wardgate_unit_test(chart_deliver_test SOURCES chart_deliver_test.c LINK chart)
