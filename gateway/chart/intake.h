@@ -32,9 +32,9 @@ struct intake_hooks {
     /* A second content for an identity: entry is the first one, as it stands. In MATCHED
      * or further it must be stopped or withdrawn by the callee. */
     void (*conflict)(void *context, struct ledger_entry *entry);
-    /* New clock fix: readings held for their time were judged again; each that has a time
-     * now is RECEIVED again and passed here, as are KEPT and HELD readings whose interval
-     * a fix has widened. record is not at hand. */
+    /* From intake_work, after a new clock fix: readings held for their time were judged
+     * again; each that has a time now is RECEIVED again and passed here, as are KEPT and
+     * HELD readings whose interval a fix has widened. record is not at hand. */
     void (*retimed)(void *context, struct ledger_entry *entry);
     /* Something about a gateway that a person should see, one line, no patient data. */
     void (*event)(void *context, const char *gateway, const char *text);
@@ -81,10 +81,16 @@ int intake_up(struct intake *intake, const char *gateway, const uint8_t *payload
 int intake_state(struct intake *intake, const char *gateway, const uint8_t *payload,
                  size_t n, int64_t received_us);
 
-/* Queues a receipt with resend for every source of a gateway that misses something (all
- * gateways: NULL), e.g. after a restore. In a batch or out. Returns how many, or an
+/* Queues a receipt with resend for every source of a gateway (all gateways: NULL) that
+ * misses something, e.g. after a restore. It is given out after the next
+ * intake_committed, which outside a batch may be called at once. Returns how many, or an
  * error. */
 int intake_resend(struct intake *intake, const char *gateway);
+
+/* A clock fix may give many readings their time: that work is done here, in a batch,
+ * about max readings at a time (hooks->retimed). Returns how many were looked at, 0 =
+ * nothing left to do, or a ledger_error. What is left survives a restart. */
+int intake_work(struct intake *intake, int max, int64_t now_us);
 
 /* The batch was committed: what it received may be receipted now. Or it was not. */
 void intake_committed(struct intake *intake);

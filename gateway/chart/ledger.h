@@ -159,13 +159,14 @@ struct ledger_source {
     uint32_t source;
     uint32_t gateway; /* its name's number */
     struct epoch epoch;
-    uint64_t head;     /* highest seq accounted for, 0 = none */
-    uint64_t first;    /* oldest seq its board still has, as its state said */
+    uint64_t base;  /* first seq of the epoch, as far as known; 0 = nothing known yet */
+    uint64_t head;  /* highest seq that its board has committed, as far as known */
+    uint64_t first; /* oldest seq its board still has, as its state said */
     uint64_t received; /* records in the ledger */
     uint64_t
         replaced;     /* seqs that gap records stand for, less those received after all */
     uint64_t lost;    /* seqs that the board no longer has and no gap record explains */
-    uint64_t missing; /* head - received - replaced - lost: still to come */
+    uint64_t missing; /* the rest of base..head: still to come */
     bool doubted;     /* its readings are held */
 };
 
@@ -192,10 +193,11 @@ int ledger_received(struct ledger *ledger, uint32_t source, struct range *out, i
 int ledger_missing(struct ledger *ledger, uint32_t source, uint64_t from,
                    struct range *out);
 
-/* Takes note that the board has nothing older than first: what is missing below becomes
- * lost. *lost gets how many are newly so. */
-int ledger_source_first(struct ledger *ledger, uint32_t source, uint64_t first,
-                        uint64_t *lost);
+/* Takes note of what a board said of this epoch: base (0 = not told), the oldest seq it
+ * has of any epoch, and the next it will give. What is missing below first becomes lost;
+ * *lost gets how many are newly so. Older news than what is known is harmless. */
+int ledger_source_state(struct ledger *ledger, uint32_t source, uint64_t base,
+                        uint64_t first, uint64_t next, uint64_t *lost);
 
 /* --- readings --- */
 

@@ -29,13 +29,13 @@ uint64_t ledger_adt_last(const struct ledger *ledger); /* the newest number, 0 =
  * error. */
 int ledger_adt_trim(struct ledger *ledger, uint64_t number, int max);
 
-/* Clock fixes of one boot of a gateway (its name's number). Adding the same again is
- * harmless. */
+/* Adds a clock fix of one boot of a gateway (its name's number). LEDGER_SAME: it is there
+ * already. LEDGER_CONFLICT: added, and it contradicts its neighbours: all times of that
+ * boot are to be reviewed. */
 int ledger_fix_add(struct ledger *ledger, uint32_t gateway, uint64_t boot,
                    const struct timebase_fix *fix);
 
-/* The nearest fixes at or before, and after, a monotonic time: sets has_before /
- * has_after of *fixes. */
+/* What the fixes of a boot say around a monotonic time. */
 int ledger_fix_near(struct ledger *ledger, uint32_t gateway, uint64_t boot,
                     uint64_t monotonic_us, struct timebase_fixes *fixes);
 
@@ -47,6 +47,8 @@ struct ledger_gap {
     struct range seqs; /* records it stands for; first 0 = none */
     uint32_t device, place;
     int64_t received_us;
+    uint64_t
+        outstanding; /* kept by the ledger: count less the readings received after all */
 };
 
 /* Adds what a stored gap record says to the books; its seqs count as accounted for.

@@ -56,7 +56,7 @@ int ledger_out_bytes(struct ledger *ledger, uint64_t number, void *out, size_t c
                      size_t *n);
 
 /* Writes state, attempts, due_us, lane, tag and detail. Any state may follow any other
- * but DONE, which is final: LEDGER_BAD_TRANSITION. */
+ * but DONE and CANCELLED, which are final: LEDGER_BAD_TRANSITION. */
 int ledger_out_set(struct ledger *ledger, const struct ledger_message *message);
 
 /* Forgets an answered message wholly (its control id too): for retention.

@@ -6,10 +6,11 @@
  * - SYNCED or HOLDOVER, no fix speaks against it: utc +- uncertainty.
  * - UNKNOWN: re-based from the nearest fix, its uncertainty widened by TIMEBASE_DRIFT_PPM
  * of the distance; between two fixes, what both allow.
- * - A fix that contradicts a stamp (no instant satisfies both: the board's clock was
- * stepped, or was wrong while it believed itself synchronised): the smallest interval
- * that covers both is used, so that a reading is charted only if either time puts it in
- * the same stay. If that is wider than LEDGER_SPAN_MAX_US: TIMEBASE_DISPUTED, held.
+ * - A stamp that no fix can agree with, or fixes of one boot that contradict each other:
+ *   the board's clock was set while it believed itself synchronised, and nobody can say
+ *   which side of that was right. The smallest interval that covers the stamp and all
+ *   fixes of the boot is used, so that a reading is charted only if either time puts it
+ * in the same stay. Wider than LEDGER_SPAN_MAX_US: TIMEBASE_DISPUTED, held.
  * - No fix for that boot: TIMEBASE_UNKNOWN, held. From the device's memory:
  * TIMEBASE_STORED, held.
  */
@@ -21,8 +22,9 @@
 
 #include "wire/record.h"
 
-#define TIMEBASE_DRIFT_PPM 100 /* what a board's crystal may be off, without discipline  \
-                                */
+#define TIMEBASE_DRIFT_PPM                                                               \
+    100 /* what a board's crystal may be off, without discipline                         \
+         */
 
 struct timebase_fix { /* "at this monotonic time of this boot it was this UTC" */
     uint64_t monotonic_us;
@@ -30,10 +32,18 @@ struct timebase_fix { /* "at this monotonic time of this boot it was this UTC" *
     uint32_t uncertainty_ms;
 };
 
-struct timebase_fixes { /* those of the reading's boot nearest to its monotonic time */
+struct timebase_fixes { /* what is known of one boot, around one monotonic time */
     bool has_before, has_after;
-    struct timebase_fix before, after;
+    struct timebase_fix before, after; /* the nearest ones */
+    bool contradicted; /* some fixes of this boot can't both be true; then: */
+    int64_t offset_low_us, offset_high_us; /* all they say of UTC minus monotonic */
 };
+
+/* Can both be true, the crystal being off by no more than TIMEBASE_DRIFT_PPM? */
+bool timebase_agree(const struct timebase_fix *a, const struct timebase_fix *b);
+
+/* Widens offset_low_us..offset_high_us to take in what a fix says. */
+void timebase_offsets(const struct timebase_fix *fix, int64_t *low_us, int64_t *high_us);
 
 enum timebase_verdict {
     TIMEBASE_STAMP,    /* the reading's own UTC, uncontradicted */
@@ -54,6 +64,11 @@ struct timebase_interval {
 /* time may be NULL (a record without one): TIMEBASE_UNKNOWN. fixes may be NULL. */
 void timebase_resolve(const wardgate_TimeBlock *time, const struct timebase_fixes *fixes,
                       struct timebase_interval *out);
+
+/* The same for a reading that has an interval already, when more fixes are known: *out is
+ * that interval if they allow it, else one that covers both. */
+void timebase_review(int64_t low_us, int64_t high_us, uint64_t monotonic_us,
+                     const struct timebase_fixes *fixes, struct timebase_interval *out);
 
 /* Why such a reading is held: a ledger_reason, LEDGER_REASON_NONE if its time is known.
  */

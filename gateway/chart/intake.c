@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Taking records: checked, stored once, held at once where nobody could believe them.
+ */
+#include "chart/intake.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chart/intake_internal.h"
+#include "wire/envelope.h"
+
+struct intake *intake_new(struct ledger *ledger, const struct intake_hooks *hooks)
+{
+    struct intake *intake = calloc(1, sizeof(*intake));
+
+    if (intake != NULL) {
+        intake->ledger = ledger;
+        if (hooks != NULL)
+            intake->hooks = *hooks;
+    }
+    return intake;
+}
+
+void intake_free(struct intake *intake)
+{
+    if (intake == NULL)
+        return;
+    for (uint32_t i = 0; i < intake->due_count; i++) {
+        ranges_free(&intake->dues[i].fresh);
+        ranges_free(&intake->dues[i].ready);
+    }
+    free(intake->dues);
+    free(intake);
+}
+
+void intake_count(const struct intake *intake, struct intake_counts *counts)
+{
+    *counts = intake->counts;
+}
+
+void intake_event(struct intake *intake, const char *gateway, const char *format, ...)
+{
+    char text[LEDGER_ERROR_SIZE];
+    va_list arguments;
+
+    if (intake->hooks.event == NULL)
+        return;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    intake->hooks.event(intake->hooks.context, gateway, text);
+}
+
+/* Refused messages say who sent them and which field was at fault, never what was in it.
+ * They are counted at once: whatever becomes of the batch, they came. */
+static int refuse(struct intake *intake, const char *gateway, int error, const char *what)
+{
+    if (error == INTAKE_FOREIGN) {
+        intake->counts.foreign++;
+        intake_event(intake, gateway, "refused: it names another gateway than its topic");
+    } else {
+        intake->counts.malformed++;
+        intake_event(intake, gateway, "refused: malformed %s", what);
+    }
+    return error;
+}
+
+/* --- records --- */
+
+static int name_of(struct intake *intake, const char *text, uint32_t *number)
+{
+    *number = 0;
+    return text[0] == '\0' ? LEDGER_OK : ledger_name(intake->ledger, text, number);
+}
+
+/* Places are the site's; a device's name is only unique on its gateway. */
+static int names_of(struct intake *intake, const char *gateway,
+                    const wardgate_Record *record, struct ledger_new *new)
+{
+    char device[LEDGER_NAME_SIZE] = "";
+    int error;
+
+    if (record->has_device && record->device.id[0] != '\0') {
+        size_t n = strlen(gateway);
+        memcpy(device, gateway, n);
+        device[n] = '/';
+        memcpy(device + n + 1, record->device.id, strlen(record->device.id) + 1);
+    }
+    if ((error = name_of(intake, record->place, &new->place)) != LEDGER_OK)
+        return error;
+    return name_of(intake, device, &new->device);
+}
+
+static int time_of(struct intake *intake, const wardgate_Record *record,
+                   struct ledger_new *new, uint8_t *reason)
+{
+    const struct timebase_fixes *fixes = NULL;
+    struct timebase_interval is;
+    int error;
+
+    *reason = LEDGER_REASON_NONE;
+    if (!record->has_time)
+        return LEDGER_OK;
+    new->boot = record->time.boot;
+    new->monotonic_us = record->time.monotonic_us;
+    if (new->kind != wardgate_Record_Kind_READING)
+        return LEDGER_OK;
+    if ((error = intake_fixes(intake, new->gateway, new->boot, new->monotonic_us,
+                              &fixes)) != LEDGER_OK)
+        return error;
+    timebase_resolve(&record->time, fixes, &is);
+    new->time_known = is.known;
+    new->t_low_us = is.low_us;
+    new->t_high_us = is.high_us;
+    *reason = timebase_reason(is.verdict);
+    return LEDGER_OK;
+}
+
+/* Holds a new reading at once when its source is doubted or its time unknown. */
+static int reading_take(struct intake *intake, struct ledger_entry *entry, bool doubted,
+                        uint8_t reason)
+{
+    int error = LEDGER_OK;
+
+    intake->batch.readings++;
+    if (doubted)
+        reason = LEDGER_SOURCE_DOUBTED;
+    if (reason != LEDGER_REASON_NONE) {
+        entry->state = LEDGER_HELD;
+        entry->reason = reason;
+        error = ledger_update(intake->ledger, entry, entry->received_us, "intake");
+        intake->batch.doubted += doubted;
+        intake->batch.untimed += !doubted;
+    }
+    if (error == LEDGER_OK && intake->hooks.reading != NULL)
+        intake->hooks.reading(intake->hooks.context, entry, &intake->record);
+    return error;
+}
+
+static int gap_take(struct intake *intake, const char *gateway,
+                    const struct ledger_entry *entry, const wardgate_Gap *wire)
+{
+    struct ledger_gap gap = {
+        .id = entry->id,
+        .reason = (uint8_t)wire->reason,
+        .count_unknown = wire->count_unknown,
+        .count = wire->count,
+        .seqs = {wire->from_seq, wire->to_seq},
+        .device = entry->device,
+        .place = entry->place,
+        .received_us = entry->received_us,
+    };
+    int error = ledger_gap_add(intake->ledger, &gap);
+
+    if (error == LEDGER_INVALID) {
+        /* The gap itself is believed; what it says of seqs that it can't stand for is
+         * not. */
+        intake->batch.malformed++;
+        intake_event(intake, gateway, "a gap claims records from its own future");
+        gap.seqs = (struct range){0, 0};
+        error = ledger_gap_add(intake->ledger, &gap);
+    }
+    return error;
+}
+
+static int noted_take(struct intake *intake, const char *gateway,
+                      struct ledger_entry *entry)
+{
+    const wardgate_Record *record = &intake->record;
+    int error = LEDGER_OK;
+
+    if (record->kind == wardgate_Record_Kind_GAP)
+        error = gap_take(intake, gateway, entry, &record->gap);
+    else if (record->kind == wardgate_Record_Kind_CLOCK_FIX)
+        error = intake_fix(intake, entry, &record->clock_fix);
+    if (error == LEDGER_OK && intake->hooks.noted != NULL)
+        intake->hooks.noted(intake->hooks.context, entry, record);
+    return error;
+}
+
+static int conflict_take(struct intake *intake, const char *gateway,
+                         struct ledger_entry *entry)
+{
+    intake->batch.conflicts++;
+    intake_event(
+        intake, gateway,
+        "seq %llu came with other content: both are held, the gateway is doubted",
+        (unsigned long long)entry->id.seq);
+    if (intake->hooks.conflict != NULL)
+        intake->hooks.conflict(intake->hooks.context, entry);
+    return LEDGER_OK;
+}
+
+/* Stores one decoded record and does what follows. */
+static int record_take(struct intake *intake, const char *gateway, struct ledger_new *new)
+{
+    struct ledger_source source;
+    struct ledger_entry entry;
+    uint8_t reason;
+    int error;
+
+    new->id.seq = intake->record.seq;
+    new->kind = (uint8_t)intake->record.kind;
+    new->boot = new->monotonic_us = 0;
+    new->time_known = false;
+    new->t_low_us = new->t_high_us = 0;
+    if ((error = names_of(intake, gateway, &intake->record, new)) != LEDGER_OK ||
+        (error = time_of(intake, &intake->record, new, &reason)) != LEDGER_OK ||
+        (error = ledger_store(intake->ledger, new, &entry)) < 0)
+        return error;
+    if (error == LEDGER_SAME) {
+        intake->batch.same++;
+        error = LEDGER_OK;
+    } else if (error == LEDGER_CONFLICT) {
+        error = conflict_take(intake, gateway, &entry);
+    } else {
+        intake->batch.records++;
+        if (entry.state == LEDGER_NOTED)
+            error = noted_take(intake, gateway, &entry);
+        else if ((error = ledger_source_get(intake->ledger, entry.id.source, &source)) ==
+                 LEDGER_OK)
+            error = reading_take(intake, &entry, source.doubted, reason);
+    }
+    return error == LEDGER_OK
+               ? intake_due_add(intake, new->id.source, new->id.seq, new->id.seq)
+               : error;
+}
+
+int intake_up(struct intake *intake, const char *gateway, const uint8_t *payload,
+              size_t n, int64_t received_us)
+{
+    struct ledger_new new = {.received_us = received_us};
+    struct envelope_reader reader;
+    const char *field;
+    int taken = 0, bad = 0, error, more;
+
+    if (!name_valid(gateway) || envelope_open(&reader, payload, n) != WIRE_OK)
+        return refuse(intake, gateway, INTAKE_MALFORMED, "envelope");
+    if (strcmp(reader.gateway, gateway) != 0)
+        return refuse(intake, gateway, INTAKE_FOREIGN, NULL);
+    if ((error = ledger_source(intake->ledger, gateway, &reader.epoch, &new.id.source)) !=
+            LEDGER_OK ||
+        (error = ledger_name(intake->ledger, gateway, &new.gateway)) != LEDGER_OK)
+        return error;
+
+    while ((more = envelope_next(&reader, &new.record, &new.size)) > 0) {
+        if (record_decode(new.record, new.size, &intake->record, &field) != WIRE_OK) {
+            if (bad++ == 0)
+                (void)refuse(intake, gateway, INTAKE_MALFORMED,
+                             field != NULL ? field : "record");
+            else
+                intake->counts.malformed++;
+            continue;
+        }
+        if ((error = record_take(intake, gateway, &new)) != LEDGER_OK) {
+            if (error != LEDGER_INVALID)
+                return error;
+            intake->counts.malformed++;
+            continue;
+        }
+        taken++;
+    }
+    if (more < 0)
+        (void)refuse(intake, gateway, INTAKE_MALFORMED, "envelope");
+    intake->batch.envelopes++;
+    return taken;
+}
+
+/* --- states --- */
+
+/* The highest seq that is here; 0 = none. */
+static int newest(struct intake *intake, uint32_t source, uint64_t *seq)
+{
+    struct range top;
+    int n = ledger_received(intake->ledger, source, &top, 1);
+
+    *seq = n > 0 ? top.last : 0;
+    return n < 0 ? n : LEDGER_OK;
+}
+
+/* A board that gives out again what we have is a copy, or was put back to an older state.
+ * Only a boot that this epoch has never shown can prove it: a known boot's state may be
+ * an old message that came late. */
+static int rollback_check(struct intake *intake, const char *gateway, uint32_t source,
+                          const wardgate_State *state)
+{
+    uint64_t top;
+    int error = newest(intake, source, &top);
+
+    if (error != LEDGER_OK || state->next_seq > top ||
+        ledger_source_has_boot(intake->ledger, source, state->boot))
+        return error;
+    intake->batch.rollbacks++;
+    intake_event(intake, gateway,
+                 "its store was rolled back or copied: it will give seq %llu again, up "
+                 "to %llu are here",
+                 (unsigned long long)state->next_seq, (unsigned long long)top);
+    return ledger_source_doubt(intake->ledger, source, true);
+}
+
+/* What is missing usually is on its way. It is asked for when nothing at all is here, or
+ * when the same hole was there at the board's last state. */
+static int hole_check(struct intake *intake, uint32_t source)
+{
+    struct intake_due *due = intake_due(intake, source);
+    struct ledger_source row;
+    struct range hole;
+    int error;
+
+    if (due == NULL)
+        return LEDGER_IO;
+    if ((error = ledger_source_get(intake->ledger, source, &row)) != LEDGER_OK)
+        return error;
+    error = ledger_missing(intake->ledger, source, row.first, &hole);
+    if (error == LEDGER_NOT_FOUND) {
+        due->hole = 0;
+        return LEDGER_OK;
+    }
+    if (error == LEDGER_OK && (row.received == 0 || due->hole == hole.first))
+        error = intake_due_resend(intake, source, hole.first);
+    due->hole = hole.first;
+    return error;
+}
+
+static int state_take(struct intake *intake, const char *gateway,
+                      const wardgate_State *state)
+{
+    struct range have[RECEIPT_RANGES_MAX];
+    struct epoch epoch;
+    uint32_t source;
+    uint64_t lost;
+    int n, error;
+
+    memcpy(epoch.bytes, state->epoch, EPOCH_SIZE);
+    if ((error = ledger_source(intake->ledger, gateway, &epoch, &source)) != LEDGER_OK ||
+        (error = rollback_check(intake, gateway, source, state)) != LEDGER_OK ||
+        (error = ledger_source_state(intake->ledger, source, state->epoch_first,
+                                     state->first_seq, state->next_seq, &lost)) !=
+            LEDGER_OK)
+        return error;
+    if (lost > 0) {
+        intake->batch.lost += lost;
+        intake_event(
+            intake, gateway,
+            "%llu records are lost: it no longer has them and no gap explains them",
+            (unsigned long long)lost);
+    }
+    if ((error = hole_check(intake, source)) != LEDGER_OK)
+        return error;
+    if ((n = ledger_received(intake->ledger, source, have, RECEIPT_RANGES_MAX)) < 0)
+        return n;
+    for (int i = 0; i < n; i++)
+        if ((error = intake_due_add(intake, source, have[i].first, have[i].last)) !=
+            LEDGER_OK)
+            return error;
+    intake->batch.states++;
+    return LEDGER_OK;
+}
+
+int intake_state(struct intake *intake, const char *gateway, const uint8_t *payload,
+                 size_t n, int64_t received_us)
+{
+    wardgate_State state;
+    const char *field = NULL;
+
+    (void)received_us;
+    if (!name_valid(gateway) || state_decode(payload, n, &state, &field) != WIRE_OK)
+        return refuse(intake, gateway, INTAKE_MALFORMED, field != NULL ? field : "state");
+    if (strcmp(state.gateway, gateway) != 0)
+        return refuse(intake, gateway, INTAKE_FOREIGN, NULL);
+    return state_take(intake, gateway, &state);
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Gap records: what is known to be missing, and which seqs need not be waited for.
+ */
+#include "chart/ledger_gap.h"
+
+#include "chart/ledger_log.h"
+
+#define GAP_ROW_SIZE   (2 + 4 * 8 + 2 * 4 + 8)
+#define FLAG_UNKNOWN   1
+#define OUTSTANDING_AT (GAP_ROW_SIZE - 8)
+
+static void replaced_key(uint32_t source, uint64_t first, uint8_t out[ENTRY_KEY_SIZE])
+{
+    entry_key((struct ledger_id){source, first}, out);
+}
+
+struct replaced {
+    struct range range;
+    struct ledger_id gap; /* the gap record: its epoch may be a later one */
+};
+
+static bool replaced_read(uint32_t source, struct db_span found, struct db_span value,
+                          struct replaced *out)
+{
+    if (found.size != ENTRY_KEY_SIZE || get32(found.bytes) != source || value.size != 20)
+        return false;
+    out->range = (struct range){get64(found.bytes + 4), get64(value.bytes)};
+    out->gap = (struct ledger_id){get32(value.bytes + 8), get64(value.bytes + 12)};
+    return true;
+}
+
+static int replaced_put(struct ledger *ledger, uint32_t source, struct range range,
+                        struct ledger_id gap)
+{
+    uint8_t key[ENTRY_KEY_SIZE], row[20];
+
+    replaced_key(source, range.first, key);
+    (void)put64(put32(put64(row, range.last), gap.source), gap.seq);
+    return db_put(ledger, DB_REPLACED, key, sizeof(key), row, sizeof(row));
+}
+
+static int replaced_next(struct ledger *ledger, uint32_t source, uint64_t from,
+                         struct replaced *out)
+{
+    uint8_t key[ENTRY_KEY_SIZE];
+    struct db_span found, value;
+    int error;
+
+    replaced_key(source, from, key);
+    error = db_seek_back(ledger, DB_REPLACED, key, sizeof(key), &found, &value);
+    if (error == LEDGER_OK && replaced_read(source, found, value, out) &&
+        out->range.last >= from)
+        return LEDGER_OK;
+    if (error != LEDGER_OK && error != LEDGER_NOT_FOUND)
+        return error;
+    error = db_seek(ledger, DB_REPLACED, key, sizeof(key), &found, &value);
+    if (error == LEDGER_OK && !replaced_read(source, found, value, out))
+        error = LEDGER_NOT_FOUND;
+    return error;
+}
+
+int gap_range_next(struct ledger *ledger, uint32_t source, uint64_t from,
+                   struct range *out)
+{
+    struct replaced is;
+    int error = replaced_next(ledger, source, from, &is);
+
+    if (error == LEDGER_OK)
+        *out = is.range;
+    return error;
+}
+
+/* One reading fewer inside a gap, if its count is known. */
+static int outstanding_less(struct ledger *ledger, struct ledger_id gap)
+{
+    uint8_t key[ENTRY_KEY_SIZE], row[GAP_ROW_SIZE];
+    struct db_span value;
+    uint64_t outstanding;
+    int error;
+
+    entry_key(gap, key);
+    if ((error = db_get(ledger, DB_GAPS, key, sizeof(key), &value)) != LEDGER_OK)
+        return error;
+    memcpy(row, value.bytes, sizeof(row));
+    outstanding = get64(row + OUTSTANDING_AT);
+    if (outstanding == 0)
+        return LEDGER_OK;
+    (void)put64(row + OUTSTANDING_AT, outstanding - 1);
+    ledger->now.books.gap_readings--;
+    return db_put(ledger, DB_GAPS, key, sizeof(key), row, sizeof(row));
+}
+
+int gap_reclaim(struct ledger *ledger, struct source_slot *slot, uint64_t seq,
+                bool reading)
+{
+    uint32_t source = slot->row.source;
+    uint8_t key[ENTRY_KEY_SIZE];
+    struct replaced is;
+    int error = replaced_next(ledger, source, seq, &is);
+
+    if (error == LEDGER_NOT_FOUND || (error == LEDGER_OK && is.range.first > seq))
+        return LEDGER_OK;
+    if (error != LEDGER_OK)
+        return error;
+    replaced_key(source, is.range.first, key);
+    if ((error = db_drop(ledger, DB_REPLACED, key, sizeof(key))) != LEDGER_OK ||
+        (is.range.first < seq &&
+         (error = replaced_put(ledger, source, (struct range){is.range.first, seq - 1},
+                               is.gap)) != LEDGER_OK) ||
+        (is.range.last > seq &&
+         (error = replaced_put(ledger, source, (struct range){seq + 1, is.range.last},
+                               is.gap)) != LEDGER_OK))
+        return error;
+    slot->row.replaced--;
+    return reading ? outstanding_less(ledger, is.gap) : LEDGER_OK;
+}
+
+/* Readings that the ledger knows of among the records of a stretch: those received, and
+ * those inside older gaps whose records this one stands for. */
+static int readings_within(struct ledger *ledger, uint32_t source, struct range seqs,
+                           uint64_t *count)
+{
+    uint8_t key[ENTRY_KEY_SIZE];
+    struct db_span found, value;
+    int error;
+
+    replaced_key(source, seqs.first, key);
+    error = db_seek(ledger, DB_ENTRIES, key, sizeof(key), &found, &value);
+    while (error == LEDGER_OK && get32(found.bytes) == source &&
+           get64(found.bytes + 4) <= seqs.last) {
+        struct ledger_entry entry;
+        struct db_span gap;
+
+        entry_decode(found.bytes, value.bytes, &entry);
+        *count += entry.kind == wardgate_Record_Kind_READING;
+        if (entry.kind == wardgate_Record_Kind_GAP &&
+            db_get(ledger, DB_GAPS, found.bytes, found.size, &gap) == LEDGER_OK)
+            *count += get64(gap.bytes + OUTSTANDING_AT);
+        error = db_next(ledger, DB_ENTRIES, &found, &value);
+    }
+    return error == LEDGER_OK || error == LEDGER_NOT_FOUND ? LEDGER_OK : error;
+}
+
+/* How far from at the records are received, or replaced by another gap (*taken), or
+ * neither; at most to last. */
+static int stretch(struct ledger *ledger, uint32_t source, uint64_t at, uint64_t last,
+                   bool *taken, uint64_t *end)
+{
+    *taken = false;
+    *end = last;
+    for (int i = 0; i < 2; i++) {
+        struct range is;
+        int error = i == 0 ? range_next(ledger, SET_RECEIVED, source, at, &is)
+                           : gap_range_next(ledger, source, at, &is);
+
+        if (error == LEDGER_NOT_FOUND)
+            continue;
+        if (error != LEDGER_OK)
+            return error;
+        if (is.first <= at) {
+            *taken = true;
+            *end = is.last < last ? is.last : last;
+            return LEDGER_OK;
+        }
+        if (is.first <= *end)
+            *end = is.first - 1;
+    }
+    return LEDGER_OK;
+}
+
+/* Marks what nobody else accounts for in a stretch of one epoch as replaced by this gap.
+ */
+static int seqs_cover(struct ledger *ledger, struct source_slot *slot,
+                      const struct ledger_gap *gap, struct range seqs)
+{
+    uint32_t source = slot->row.source;
+    uint64_t at, end, removed;
+    bool taken;
+    int error = range_cut(ledger, SET_LOST, source, seqs, &removed);
+
+    if (error != LEDGER_OK)
+        return error;
+    slot->row.lost -= removed;
+    ledger->now.books.lost -= removed;
+    source_reach(slot, seqs.last);
+    for (at = seqs.first; at <= seqs.last; at = end + 1) {
+        if ((error = stretch(ledger, source, at, seqs.last, &taken, &end)) != LEDGER_OK)
+            return error;
+        if (taken)
+            continue;
+        if ((error = replaced_put(ledger, source, (struct range){at, end}, gap->id)) !=
+            LEDGER_OK)
+            return error;
+        slot->row.replaced += end - at + 1;
+    }
+    return LEDGER_OK;
+}
+
+/* A gap may stand for records of earlier epochs: seqs run on through the life of a store.
+ * Each part goes to the newest source of the gateway that begins at or below it; what no
+ * known source has is nobody's to wait for. */
+static int seqs_share(struct ledger *ledger, const struct ledger_gap *gap,
+                      uint64_t *known)
+{
+    uint32_t gateway = source_slot(ledger, gap->id.source)->row.gateway;
+    struct range rest = gap->seqs;
+    int error = LEDGER_OK;
+
+    for (uint32_t source = gap->id.source; source >= 1 && error == LEDGER_OK; source--) {
+        struct source_slot *slot = source_slot(ledger, source);
+        struct range part = rest;
+
+        if (slot->row.gateway != gateway || slot->row.base == 0 ||
+            slot->row.base > rest.last)
+            continue;
+        slot = source_touch(ledger, source);
+        if (part.first < slot->row.base)
+            part.first = slot->row.base;
+        if ((error = source_flush(ledger, slot)) == LEDGER_OK &&
+            (error = readings_within(ledger, source, part, known)) == LEDGER_OK)
+            error = seqs_cover(ledger, slot, gap, part);
+        if (part.first == rest.first)
+            break;
+        rest.last = part.first - 1;
+    }
+    return error;
+}
+
+static int gap_write(struct ledger *ledger, const struct ledger_gap *gap)
+{
+    uint8_t key[ENTRY_KEY_SIZE], row[GAP_ROW_SIZE], *at;
+
+    replaced_key(gap->id.source, gap->id.seq, key);
+    at = put8(put8(row, gap->reason), gap->count_unknown ? FLAG_UNKNOWN : 0);
+    at = put64(put64(put64(at, gap->count), gap->seqs.first), gap->seqs.last);
+    at = put32(put32(put64(at, (uint64_t)gap->received_us), gap->device), gap->place);
+    (void)put64(at, gap->outstanding);
+    return db_put(ledger, DB_GAPS, key, sizeof(key), row, sizeof(row));
+}
+
+int ledger_gap_add(struct ledger *ledger, const struct ledger_gap *given)
+{
+    struct source_slot *slot = source_touch(ledger, given->id.source);
+    struct ledger_gap gap = *given;
+    uint64_t known = 0;
+    uint8_t key[ENTRY_KEY_SIZE];
+    struct db_span row;
+    int error;
+
+    if (slot == NULL)
+        return LEDGER_NOT_FOUND;
+    /* A gap stands for what came before it: this also bounds what one record can claim.
+     */
+    if (gap.seqs.first > gap.seqs.last || gap.seqs.last >= gap.id.seq)
+        return LEDGER_INVALID;
+    replaced_key(gap.id.source, gap.id.seq, key);
+    if ((error = db_get(ledger, DB_GAPS, key, sizeof(key), &row)) != LEDGER_NOT_FOUND)
+        return error;
+
+    if (gap.seqs.first > 0 && (error = seqs_share(ledger, &gap, &known)) != LEDGER_OK)
+        return error;
+    if (gap.count_unknown) {
+        gap.count = gap.outstanding = 0;
+        ledger->now.books.gaps_unknown++;
+    } else {
+        gap.outstanding = gap.count > known ? gap.count - known : 0;
+        ledger->now.books.gap_readings += gap.outstanding;
+    }
+    ledger->now.books.gaps++;
+    return gap_write(ledger, &gap);
+}
+
+int ledger_gaps(struct ledger *ledger, struct ledger_cursor *cursor,
+                struct ledger_gap *out, int max)
+{
+    struct db_span found, row;
+    int n = 0, step = 0;
+
+    while (n < max &&
+           (step = cursor_step(ledger, DB_GAPS, NULL, 0, cursor, &found, &row)) > 0) {
+        struct ledger_gap *gap = &out[n++];
+
+        if (row.size != GAP_ROW_SIZE)
+            return ledger_fail(ledger, LEDGER_DAMAGED, "a gap of wrong size");
+        *gap = (struct ledger_gap){
+            .id = {get32(found.bytes), get64(found.bytes + 4)},
+            .reason = row.bytes[0],
+            .count_unknown = (row.bytes[1] & FLAG_UNKNOWN) != 0,
+            .count = get64(row.bytes + 2),
+            .seqs = {get64(row.bytes + 10), get64(row.bytes + 18)},
+            .received_us = (int64_t)get64(row.bytes + 26),
+            .device = get32(row.bytes + 34),
+            .place = get32(row.bytes + 38),
+            .outstanding = get64(row.bytes + OUTSTANDING_AT),
+        };
+    }
+    return step < 0 ? step : n;
+}

@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sources: which records of a gateway's epoch are here, replaced by gaps, lost, or still
+ * to come; and the numbers of names.
+ */
+#include "chart/ledger_db.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "chart/ledger_gap.h"
+
+#define SOURCE_ROW_SIZE (4 + EPOCH_SIZE + 6 * 8 + 1)
+#define RANGE_KEY_SIZE  13
+#define FLAG_DOUBTED    1
+
+/* --- names --- */
+
+static struct name_slot *name_slot(struct ledger *ledger, const char *text)
+{
+    uint32_t h = 2166136261U;
+
+    for (; *text != '\0'; text++)
+        h = (h ^ (uint8_t)*text) * 16777619U;
+    return &ledger->names[(h ^ h >> 16) & (LEDGER_NAME_SLOTS - 1)];
+}
+
+static int name_look(struct ledger *ledger, const char *text, uint32_t *number)
+{
+    struct name_slot *slot = name_slot(ledger, text);
+    uint8_t key[1 + LEDGER_NAME_SIZE] = {'n'};
+    size_t n = strlen(text);
+    struct db_span row;
+    int error;
+
+    if (n == 0 || n >= LEDGER_NAME_SIZE)
+        return LEDGER_INVALID;
+    if (slot->number != 0 && strcmp(slot->text, text) == 0) {
+        *number = slot->number;
+        return LEDGER_OK;
+    }
+    memcpy(key + 1, text, n);
+    if ((error = db_get(ledger, DB_NAMES, key, 1 + n, &row)) != LEDGER_OK)
+        return error;
+    *number = slot->number = get32(row.bytes);
+    memcpy(slot->text, text, n + 1);
+    return LEDGER_OK;
+}
+
+int ledger_name(struct ledger *ledger, const char *text, uint32_t *number)
+{
+    uint8_t by_text[1 + LEDGER_NAME_SIZE] = {'n'}, by_number[5] = {'i'};
+    size_t n = strlen(text);
+    int error = name_look(ledger, text, number);
+
+    if (error != LEDGER_NOT_FOUND || !ledger->batch)
+        return error;
+    if (ledger->now.names == UINT32_MAX - 1) /* LEDGER_ANY is no name */
+        return LEDGER_FULL;
+    *number = ledger->now.names + 1;
+    memcpy(by_text + 1, text, n);
+    (void)put32(by_number + 1, *number);
+    if ((error = db_put(ledger, DB_NAMES, by_text, 1 + n, by_number + 1, 4)) !=
+            LEDGER_OK ||
+        (error = db_put(ledger, DB_NAMES, by_number, sizeof(by_number), text, n)) !=
+            LEDGER_OK)
+        return error;
+    ledger->now.names = *number;
+    return LEDGER_OK;
+}
+
+uint32_t ledger_name_find(struct ledger *ledger, const char *text)
+{
+    uint32_t number;
+
+    return name_look(ledger, text, &number) == LEDGER_OK ? number : 0;
+}
+
+int ledger_name_text(struct ledger *ledger, uint32_t number, char out[LEDGER_NAME_SIZE])
+{
+    uint8_t key[5] = {'i'};
+    struct db_span row;
+    int error;
+
+    (void)put32(key + 1, number);
+    out[0] = '\0';
+    if ((error = db_get(ledger, DB_NAMES, key, sizeof(key), &row)) != LEDGER_OK)
+        return error;
+    if (row.size >= LEDGER_NAME_SIZE)
+        return LEDGER_DAMAGED;
+    memcpy(out, row.bytes, row.size);
+    out[row.size] = '\0';
+    return LEDGER_OK;
+}
+
+/* --- ranges on disk --- */
+
+static void range_key(enum range_set set, uint32_t source, uint64_t first,
+                      uint8_t out[RANGE_KEY_SIZE])
+{
+    (void)put64(put32(put8(out, (uint8_t)set), source), first);
+}
+
+/* Reads a found row if it belongs to the set. */
+static bool range_read(enum range_set set, uint32_t source, struct db_span found,
+                       struct db_span value, struct range *out)
+{
+    if (found.size != RANGE_KEY_SIZE || found.bytes[0] != set ||
+        get32(found.bytes + 1) != source || value.size != 8)
+        return false;
+    *out = (struct range){get64(found.bytes + 5), get64(value.bytes)};
+    return true;
+}
+
+/* The range that begins at or before seq. */
+static int range_before(struct ledger *ledger, enum range_set set, uint32_t source,
+                        uint64_t seq, struct range *out)
+{
+    uint8_t key[RANGE_KEY_SIZE];
+    struct db_span found, value;
+    int error;
+
+    range_key(set, source, seq, key);
+    error = db_seek_back(ledger, DB_RANGES, key, sizeof(key), &found, &value);
+    if (error == LEDGER_OK && !range_read(set, source, found, value, out))
+        error = LEDGER_NOT_FOUND;
+    return error;
+}
+
+int range_next(struct ledger *ledger, enum range_set set, uint32_t source, uint64_t from,
+               struct range *out)
+{
+    uint8_t key[RANGE_KEY_SIZE];
+    struct db_span found, value;
+    int error = range_before(ledger, set, source, from, out);
+
+    if (error == LEDGER_OK && out->last >= from)
+        return LEDGER_OK;
+    if (error != LEDGER_OK && error != LEDGER_NOT_FOUND)
+        return error;
+    range_key(set, source, from, key);
+    error = db_seek(ledger, DB_RANGES, key, sizeof(key), &found, &value);
+    if (error == LEDGER_OK && !range_read(set, source, found, value, out))
+        error = LEDGER_NOT_FOUND;
+    return error;
+}
+
+static int range_put(struct ledger *ledger, enum range_set set, uint32_t source,
+                     struct range range)
+{
+    uint8_t key[RANGE_KEY_SIZE], last[8];
+
+    range_key(set, source, range.first, key);
+    (void)put64(last, range.last);
+    return db_put(ledger, DB_RANGES, key, sizeof(key), last, sizeof(last));
+}
+
+static int range_drop(struct ledger *ledger, enum range_set set, uint32_t source,
+                      uint64_t first)
+{
+    uint8_t key[RANGE_KEY_SIZE];
+
+    range_key(set, source, first, key);
+    return db_drop(ledger, DB_RANGES, key, sizeof(key));
+}
+
+/* Adds a stretch that shares no number with the set, and merges it with its neighbours.
+ */
+static int range_add(struct ledger *ledger, enum range_set set, uint32_t source,
+                     struct range add)
+{
+    struct range other;
+    int error = add.first > 1 ? range_before(ledger, set, source, add.first - 1, &other)
+                              : LEDGER_NOT_FOUND;
+
+    if (error == LEDGER_OK && other.last == add.first - 1)
+        add.first = other.first;
+    else if (error != LEDGER_OK && error != LEDGER_NOT_FOUND)
+        return error;
+    error = range_next(ledger, set, source, add.last + 1, &other);
+    if (error == LEDGER_OK && other.first == add.last + 1) {
+        add.last = other.last;
+        if ((error = range_drop(ledger, set, source, other.first)) != LEDGER_OK)
+            return error;
+    } else if (error != LEDGER_OK && error != LEDGER_NOT_FOUND) {
+        return error;
+    }
+    return range_put(ledger, set, source, add);
+}
+
+int range_cut(struct ledger *ledger, enum range_set set, uint32_t source,
+              struct range cut, uint64_t *removed)
+{
+    struct range is;
+    int error;
+
+    *removed = 0;
+    while ((error = range_next(ledger, set, source, cut.first, &is)) == LEDGER_OK &&
+           is.first <= cut.last) {
+        uint64_t low = is.first > cut.first ? is.first : cut.first;
+        uint64_t high = is.last < cut.last ? is.last : cut.last;
+
+        if ((error = range_drop(ledger, set, source, is.first)) != LEDGER_OK ||
+            (is.first < low &&
+             (error = range_put(ledger, set, source,
+                                (struct range){is.first, low - 1})) != LEDGER_OK) ||
+            (is.last > high &&
+             (error = range_put(ledger, set, source,
+                                (struct range){high + 1, is.last})) != LEDGER_OK))
+            return error;
+        *removed += high - low + 1;
+    }
+    return error == LEDGER_NOT_FOUND ? LEDGER_OK : error;
+}
+
+/* --- sources --- */
+
+struct source_slot *source_slot(struct ledger *ledger, uint32_t source)
+{
+    return source >= 1 && source <= ledger->source_count ? &ledger->sources[source - 1]
+                                                         : NULL;
+}
+
+struct source_slot *source_touch(struct ledger *ledger, uint32_t source)
+{
+    struct source_slot *slot = source_slot(ledger, source);
+
+    assert(ledger->batch);
+    if (slot != NULL && !slot->dirty) {
+        slot->before = slot->row;
+        slot->dirty = true;
+    }
+    return slot;
+}
+
+static struct source_slot *source_grow(struct ledger *ledger)
+{
+    uint32_t capacity = ledger->source_capacity;
+
+    if (ledger->source_count == capacity) {
+        struct source_slot *more;
+
+        capacity = capacity == 0 ? 16 : capacity * 2;
+        if ((more = realloc(ledger->sources, capacity * sizeof(*more))) == NULL)
+            return NULL;
+        ledger->sources = more;
+        ledger->source_capacity = capacity;
+    }
+    memset(&ledger->sources[ledger->source_count], 0, sizeof(*ledger->sources));
+    return &ledger->sources[ledger->source_count++];
+}
+
+int ledger_source(struct ledger *ledger, const char *gateway, const struct epoch *epoch,
+                  uint32_t *source)
+{
+    struct source_slot *slot;
+    uint32_t name = ledger_name_find(ledger, gateway);
+    int error;
+
+    for (uint32_t i = 0; name != 0 && i < ledger->source_count; i++) {
+        const struct ledger_source *row = &ledger->sources[i].row;
+        if (row->gateway == name && epoch_equal(&row->epoch, epoch)) {
+            *source = row->source;
+            return LEDGER_OK;
+        }
+    }
+    if (!ledger->batch)
+        return LEDGER_NOT_FOUND;
+    if ((error = ledger_name(ledger, gateway, &name)) != LEDGER_OK)
+        return error;
+    if ((slot = source_grow(ledger)) == NULL)
+        return ledger_fail(ledger, ledger->broken = LEDGER_IO, "out of memory");
+    slot->row = (struct ledger_source){.source = ledger->source_count,
+                                       .gateway = name,
+                                       .epoch = *epoch};
+    slot->dirty = true;
+    *source = slot->row.source;
+    return LEDGER_OK;
+}
+
+int ledger_source_get(struct ledger *ledger, uint32_t source, struct ledger_source *out)
+{
+    struct source_slot *slot = source_slot(ledger, source);
+
+    if (slot == NULL)
+        return LEDGER_NOT_FOUND;
+    *out = slot->row;
+    out->missing = 0;
+    if (out->base > 0 && out->head >= out->base)
+        out->missing =
+            out->head - out->base + 1 - out->received - out->replaced - out->lost;
+    return LEDGER_OK;
+}
+
+uint32_t ledger_sources(const struct ledger *ledger)
+{
+    return ledger->source_count;
+}
+
+int ledger_source_doubt(struct ledger *ledger, uint32_t source, bool doubted)
+{
+    struct source_slot *slot = source_touch(ledger, source);
+
+    if (slot == NULL)
+        return LEDGER_NOT_FOUND;
+    slot->row.doubted = doubted;
+    return LEDGER_OK;
+}
+
+bool ledger_source_has_boot(struct ledger *ledger, uint32_t source, uint64_t boot)
+{
+    uint8_t key[12];
+    struct db_span row;
+
+    (void)put64(put32(key, source), boot);
+    return db_get(ledger, DB_BOOTS, key, sizeof(key), &row) == LEDGER_OK;
+}
+
+static int boot_take(struct ledger *ledger, struct source_slot *slot, uint64_t boot,
+                     uint64_t seq)
+{
+    uint8_t key[12], first[8];
+
+    if (boot == 0 || slot->boot == boot)
+        return LEDGER_OK;
+    slot->boot = boot;
+    if (ledger_source_has_boot(ledger, slot->row.source, boot))
+        return LEDGER_OK;
+    (void)put64(put32(key, slot->row.source), boot);
+    (void)put64(first, seq);
+    return db_put(ledger, DB_BOOTS, key, sizeof(key), first, sizeof(first));
+}
+
+void source_reach(struct source_slot *slot, uint64_t seq)
+{
+    if (seq > slot->row.head)
+        slot->row.head = seq;
+    if (slot->row.base == 0 || seq < slot->row.base)
+        slot->row.base = seq;
+}
+
+int source_take(struct ledger *ledger, const struct ledger_new *record)
+{
+    struct source_slot *slot = source_touch(ledger, record->id.source);
+    uint64_t seq = record->id.seq, removed = 0;
+    int error = LEDGER_OK;
+
+    if (slot->row.replaced > 0)
+        error =
+            gap_reclaim(ledger, slot, seq, record->kind == wardgate_Record_Kind_READING);
+    if (error == LEDGER_OK && slot->row.lost > 0)
+        error = range_cut(ledger, SET_LOST, record->id.source, (struct range){seq, seq},
+                          &removed);
+    if (error != LEDGER_OK)
+        return error;
+    slot->row.lost -= removed;
+    ledger->now.books.lost -= removed;
+    if (ranges_add(&slot->fresh, seq, seq) != 0)
+        return ledger_fail(ledger, ledger->broken = LEDGER_IO, "out of memory");
+    slot->row.received++;
+    source_reach(slot, seq);
+    return boot_take(ledger, slot, record->boot, seq);
+}
+
+int source_flush(struct ledger *ledger, struct source_slot *slot)
+{
+    int error = LEDGER_OK;
+
+    for (size_t i = 0; i < slot->fresh.count && error == LEDGER_OK; i++)
+        error = range_add(ledger, SET_RECEIVED, slot->row.source, slot->fresh.items[i]);
+    slot->fresh.count = 0;
+    return error;
+}
+
+int ledger_received(struct ledger *ledger, uint32_t source, struct range *out, int max)
+{
+    struct source_slot *slot = source_slot(ledger, source);
+    uint64_t below = UINT64_MAX;
+    int n = 0, error;
+
+    if (slot == NULL)
+        return LEDGER_NOT_FOUND;
+    if ((error = source_flush(ledger, slot)) != LEDGER_OK)
+        return error;
+    while (n < max && (error = range_before(ledger, SET_RECEIVED, source, below,
+                                            &out[n])) == LEDGER_OK) {
+        below = out[n++].first - 1;
+        if (below == 0)
+            break;
+    }
+    return error == LEDGER_OK || error == LEDGER_NOT_FOUND ? n : error;
+}
+
+/* Is at accounted for? Then *past is the end of that stretch; if not, *past is where the
+ * next begins, or UINT64_MAX. */
+static int accounted(struct ledger *ledger, uint32_t source, uint64_t at, bool *yes,
+                     uint64_t *past)
+{
+    uint64_t next = UINT64_MAX;
+
+    *yes = false;
+    for (int i = 0; i < 3; i++) {
+        struct range is;
+        int error = i == 2 ? gap_range_next(ledger, source, at, &is)
+                           : range_next(ledger, i == 0 ? SET_RECEIVED : SET_LOST, source,
+                                        at, &is);
+        if (error == LEDGER_NOT_FOUND)
+            continue;
+        if (error != LEDGER_OK)
+            return error;
+        if (is.first <= at) {
+            *yes = true;
+            *past = is.last;
+            return LEDGER_OK;
+        }
+        if (is.first < next)
+            next = is.first;
+    }
+    *past = next;
+    return LEDGER_OK;
+}
+
+int ledger_missing(struct ledger *ledger, uint32_t source, uint64_t from,
+                   struct range *out)
+{
+    struct source_slot *slot = source_slot(ledger, source);
+    uint64_t at = from, past;
+    bool yes = true;
+    int error;
+
+    if (slot == NULL || slot->row.base == 0)
+        return LEDGER_NOT_FOUND;
+    if (at < slot->row.base)
+        at = slot->row.base;
+    if ((error = source_flush(ledger, slot)) != LEDGER_OK)
+        return error;
+    for (; at <= slot->row.head; at = past + 1) {
+        if ((error = accounted(ledger, source, at, &yes, &past)) != LEDGER_OK)
+            return error;
+        if (!yes) {
+            *out =
+                (struct range){at, past - 1 < slot->row.head ? past - 1 : slot->row.head};
+            return LEDGER_OK;
+        }
+    }
+    return LEDGER_NOT_FOUND;
+}
+
+int ledger_source_state(struct ledger *ledger, uint32_t source, uint64_t base,
+                        uint64_t first, uint64_t next, uint64_t *lost)
+{
+    struct source_slot *slot = source_touch(ledger, source);
+    struct range hole = {0, 0};
+    int error;
+
+    *lost = 0;
+    if (slot == NULL)
+        return LEDGER_NOT_FOUND;
+    if (base == 0 || base >= next || next > SEQ_MAX)
+        base = 0;
+    /* Without being told, a base is only what was seen: the lowest seq received. */
+    if (base > 0 && (slot->row.base == 0 || base < slot->row.base))
+        slot->row.base = base;
+    if (slot->row.base > 0 && slot->row.base < next && next <= SEQ_MAX &&
+        next - 1 > slot->row.head)
+        slot->row.head = next - 1;
+    if (first <= slot->row.first || first > next)
+        return LEDGER_OK; /* a late copy of an older state, or none worth believing */
+    while ((error = ledger_missing(ledger, source, hole.last + 1, &hole)) == LEDGER_OK &&
+           hole.first < first) {
+        if (hole.last >= first)
+            hole.last = first - 1;
+        if ((error = range_add(ledger, SET_LOST, source, hole)) != LEDGER_OK)
+            return error;
+        *lost += hole.last - hole.first + 1;
+    }
+    if (error != LEDGER_OK && error != LEDGER_NOT_FOUND)
+        return error;
+    slot->row.lost += *lost;
+    ledger->now.books.lost += *lost;
+    slot->row.first = first;
+    return LEDGER_OK;
+}
+
+/* --- from and to disk --- */
+
+int sources_load(struct ledger *ledger)
+{
+    uint8_t key[4];
+    struct db_span row;
+    int error;
+
+    for (uint32_t source = 1;; source++) {
+        struct source_slot *slot;
+
+        (void)put32(key, source);
+        if ((error = db_get(ledger, DB_SOURCES, key, sizeof(key), &row)) != LEDGER_OK)
+            return error == LEDGER_NOT_FOUND ? LEDGER_OK : error;
+        if (row.size != SOURCE_ROW_SIZE)
+            return ledger_fail(ledger, LEDGER_VERSION, "source %u: wrong size", source);
+        if ((slot = source_grow(ledger)) == NULL)
+            return ledger_fail(ledger, LEDGER_IO, "out of memory");
+        slot->row.source = source;
+        slot->row.gateway = get32(row.bytes);
+        memcpy(slot->row.epoch.bytes, row.bytes + 4, EPOCH_SIZE);
+        slot->row.base = get64(row.bytes + 20);
+        slot->row.head = get64(row.bytes + 28);
+        slot->row.first = get64(row.bytes + 36);
+        slot->row.received = get64(row.bytes + 44);
+        slot->row.replaced = get64(row.bytes + 52);
+        slot->row.lost = get64(row.bytes + 60);
+        slot->row.doubted = (row.bytes[68] & FLAG_DOUBTED) != 0;
+    }
+}
+
+int sources_save(struct ledger *ledger)
+{
+    for (uint32_t i = 0; i < ledger->source_count; i++) {
+        struct source_slot *slot = &ledger->sources[i];
+        uint8_t key[4], row[SOURCE_ROW_SIZE], *at;
+        int error;
+
+        if (!slot->dirty)
+            continue;
+        if ((error = source_flush(ledger, slot)) != LEDGER_OK)
+            return error;
+        (void)put32(key, slot->row.source);
+        at = put32(row, slot->row.gateway);
+        memcpy(at, slot->row.epoch.bytes, EPOCH_SIZE);
+        at = put64(put64(put64(at + EPOCH_SIZE, slot->row.base), slot->row.head),
+                   slot->row.first);
+        at = put64(put64(put64(at, slot->row.received), slot->row.replaced),
+                   slot->row.lost);
+        (void)put8(at, slot->row.doubted ? FLAG_DOUBTED : 0);
+        if ((error = db_put(ledger, DB_SOURCES, key, sizeof(key), row, sizeof(row))) !=
+            LEDGER_OK)
+            return error;
+    }
+    return LEDGER_OK;
+}
+
+void sources_revert(struct ledger *ledger, bool committed)
+{
+    for (uint32_t i = 0; i < ledger->source_count; i++) {
+        struct source_slot *slot = &ledger->sources[i];
+
+        if (!slot->dirty)
+            continue;
+        slot->dirty = false;
+        slot->fresh.count = 0;
+        if (!committed) {
+            slot->row = slot->before;
+            slot->boot = 0;
+        }
+    }
+    while (!committed && ledger->source_count > ledger->source_before)
+        ranges_free(&ledger->sources[--ledger->source_count].fresh);
+}
