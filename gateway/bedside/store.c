@@ -20,6 +20,7 @@
 #include "bedside/store_internal.h"
 
 #define HIGH_WATER_PRESET 80
+#define BATCH_SHARE 4 /* a batch may take 1/4 of what is above high water */
 #define SPARE_PAGES 64 /* free disk asked for before a commit when the file is not preallocated */
 
 int
@@ -123,10 +124,11 @@ go_on(struct store *store, const uint8_t home[DIGEST_SIZE])
     return store_new_session(store, &store->epochs[store->epoch_count - 1]);
 }
 
-static int
-set_config(struct store *store, const struct store_config *config)
+int
+store_set_config(struct store *store, const struct store_config *config)
 {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    size_t spare;
 
     if (config->folder == NULL || strlen(config->folder) >= sizeof(store->folder) - 32)
         return store_failed(store, STORE_SYSTEM, "folder name missing or too long");
@@ -140,6 +142,10 @@ set_config(struct store *store, const struct store_config *config)
         return store_failed(store, STORE_SYSTEM, "high water of %u %% is not 20..90",
                             store->high_water);
     store->pending_max = config->pending_max != 0 ? config->pending_max : STORE_PENDING_PRESET;
+    /* A batch must fit into the room above high water beside the pages that its commit copies. */
+    spare = (size_t)(store->map_bytes / 100 * (100 - store->high_water) / BATCH_SHARE);
+    if (store->pending_max > spare)
+        store->pending_max = spare;
     store->no_preallocate = config->no_preallocate;
     store->check_home = config->home != NULL;
     store->key = config->key;
@@ -165,7 +171,11 @@ open_all(struct store *store, const struct store_config *config)
     uint8_t home[DIGEST_SIZE] = {0};
     int error;
 
-    if ((error = set_config(store, config)) != STORE_OK || (error = store_db_open(store)) != STORE_OK)
+    if ((error = store_set_config(store, config)) != STORE_OK)
+        return error;
+    if (store_salvage_unfinished(store->folder))
+        return store_failed(store, STORE_BROKEN, "%s: a salvage was cut short", store->folder);
+    if ((error = store_db_open(store)) != STORE_OK)
         return error;
     if (config->home != NULL && (error = home_digest(store, config->home, home)) != STORE_OK)
         return store_failed(store, error, "%s: can't tell its home", store->folder);
@@ -178,7 +188,9 @@ open_all(struct store *store, const struct store_config *config)
     store_db_preallocate(store);
     /* Epoch and session are on disk before any record is. */
     store->changed = true;
-    return store_commit(store, 0);
+    if ((error = store_commit(store, 0)) != STORE_OK)
+        return error;
+    return store_epochs_repeat(store);
 }
 
 int

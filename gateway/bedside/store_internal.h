@@ -136,6 +136,8 @@ int store_import_end(struct store *store);
 bool store_import_get(struct store *store, uint64_t seq, uint8_t *sealed, size_t capacity, size_t *size);
 
 /* store.c */
+/* Takes over a config and the folder's lock. */
+int store_set_config(struct store *store, const struct store_config *config);
 /* Notes a failure: sets error and error_text. Returns error. */
 int store_failed(struct store *store, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -176,6 +178,10 @@ uint64_t store_first(const struct store *store);
 int store_make_room(struct store *store);
 /* A record failed its seal: counts it, and puts a gap in its place unless the chart has it. */
 int store_damaged(struct store *store, uint64_t seq);
+
+/* store_salvage.c */
+/* True if a new file is built and not put in place yet. */
+bool store_salvage_unfinished(const char *folder);
 
 /* store_files.c */
 int store_path(const char *folder, const char *name, char out[STORE_PATH_MAX]);

@@ -16,7 +16,7 @@
 #define KEEP_PERCENT 5
 #define CHUNK_MIN 64   /* records freed at once: a gap stands for at least so many */
 #define CHUNK_MAX 4096 /* bounds one commit's work */
-#define RUN_MIN 16     /* shorter runs of readings take the events between them along */
+#define RUN_MIN 8      /* shorter runs are left: their gap would take the room they free */
 #define COMMIT_PAGES 12 /* pages that a commit copies whatever it adds */
 
 static uint64_t
@@ -69,6 +69,7 @@ struct run { /* readings that one gap will stand for */
     uint64_t readings;  /* among the n */
     uint64_t from_seq;  /* earliest that an older gap in the run stood for */
     uint64_t step_over; /* where the first record after a kept one is */
+    bool all;           /* second try: nothing is kept */
     wardgate_Gap gap;
     wardgate_Record record; /* scratch */
 };
@@ -125,14 +126,14 @@ run_visit(void *context, uint64_t seq, const uint8_t *sealed, size_t size, uint6
         memset(&run->record, 0, sizeof(run->record));
         run->record.kind = wardgate_Record_Kind_READING; /* the most it can have been */
     }
-    if (run->record.kind != wardgate_Record_Kind_READING &&
+    if (!run->all && run->record.kind != wardgate_Record_Kind_READING &&
         run->record.kind != wardgate_Record_Kind_GAP) {
-        if (run->n == 0) {
-            run->step_over = seq + 1;
-            return STORE_GO_ON;
-        }
         if (run->n >= RUN_MIN)
             return STORE_STOP;
+        run->step_over = seq + 1;
+        run->n = run->readings = 0;
+        memset(&run->gap, 0, sizeof(run->gap));
+        return STORE_GO_ON;
     }
     if (run->n++ == 0)
         run->first = run->from_seq = seq;
@@ -141,27 +142,34 @@ run_visit(void *context, uint64_t seq, const uint8_t *sealed, size_t size, uint6
     return run->n >= run->want ? STORE_STOP : STORE_GO_ON;
 }
 
+/* Finds the oldest run of at most `most` records from `from` on. False if there is none. */
+static bool
+find_run(struct store *store, uint64_t from, uint64_t most, bool all, struct run *run)
+{
+    memset(run, 0, sizeof(*run));
+    run->store = store;
+    run->want = most;
+    run->all = all;
+    if (from >= store->next ||
+        store_walk(store, from, store->next - 1, run_visit, run) != STORE_OK)
+        return false;
+    if (run->step_over > 0)
+        store->evict_from = run->step_over;
+    return run->n > 0;
+}
+
 /* Replaces up to `most` of the oldest waiting readings by one gap. Returns how many records will go; 0: none could. */
 static uint64_t
 evict(struct store *store, uint64_t most)
 {
-    static const struct run zero;
-    struct run run = zero;
-    uint64_t from = store_oldest_unreceipted(store);
+    struct run run;
+    uint64_t oldest = store_oldest_unreceipted(store);
+    uint64_t from = oldest > store->evict_from ? oldest : store->evict_from;
 
-    if (from < store->evict_from)
-        from = store->evict_from;
-    if (from >= store->next)
+    /* A store of nothing but events and clock fixes must give way too. */
+    if (!find_run(store, from, most, false, &run) && !find_run(store, oldest, most, true, &run))
         return 0;
-    run.store = store;
-    run.want = most;
     run.gap.reason = wardgate_Gap_Reason_STORE_FULL;
-    if (store_walk(store, from, store->next - 1, run_visit, &run) != STORE_OK)
-        return 0;
-    if (run.step_over > 0)
-        store->evict_from = run.step_over;
-    if (run.n == 0)
-        return 0;
     run.gap.from_seq = run.from_seq;
     run.gap.to_seq = run.last;
     memset(&run.record, 0, sizeof(run.record));

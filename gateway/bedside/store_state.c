@@ -420,6 +420,7 @@ store_resend(struct store *store, const struct epoch *epoch, uint64_t from, uint
             return STORE_SYSTEM;
     }
     store->changed = true;
+    store->evict_from = 1;
     before = store_unreceipted(store, from, end - 1) - before;
     mean = store->stored > 0 ? store->leaf_pages * store->page_size / store->stored : 0;
     store->unreceipted_bytes += before * mean;
