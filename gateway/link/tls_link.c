@@ -18,19 +18,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "link/tls_pump.h"
 #include "link/tls_session.h"
 
-#define BUFFER_SIZE    16384 /* bytes each way: one full TLS record */
 #define BACKLOG        64 /* local connections that may wait; connect() would block beyond */
 #define TIMER_SLACK_US (10 * US_PER_MS)
-#define LINGER_US                                                                        \
-    (2 * US_PER_S) /* for the peer to end its side after the local side has ended */
-
-struct buffer {
-    uint8_t bytes[BUFFER_SIZE];
-    size_t start, end;
-    bool ended; /* nothing more will be put in */
-};
+#define LINGER_US      (2 * US_PER_S) /* for the peer to end its side after the local side */
 
 struct tls_link {
     struct tls_link_config config; /* its strings are ours */
@@ -48,19 +41,17 @@ struct tls_link {
      */
     int listener, net, local;
     sd_event_source *listener_source, *net_source, *local_source, *deadline;
-    struct addrinfo *addresses, *address; /* of this attempt, and the one being tried */
+    struct addrinfo *addresses, *address; /* of this attempt; the one being tried */
     struct tls_session *session;
     struct tls_own own;
-
-    struct buffer up, down;
-    size_t up_pending;    /* length of a write that mbedTLS wants repeated; 0 if none */
-    bool write_wants_out; /* that write waits for the network to take bytes */
-    bool said_goodbye;
+    struct tls_pump pump;
+    bool said_goodbye, lingers; /* the local side has ended */
 };
 
 static void wait_for_local(struct tls_link *link);
 static void try_address(struct tls_link *link);
 
+/* So that -1 means closed everywhere. */
 static void close_fd(int *fd)
 {
     if (*fd >= 0)
@@ -68,6 +59,8 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
+/* Back to where local_waits began: nothing of this attempt stays, neither its
+ * judgement nor its bytes. */
 static void release_attempt(struct tls_link *link)
 {
     link->net_source = sd_event_source_disable_unref(link->net_source);
@@ -80,14 +73,15 @@ static void release_attempt(struct tls_link *link)
     if (link->addresses != NULL)
         freeaddrinfo(link->addresses);
     link->addresses = link->address = NULL;
-    link->up = (struct buffer){.start = 0};
-    link->down = (struct buffer){.start = 0};
-    link->up_pending = 0;
-    link->write_wants_out = link->said_goodbye = false;
+    link->status.bytes_up += link->pump.bytes_up;
+    link->status.bytes_down += link->pump.bytes_down;
+    tls_pump_reset(&link->pump, NULL, -1);
+    link->said_goodbye = link->lingers = false;
 }
 
 /* Closes everybody who waits, unread. That is all the local side learns: it
- * backs off and comes again, and with it the next attempt. */
+ * backs off and comes again, and with it the next attempt. So there is one
+ * back-off in the program, and it is mqtt's. */
 static void turn_away(struct tls_link *link)
 {
     int fd;
@@ -96,20 +90,35 @@ static void turn_away(struct tls_link *link)
         close(fd);
 }
 
+/* Keeps the words for the status. They are logged when they are news: an outage
+ * of a night is one line and not one for each attempt. */
+static void note(struct tls_link *link, const char *words)
+{
+    char *error = link->status.error;
+    bool news = strcmp(error, words) != 0;
+
+    snprintf(error, sizeof(link->status.error), "%s", words);
+    if (news)
+        log_warning("tls: %s port %u: %s", link->config.host, link->config.port, error);
+    else
+        log_debug("tls: %s port %u: %s", link->config.host, link->config.port, error);
+}
+
+/* The attempt failed. */
 __attribute__((format(printf, 2, 3))) static void refuse(struct tls_link *link,
                                                          const char *format, ...)
 {
-    char *error = link->status.error;
-    size_t size = sizeof(link->status.error), n = 0;
+    char words[TLS_ERROR_SIZE];
+    size_t n = 0;
     va_list arguments;
 
     /* Our own expired certificate is the likeliest reason for a refusal. */
     if (link->own.error[0] != '\0')
-        n = (size_t)snprintf(error, size, "%s; ", link->own.error);
+        n = (size_t)snprintf(words, sizeof(words), "%s; ", link->own.error);
     va_start(arguments, format);
-    vsnprintf(error + n, size - n, format, arguments);
+    vsnprintf(words + n, sizeof(words) - n, format, arguments);
     va_end(arguments);
-    log_warning("tls: %s port %u: %s", link->config.host, link->config.port, error);
+    note(link, words);
     link->status.refusals++;
     link->status.state = TLS_LINK_REFUSED;
     release_attempt(link);
@@ -117,152 +126,81 @@ __attribute__((format(printf, 2, 3))) static void refuse(struct tls_link *link,
     wait_for_local(link);
 }
 
-/* The end of a connection that was open. */
+/* The end of a connection that was open; error is NULL if it ended well. */
 static void end(struct tls_link *link, const char *error)
 {
-    if (error != NULL) {
-        snprintf(link->status.error, sizeof(link->status.error), "%s", error);
-        log_notice("tls: %s port %u: %s", link->config.host, link->config.port, error);
-    }
+    if (error != NULL)
+        note(link, error);
     link->status.state = TLS_LINK_IDLE;
     release_attempt(link);
     wait_for_local(link);
 }
 
-/* Moves what is left to the front, unless mbedTLS waits to see it where it was. */
-static size_t room(struct buffer *buffer, size_t pending)
+/* Gives the peer a moment to end its side after ours; arms once. */
+static void linger(struct tls_link *link)
 {
-    if (buffer->start > 0 && pending == 0) {
-        memmove(buffer->bytes, buffer->bytes + buffer->start,
-                buffer->end - buffer->start);
-        buffer->end -= buffer->start;
-        buffer->start = 0;
-    }
-    return sizeof(buffer->bytes) - buffer->end;
-}
-
-static size_t filled(const struct buffer *buffer)
-{
-    return buffer->end - buffer->start;
-}
-
-/* Local to network. False if the connection is over. */
-static bool pump_up(struct tls_link *link)
-{
-    struct buffer *up = &link->up;
-
-    for (;;) {
-        size_t space = room(up, link->up_pending);
-        ssize_t n = 0;
-
-        if (!up->ended && space > 0) {
-            n = recv(link->local, up->bytes + up->end, space, 0);
-            if (n > 0)
-                up->end += (size_t)n;
-            else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-                up->ended = true;
-        }
-        if (filled(up) == 0)
-            break;
-        if (link->up_pending == 0)
-            link->up_pending = filled(up);
-        n = tls_session_write(link->session, up->bytes + up->start, link->up_pending);
-        link->write_wants_out = n == TLS_WANT_WRITE;
-        if (n == TLS_WANT_READ || n == TLS_WANT_WRITE)
-            return true;
-        if (n <= 0)
-            return false;
-        link->up_pending = 0;
-        up->start += (size_t)n;
-        link->status.bytes_up += (uint64_t)n;
-    }
-    return true;
-}
-
-/* Network to local. What was decrypted before an end is still handed over. */
-static bool pump_down(struct tls_link *link)
-{
-    struct buffer *down = &link->down;
-
-    for (;;) {
-        size_t space;
-        ssize_t n = 0;
-
-        /* Many small records become one write. */
-        while (!down->ended && (space = room(down, 0)) > 0) {
-            n = tls_session_read(link->session, down->bytes + down->end, space);
-            if (n == TLS_DONE || n == TLS_FAILED)
-                down->ended = true;
-            if (n <= 0)
-                break;
-            down->end += (size_t)n;
-            link->status.bytes_down += (uint64_t)n;
-        }
-        if (filled(down) == 0)
-            return !down->ended;
-        n = send(link->local, down->bytes + down->start, filled(down), MSG_NOSIGNAL);
-        if (n < 0)
-            return errno == EAGAIN || errno == EINTR;
-        down->start += (size_t)n;
-    }
-}
-
-/* The local side has ended and its last byte is on its way: say so to the
- * peer, and give it a moment to end its own side. */
-static void half_close(struct tls_link *link)
-{
-    if (!link->up.ended || filled(&link->up) > 0 || link->said_goodbye)
+    if (link->lingers)
         return;
-    link->said_goodbye = true;
-    tls_session_goodbye(link->session);
-    shutdown(link->net, SHUT_WR);
+    link->lingers = true;
     sd_event_source_set_time_relative(link->deadline, LINGER_US);
     sd_event_source_set_enabled(link->deadline, SD_EVENT_ONESHOT);
 }
 
-static void watch_sockets(struct tls_link *link)
+/* The local side has ended and its last byte is on its way: say so to the peer. */
+static void half_close(struct tls_link *link)
 {
-    uint32_t local = 0, net = 0;
-
-    if (!link->up.ended && room(&link->up, link->up_pending) > 0)
-        local |= EPOLLIN;
-    if (filled(&link->down) > 0)
-        local |= EPOLLOUT;
-    if (!link->down.ended && room(&link->down, 0) > 0)
-        net |= EPOLLIN;
-    if (link->write_wants_out)
-        net |= EPOLLOUT;
-    sd_event_source_set_io_events(link->local_source, local);
-    sd_event_source_set_io_events(link->net_source, net);
+    if (!tls_pump_drained(&link->pump) || link->said_goodbye)
+        return;
+    link->said_goodbye = true;
+    tls_session_goodbye(link->session);
+    shutdown(link->net, SHUT_WR);
+    linger(link);
 }
 
-/* Neither direction can starve the loop: what it moves is bounded by the
- * local socket's buffer, which is filled and emptied from this same loop. */
-static void pump(struct tls_link *link)
+/* The words for a connection that is over. In TLS 1.3 the handshake is done
+ * before the peer has seen our certificate: a refusal only shows here. */
+static void explain_end(struct tls_link *link)
 {
-    bool alive = pump_up(link);
+    const char *error = tls_session_error(link->session);
+    char words[TLS_ERROR_SIZE];
 
-    alive = pump_down(link) && alive;
-    if (!alive) {
-        const char *error = tls_session_error(link->session);
-
+    if (link->pump.bytes_down > 0 || link->pump.deaf) {
         end(link, error[0] != '\0' ? error : NULL);
         return;
     }
+    snprintf(words, sizeof(words),
+             "peer ended before its first byte; has it refused our "
+             "certificate? %s",
+             error);
+    end(link, words);
+}
+
+/* Moves what can be moved, and waits for the next reason to. */
+static void pump(struct tls_link *link)
+{
+    uint32_t local, network;
+
+    if (!tls_pump_run(&link->pump)) {
+        explain_end(link);
+        return;
+    }
     half_close(link);
-    watch_sockets(link);
+    tls_pump_events(&link->pump, &local, &network);
+    sd_event_source_set_io_events(link->local_source, local);
+    sd_event_source_set_io_events(link->net_source, network);
 }
 
 static int local_ready(sd_event_source *source, int fd, uint32_t events, void *context)
 {
     struct tls_link *link = context;
 
-    (void)source;
     (void)fd;
-    /* Gone altogether, not only ended: nobody is left to read. */
-    if ((events & (EPOLLHUP | EPOLLERR)) && link->up.ended) {
-        end(link, NULL);
-        return 0;
+    /* Gone altogether, not only ended. What it wrote is still there and goes up,
+     * but epoll would report this for ever. */
+    if (events & (EPOLLHUP | EPOLLERR)) {
+        link->pump.deaf = true;
+        sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        linger(link);
     }
     pump(link);
     return 0;
@@ -284,7 +222,8 @@ static int accept_live(int listener)
     }
 }
 
-/* Every check held: only now is the local side let in. */
+/* Every check held: only now is the local side let in. Its first bytes have been
+ * waiting in the socket, where nobody has read them. */
 static void open_up(struct tls_link *link)
 {
     int rc;
@@ -305,6 +244,7 @@ static void open_up(struct tls_link *link)
         end(link, "event loop: out of memory");
         return;
     }
+    tls_pump_reset(&link->pump, link->session, link->local);
     link->status.state = TLS_LINK_OPEN;
     sd_event_source_set_enabled(link->deadline, SD_EVENT_OFF);
     log_info("tls: %s port %u: %s, %s", link->config.host, link->config.port,
@@ -312,6 +252,7 @@ static void open_up(struct tls_link *link)
     pump(link);
 }
 
+/* One more turn of the handshake. */
 static void shake_hands(struct tls_link *link)
 {
     switch (tls_session_handshake(link->session, link->net)) {
@@ -343,6 +284,7 @@ static void next_address(struct tls_link *link, int failure)
         refuse(link, "can't connect: %s", strerror(failure));
 }
 
+/* The network side: connected, or not; more of the handshake; or data. */
 static int net_ready(sd_event_source *source, int fd, uint32_t events, void *context)
 {
     struct tls_link *link = context;
@@ -367,6 +309,7 @@ static int net_ready(sd_event_source *source, int fd, uint32_t events, void *con
     return 0;
 }
 
+/* Begins to connect; net_ready goes on. */
 static void try_address(struct tls_link *link)
 {
     const struct addrinfo *address = link->address;
@@ -390,6 +333,8 @@ static void try_address(struct tls_link *link)
         refuse(link, "event loop: %s", strerror(-rc));
 }
 
+/* One timer for both ends of a connection's life: for the handshake as a whole,
+ * however slowly the peer keeps it going; and for a peer that doesn't end. */
 static int deadline_due(sd_event_source *source, uint64_t due_us, void *context)
 {
     struct tls_link *link = context;
@@ -407,6 +352,7 @@ static int deadline_due(sd_event_source *source, uint64_t due_us, void *context)
     return 0;
 }
 
+/* May block on a name server: an address or a line in hosts doesn't. */
 static int look_up(struct tls_link *link)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
@@ -452,6 +398,7 @@ static int local_waits(sd_event_source *source, int fd, uint32_t events, void *c
     return 0;
 }
 
+/* The next local connection begins the next attempt. */
 static void wait_for_local(struct tls_link *link)
 {
     sd_event_source_set_enabled(link->listener_source, SD_EVENT_ON);
@@ -480,6 +427,8 @@ static int check_folder(const char *socket_path)
     return 0;
 }
 
+/* Makes the socket. A file that is there is a leftover: the folder is ours
+ * alone, and one program uses it. */
 static int listen_local(struct tls_link *link)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -489,8 +438,7 @@ static int listen_local(struct tls_link *link)
     link->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (link->listener < 0)
         return -errno;
-    /* The mode is set before bind makes the file: there is no moment at which it is
-     * wider. */
+    /* Set before bind makes the file: there is no moment at which it is wider. */
     if (fchmod(link->listener, S_IRUSR | S_IWUSR) != 0)
         return -errno;
     unlink(address.sun_path);
@@ -512,6 +460,7 @@ static void free_config(struct tls_link_config *config)
         free((void *)(uintptr_t)strings[i]);
 }
 
+/* Copies what config points to. On failure free_config takes what there is. */
 static int copy_config(struct tls_link_config *into, const struct tls_link_config *from)
 {
     *into = *from;
@@ -556,6 +505,9 @@ int tls_link_open(sd_event *loop, const struct tls_link_config *config,
 void tls_link_status(const struct tls_link *link, struct tls_link_status *status)
 {
     *status = link->status;
+    /* Of the present connection, which is not yet in the sum. */
+    status->bytes_up += link->pump.bytes_up;
+    status->bytes_down += link->pump.bytes_down;
 }
 
 void tls_link_floor(struct tls_link *link, int64_t floor_utc_us)
@@ -580,7 +532,7 @@ void tls_link_close(struct tls_link *link)
     if (link == NULL)
         return;
     /* The local side's last words (DISCONNECT) may still wait in its socket. */
-    if (link->status.state == TLS_LINK_OPEN && pump_up(link))
+    if (link->status.state == TLS_LINK_OPEN && tls_pump_up(&link->pump))
         tls_session_goodbye(link->session);
     release_attempt(link);
     link->listener_source = sd_event_source_disable_unref(link->listener_source);

@@ -3,49 +3,41 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <limits.h>
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
-#include <mbedtls/error.h>
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/version.h>
-#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
-#include "base/crypto.h"
-#include "base/file.h"
 #include "link/tls_watch.h"
 
-#define PEM_FILE_MAX                                                                     \
-    (256 * 1024)        /* bytes of a certificate, key or revocation list file */
-#define REASON_SIZE 112 /* bytes of mbedTLS's own words */
-#define AHEAD_SIZE                                                                       \
-    16384 /* bytes taken from the socket at once: many small records a call */
+#define AHEAD_SIZE 16384 /* bytes taken from the socket at once: many small records */
 
 struct tls_session {
     const struct tls_link_config *config; /* not owned */
+    struct tls_files *files;
     mbedtls_ssl_context ssl;
     mbedtls_ssl_config conf;
-    mbedtls_x509_crt ca, cert;
-    mbedtls_x509_crl list;
-    mbedtls_pk_context key;
     mbedtls_entropy_context entropy;
     mbedtls_ctr_drbg_context random;
-    bool has_list, done, asked_certificate;
-    struct tls_verdict verdict;
-    struct tls_watch watch;
-    int fd;
+
+    struct tls_verdict verdict; /* on the peer's certificates */
+    struct tls_watch watch;     /* on the peer's bytes, until the handshake is done */
+    bool asked_certificate;     /* it asked for ours under encryption (TLS 1.3) */
+    bool done;
     char error[TLS_ERROR_SIZE];
-    size_t ahead_start, ahead_end;
+
+    int fd;                        /* not owned */
+    size_t ahead_start, ahead_end; /* what was read from it and not yet taken */
     uint8_t ahead[AHEAD_SIZE];
 };
 
-/* SHA-2 only, RSA >= 2048, P-256 and P-384: for certificates and for the handshake. */
+/* What certificates may be made of. tls_verify says the same in words, and more. */
 static const mbedtls_x509_crt_profile profile = {
     .allowed_mds = MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA256) |
                    MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA384) |
@@ -76,8 +68,13 @@ static const int suites[] = {
     0,
 };
 
-/* Where 2.28 and 3.6 differ. P-256 stands first: mbedTLS otherwise offers its
- * slowest curves first and doubles its handshake's work. */
+/*
+ * Where 2.28 and 3.6 differ: two sets of the same functions.
+ *
+ * conf_limits: TLS 1.2 at least, SHA-2, and the curves that a certificate may
+ * have. P-256 stands first: mbedTLS otherwise offers its slowest curves first,
+ * which doubles the work of a handshake (measured, 14.4 against 8.0 ms).
+ */
 #if MBEDTLS_VERSION_MAJOR >= 3
 
 #include <psa/crypto.h>
@@ -102,25 +99,15 @@ static void conf_limits(mbedtls_ssl_config *conf)
     mbedtls_ssl_conf_sig_algs(conf, algorithms);
 }
 
+/* TLS 1.3 does its arithmetic in PSA, which wants to be started; a second
+ * start is nothing. */
 static int start_library(void)
 {
     return psa_crypto_init() == PSA_SUCCESS ? 0 : -1;
 }
 
-static int parse_key(struct tls_session *session, const uint8_t *pem, size_t n)
-{
-    return mbedtls_pk_parse_key(&session->key, pem, n, NULL, 0, mbedtls_ctr_drbg_random,
-                                &session->random);
-}
-
-static int check_pair(struct tls_session *session)
-{
-    return mbedtls_pk_check_pair(&session->cert.pk, &session->key,
-                                 mbedtls_ctr_drbg_random, &session->random);
-}
-
-/* TLS 1.3 asks for our certificate under encryption, out of the watch's sight;
- * but only when it was asked for does the client come to sign. */
+/* One turn. TLS 1.3 asks for our certificate under encryption, out of the
+ * watch's sight; but only if it was asked for does the client come to sign. */
 static int handshake(struct tls_session *session)
 {
     int rc = 0;
@@ -133,7 +120,7 @@ static int handshake(struct tls_session *session)
     return rc;
 }
 
-/* Tickets are not used; 3.6 may report one all the same. */
+/* Tickets are switched off; 3.6 may report one all the same. */
 static bool is_nothing(int rc)
 {
     return rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET;
@@ -160,16 +147,6 @@ static int start_library(void)
     return 0;
 }
 
-static int parse_key(struct tls_session *session, const uint8_t *pem, size_t n)
-{
-    return mbedtls_pk_parse_key(&session->key, pem, n, NULL, 0);
-}
-
-static int check_pair(struct tls_session *session)
-{
-    return mbedtls_pk_check_pair(&session->cert.pk, &session->key);
-}
-
 static int handshake(struct tls_session *session)
 {
     return mbedtls_ssl_handshake(&session->ssl);
@@ -183,134 +160,7 @@ static bool is_nothing(int rc)
 
 #endif
 
-__attribute__((format(printf, 2, 3))) static int say(char error[TLS_ERROR_SIZE],
-                                                     const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(error, TLS_ERROR_SIZE, format, arguments);
-    va_end(arguments);
-    return -1;
-}
-
-static const char *reason_of(int rc, char out[REASON_SIZE])
-{
-    mbedtls_strerror(rc, out, REASON_SIZE);
-    return out;
-}
-
-/* One PEM file with its final NUL, which mbedTLS wants counted. */
-static ssize_t read_pem(const char *path, const char *what, uint8_t **out,
-                        char error[TLS_ERROR_SIZE])
-{
-    ssize_t n = file_read(path, PEM_FILE_MAX, out);
-
-    if (n < 0)
-        return say(error, "%s %s: %s", what, path, strerror((int)-n));
-    return n + 1;
-}
-
-static int load_certificates(mbedtls_x509_crt *into, const char *path, const char *what,
-                             char error[TLS_ERROR_SIZE])
-{
-    uint8_t *pem;
-    ssize_t n = read_pem(path, what, &pem, error);
-    char reason[REASON_SIZE];
-    int rc;
-
-    if (n < 0)
-        return -1;
-    rc = mbedtls_x509_crt_parse(into, pem, (size_t)n);
-    free(pem);
-    /* A positive result counts certificates of the file that could not be read: half a CA
-     * file is a wrong one. */
-    if (rc > 0)
-        return say(error, "%s %s: %d of its certificates can't be read", what, path, rc);
-    if (rc < 0)
-        return say(error, "%s %s: %s", what, path, reason_of(rc, reason));
-    return 0;
-}
-
-static int load_key(struct tls_session *session, const char *path,
-                    char error[TLS_ERROR_SIZE])
-{
-    struct stat status;
-    uint8_t *pem;
-    char reason[REASON_SIZE];
-    ssize_t n;
-    int rc;
-
-    if (stat(path, &status) == 0 && (status.st_mode & (S_IRWXO | S_IWGRP)) != 0)
-        return say(error, "own key %s: others may read or change it; chmod 600", path);
-    n = read_pem(path, "own key", &pem, error);
-    if (n < 0)
-        return -1;
-    rc = parse_key(session, pem, (size_t)n);
-    crypto_wipe(pem, (size_t)n);
-    free(pem);
-    if (rc != 0)
-        return say(error, "own key %s: %s", path, reason_of(rc, reason));
-    if (check_pair(session) != 0)
-        return say(error, "own key %s does not belong to the certificate", path);
-    return 0;
-}
-
-/* A missing list is none; one that can't be read is a fault: it may hold the name that
- * matters. */
-static int load_list(struct tls_session *session, const char *path,
-                     char error[TLS_ERROR_SIZE])
-{
-    struct stat status;
-    uint8_t *pem;
-    char reason[REASON_SIZE];
-    ssize_t n;
-    int rc;
-
-    if (path == NULL || (stat(path, &status) != 0 && errno == ENOENT))
-        return 0;
-    n = read_pem(path, "revocation list", &pem, error);
-    if (n < 0)
-        return -1;
-    rc = mbedtls_x509_crl_parse(&session->list, pem, (size_t)n);
-    free(pem);
-    if (rc != 0)
-        return say(error, "revocation list %s: %s", path, reason_of(rc, reason));
-    session->has_list = true;
-    return 0;
-}
-
-/* An expired certificate of our own is tried all the same: it is the broker that decides.
- */
-static void look_at_own(const struct tls_session *session, struct tls_own *own)
-{
-    const mbedtls_x509_time *to = &session->cert.valid_to;
-    const struct tls_verdict *verdict = &session->verdict;
-    int64_t latest_us =
-        verdict->now_us > verdict->floor_us ? verdict->now_us : verdict->floor_us;
-
-    own->expiry_us = tls_time_us(to);
-    if (own->expiry_us < latest_us)
-        say(own->error, "own certificate expired %04d-%02d-%02d", to->year, to->mon,
-            to->day);
-}
-
-static int load_files(struct tls_session *session, struct tls_own *own,
-                      char error[TLS_ERROR_SIZE])
-{
-    const struct tls_link_config *config = session->config;
-
-    if (load_certificates(&session->cert, config->cert_file, "own certificate", error) !=
-        0)
-        return -1;
-    look_at_own(session, own);
-    if (load_key(session, config->key_file, error) != 0 ||
-        load_certificates(&session->ca, config->ca_file, "CA", error) != 0 ||
-        load_list(session, config->crl_file, error) != 0)
-        return -1;
-    return 0;
-}
-
+/* mbedTLS's way out. A signal in between is an ordinary "not now". */
 static int bio_send(void *context, const unsigned char *bytes, size_t n)
 {
     struct tls_session *session = context;
@@ -324,8 +174,10 @@ static int bio_send(void *context, const unsigned char *bytes, size_t n)
                                                  : MBEDTLS_ERR_NET_SEND_FAILED;
 }
 
-/* mbedTLS asks for a record's 5-byte header and then for its body; a broker
- * sends a record for each PUBACK. Reading ahead makes one call of forty. */
+/* mbedTLS's way in. It asks for a record's 5-byte header and then for its body,
+ * and a broker sends a record for each PUBACK: reading ahead makes one call of
+ * forty. What is read ahead is out of epoll's sight, so whoever reads goes on
+ * until TLS_WANT_READ. */
 static int bio_receive(void *context, unsigned char *out, size_t n)
 {
     struct tls_session *session = context;
@@ -351,40 +203,55 @@ static int bio_receive(void *context, unsigned char *out, size_t n)
     return (int)n;
 }
 
-static int set_up(struct tls_session *session, char error[TLS_ERROR_SIZE])
+/* SNI carries names only; an address goes without. (The name is not set for
+ * its check: mbedTLS allows wildcards and the common name, tls_verify doesn't.) */
+static int set_server_name(struct tls_session *session)
 {
-    mbedtls_ssl_config *conf = &session->conf;
-    uint8_t address[16];
     const char *host = session->config->host;
+    uint8_t address[16];
     bool is_address =
         inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
-    char reason[REASON_SIZE];
+
+    return mbedtls_ssl_set_hostname(&session->ssl, is_address ? NULL : host);
+}
+
+/* The whole of what we insist on, in one place. */
+static int set_up(struct tls_session *session)
+{
+    mbedtls_ssl_config *conf = &session->conf;
     int rc = mbedtls_ssl_config_defaults(conf, MBEDTLS_SSL_IS_CLIENT,
                                          MBEDTLS_SSL_TRANSPORT_STREAM,
                                          MBEDTLS_SSL_PRESET_DEFAULT);
 
     if (rc == 0)
-        rc = mbedtls_ssl_conf_own_cert(conf, &session->cert, &session->key);
+        rc = tls_files_use(session->files, conf);
     if (rc != 0)
-        return say(error, "TLS: %s", reason_of(rc, reason));
+        return rc;
     conf_limits(conf);
     mbedtls_ssl_conf_ciphersuites(conf, suites);
     mbedtls_ssl_conf_cert_profile(conf, &profile);
     mbedtls_ssl_conf_authmode(conf, MBEDTLS_SSL_VERIFY_REQUIRED);
-    mbedtls_ssl_conf_ca_chain(conf, &session->ca,
-                              session->has_list ? &session->list : NULL);
     mbedtls_ssl_conf_verify(conf, tls_verify, &session->verdict);
     mbedtls_ssl_conf_rng(conf, mbedtls_ctr_drbg_random, &session->random);
+    /* A resumed session would skip the checks of a certificate that has
+     * meanwhile expired or been revoked, and renegotiation those of a swap. */
     mbedtls_ssl_conf_session_tickets(conf, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
     mbedtls_ssl_conf_renegotiation(conf, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
     rc = mbedtls_ssl_setup(&session->ssl, conf);
-    /* For SNI only, which knows no addresses: tls_verify judges the name. */
     if (rc == 0)
-        rc = mbedtls_ssl_set_hostname(&session->ssl, is_address ? NULL : host);
-    if (rc != 0)
-        return say(error, "TLS: %s", reason_of(rc, reason));
-    mbedtls_ssl_set_bio(&session->ssl, session, bio_send, bio_receive, NULL);
-    return 0;
+        rc = set_server_name(session);
+    if (rc == 0)
+        mbedtls_ssl_set_bio(&session->ssl, session, bio_send, bio_receive, NULL);
+    return rc;
+}
+
+/* The random numbers of this session, seeded anew from the system. */
+static int set_up_random(struct tls_session *session)
+{
+    if (start_library() != 0)
+        return -1;
+    return mbedtls_ctr_drbg_seed(&session->random, mbedtls_entropy_func,
+                                 &session->entropy, NULL, 0);
 }
 
 int tls_session_new(const struct tls_link_config *config, int64_t floor_us,
@@ -392,33 +259,37 @@ int tls_session_new(const struct tls_link_config *config, int64_t floor_us,
                     char error[TLS_ERROR_SIZE])
 {
     struct tls_session *session = calloc(1, sizeof(*session));
+    struct tls_random random = {mbedtls_ctr_drbg_random, NULL};
+    char reason[TLS_REASON_SIZE];
+    int rc;
 
     memset(own, 0, sizeof(*own));
     if (session == NULL)
-        return say(error, "TLS: out of memory");
+        return tls_say(error, "TLS: out of memory");
     session->config = config;
-    mbedtls_ssl_init(&session->ssl);
-    mbedtls_ssl_config_init(&session->conf);
-    mbedtls_x509_crt_init(&session->ca);
-    mbedtls_x509_crt_init(&session->cert);
-    mbedtls_x509_crl_init(&session->list);
-    mbedtls_pk_init(&session->key);
-    mbedtls_entropy_init(&session->entropy);
-    mbedtls_ctr_drbg_init(&session->random);
     session->verdict.host = config->host;
     session->verdict.now_us = now_us;
     session->verdict.floor_us = floor_us;
-    if (start_library() != 0 ||
-        mbedtls_ctr_drbg_seed(&session->random, mbedtls_entropy_func, &session->entropy,
-                              NULL, 0) != 0) {
-        say(error, "TLS: no random numbers");
+    mbedtls_ssl_init(&session->ssl);
+    mbedtls_ssl_config_init(&session->conf);
+    mbedtls_entropy_init(&session->entropy);
+    mbedtls_ctr_drbg_init(&session->random);
+
+    random.context = &session->random;
+    rc = set_up_random(session);
+    if (rc != 0) {
+        tls_say(error, "TLS: no random numbers");
         goto err0;
     }
-    if (load_files(session, own, error) != 0)
+    if (tls_files_load(config, now_us > floor_us ? now_us : floor_us, random,
+                       &session->files, own, error) != 0)
         goto err0;
-    session->verdict.list = session->has_list ? &session->list : NULL;
-    if (set_up(session, error) != 0)
+    session->verdict.list = tls_files_list(session->files);
+    rc = set_up(session);
+    if (rc != 0) {
+        tls_say(error, "TLS: %s", tls_reason(rc, reason));
         goto err0;
+    }
     *out = session;
     return 0;
 
@@ -431,15 +302,12 @@ void tls_session_free(struct tls_session *session)
 {
     if (session == NULL)
         return;
+    /* The users before what they use. */
     mbedtls_ssl_free(&session->ssl);
     mbedtls_ssl_config_free(&session->conf);
-    mbedtls_x509_crt_free(&session->ca);
-    mbedtls_x509_crt_free(&session->cert);
-    mbedtls_x509_crl_free(&session->list);
-    mbedtls_pk_free(&session->key);
+    tls_files_free(session->files);
     mbedtls_ctr_drbg_free(&session->random);
     mbedtls_entropy_free(&session->entropy);
-    crypto_wipe(session->ahead, sizeof(session->ahead));
     free(session);
 }
 
@@ -451,16 +319,20 @@ static const char *version_name(uint16_t version)
                                : "an unknown version";
 }
 
-/* How far the peer came before it fell silent or went away. */
-static const char *progress_words(const struct tls_watch *watch, char out[REASON_SIZE])
+/* How far the peer came before it fell silent or went away. A byte count is
+ * enough: "it said nothing" is a wrong port or a stuck program, "after 1400
+ * bytes" is a peer that did not like what we sent. */
+static const char *progress_words(const struct tls_watch *watch,
+                                  char out[TLS_REASON_SIZE])
 {
     if (watch->seen == 0)
-        snprintf(out, REASON_SIZE, "it said nothing");
+        snprintf(out, TLS_REASON_SIZE, "it said nothing");
     else
-        snprintf(out, REASON_SIZE, "after %zu bytes", watch->seen);
+        snprintf(out, TLS_REASON_SIZE, "after %zu bytes", watch->seen);
     return out;
 }
 
+/* Its first bytes tell an engineer what it is: "48 54 54 50" is HTTP. */
 static void explain_stranger(struct tls_session *session)
 {
     const struct tls_watch *watch = &session->watch;
@@ -468,7 +340,7 @@ static void explain_stranger(struct tls_session *session)
 
     for (size_t i = 0; i < watch->seen && i < TLS_WATCH_FIRST; i++)
         snprintf(hex + 3 * i, sizeof(hex) - 3 * i, " %02x", watch->first[i]);
-    say(session->error, "peer does not speak TLS: its first bytes are%s", hex);
+    tls_say(session->error, "peer does not speak TLS: its first bytes are%s", hex);
 }
 
 /* A peer that refuses our certificate sends its alert and closes while we are
@@ -482,7 +354,8 @@ static void hear_last_words(struct tls_session *session)
         tls_watch_feed(&session->watch, session->ahead, (size_t)got);
 }
 
-/* mbedTLS adds a low-level code to a high-level one; those of X.509 parsing lie here. */
+/* mbedTLS adds a low-level code to a high-level one; those of X.509 parsing lie
+ * between these two. */
 static bool is_unreadable_certificate(int rc)
 {
     int high = -rc & 0xff80;
@@ -490,47 +363,49 @@ static bool is_unreadable_certificate(int rc)
     return high >= 0x2080 && high <= 0x2980 && rc != MBEDTLS_ERR_X509_CERT_VERIFY_FAILED;
 }
 
-/* The first of these that holds is what an engineer can act on. */
+/* Puts a failed handshake into words. Several of these may hold at once; the
+ * first one is what an engineer can act on. */
 static void explain(struct tls_session *session, int rc)
 {
     const struct tls_watch *watch = &session->watch;
     bool gone = rc == MBEDTLS_ERR_SSL_CONN_EOF || rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY;
     bool broken = rc == MBEDTLS_ERR_NET_CONN_RESET || rc == MBEDTLS_ERR_NET_SEND_FAILED;
-    char words[REASON_SIZE];
+    char words[TLS_REASON_SIZE];
 
     if (broken)
         hear_last_words(session);
 
     if (session->verdict.error[0] != '\0')
-        say(session->error, "%s", session->verdict.error);
+        tls_say(session->error, "%s", session->verdict.error);
     else if (watch->not_tls)
         explain_stranger(session);
     else if (watch->server_version != 0 && watch->server_version < 0x0303)
-        say(session->error, "peer speaks %s; TLS 1.2 is the least",
-            version_name(watch->server_version));
+        tls_say(session->error, "peer speaks %s; TLS 1.2 is the least",
+                version_name(watch->server_version));
     else if ((broken || rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) && watch->alerted)
-        say(session->error, "peer refused the handshake: alert %s (%d)",
-            tls_alert_name(watch->alert), watch->alert);
+        tls_say(session->error, "peer refused the handshake: alert %s (%d)",
+                tls_alert_name(watch->alert), watch->alert);
     else if (gone)
-        say(session->error, "peer closed the connection during the handshake: %s",
-            progress_words(watch, words));
+        tls_say(session->error, "peer closed the connection during the handshake: %s",
+                progress_words(watch, words));
     else if (broken)
-        say(session->error, "peer reset the connection during the handshake: %s",
-            progress_words(watch, words));
+        tls_say(session->error, "peer reset the connection during the handshake: %s",
+                progress_words(watch, words));
     else if (is_unreadable_certificate(rc))
-        say(session->error, "peer's certificate can't be read: %s", reason_of(rc, words));
+        tls_say(session->error, "peer's certificate can't be read: %s",
+                tls_reason(rc, words));
     else if (rc == MBEDTLS_ERR_X509_FATAL_ERROR)
-        say(session->error, "chain of certificates is longer than %d", TLS_CHAIN_MAX);
+        tls_say(session->error, "chain of certificates is longer than %d", TLS_CHAIN_MAX);
     else
-        say(session->error, "handshake failed: %s", reason_of(rc, words));
+        tls_say(session->error, "handshake failed: %s", tls_reason(rc, words));
 }
 
 void tls_session_stalled(struct tls_session *session, uint32_t after_ms)
 {
-    char words[REASON_SIZE];
+    char words[TLS_REASON_SIZE];
 
-    say(session->error, "peer did not finish the handshake in %u ms: %s", after_ms,
-        progress_words(&session->watch, words));
+    tls_say(session->error, "peer did not finish the handshake in %u ms: %s", after_ms,
+            progress_words(&session->watch, words));
 }
 
 enum tls_step tls_session_handshake(struct tls_session *session, int fd)
@@ -547,7 +422,8 @@ enum tls_step tls_session_handshake(struct tls_session *session, int fd)
         explain(session, rc);
         return TLS_FAILED;
     }
-    /* Belt and braces: REQUIRED has already made any fault a failure. */
+    /* Belt and braces: REQUIRED has already made any fault a failure. Nobody
+     * may be let in because a library changed its mind about that. */
     if (session->verdict.error[0] != '\0' ||
         mbedtls_ssl_get_verify_result(&session->ssl) != 0) {
         explain(session, MBEDTLS_ERR_X509_CERT_VERIFY_FAILED);
@@ -555,7 +431,8 @@ enum tls_step tls_session_handshake(struct tls_session *session, int fd)
     }
     /* A broker that asks nobody for a certificate lets anybody in. */
     if (!session->watch.asked_certificate && !session->asked_certificate) {
-        say(session->error,
+        tls_say(
+            session->error,
             "peer did not ask for our certificate (broker: require_certificate true)");
         return TLS_FAILED;
     }
@@ -563,9 +440,10 @@ enum tls_step tls_session_handshake(struct tls_session *session, int fd)
     return TLS_DONE;
 }
 
+/* The outcome of reading or writing an open session. */
 static ssize_t step_of(struct tls_session *session, int rc)
 {
-    char reason[REASON_SIZE];
+    char reason[TLS_REASON_SIZE];
 
     if (rc > 0)
         return rc;
@@ -575,7 +453,7 @@ static ssize_t step_of(struct tls_session *session, int rc)
         return TLS_WANT_WRITE;
     if (rc == 0 || rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY)
         return TLS_DONE;
-    say(session->error, "connection lost: %s", reason_of(rc, reason));
+    tls_say(session->error, "connection lost: %s", tls_reason(rc, reason));
     return TLS_FAILED;
 }
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One TLS client session over a connected, non-blocking socket: mbedTLS 2.28 (TLS 1.2)
- * or 3.6 (1.2 and 1.3) behind one face. Knows no event loop and no local socket; tls_link
- * drives it.
+ * or 3.6 (1.2 and 1.3) behind one face. It knows no event loop and no local socket;
+ * tls_link drives it.
  */
 #ifndef LINK_TLS_SESSION_H
 #define LINK_TLS_SESSION_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "link/tls_files.h"
 #include "link/tls_link.h"
 #include "link/tls_verify.h"
 
@@ -24,37 +24,35 @@ enum tls_step {
     TLS_FAILED = -3,     /* tls_session_error has the words; the session is dead */
 };
 
-/* Our own certificate, as far as it could be read. */
-struct tls_own {
-    int64_t expiry_us;          /* 0 if unreadable */
-    char error[TLS_ERROR_SIZE]; /* why it can't be used, or that it has expired; empty if
-                                   neither */
-};
-
-/* Reads the files and prepares a session; config must outlive it. now_us is the wall
- * clock. own is filled in any case. On failure returns -1 and the words. Free with
- * tls_session_free (NULL is fine). */
+/* Reads the files and prepares a session. config is borrowed and must outlive it; now_us
+ * is the wall clock, floor_us the least that it can truly be (microseconds since 1970).
+ * *own is filled in any case. Returns 0, or -1 and the words. Free with tls_session_free
+ * (NULL is fine). */
 int tls_session_new(const struct tls_link_config *config, int64_t floor_us,
                     int64_t now_us, struct tls_session **out, struct tls_own *own,
                     char error[TLS_ERROR_SIZE]);
 void tls_session_free(struct tls_session *session);
 
-/* Goes on with the handshake on fd (borrowed). TLS_DONE: every check held. */
+/* Goes on with the handshake on fd (borrowed). TLS_DONE means: it is done, and every
+ * check held. */
 enum tls_step tls_session_handshake(struct tls_session *session, int fd);
 
-/* > 0: bytes; TLS_DONE: the peer has ended its side (read only); else an enum tls_step. A
- * write that wants is to be repeated with the same bytes and length. */
+/* > 0: bytes; TLS_DONE (read only): the peer has ended its side; else an enum tls_step. A
+ * write that wants is to be repeated with the same bytes and length before any other. */
 ssize_t tls_session_read(struct tls_session *session, uint8_t *out, size_t size);
 ssize_t tls_session_write(struct tls_session *session, const uint8_t *bytes, size_t n);
 
-/* Says close_notify as far as the socket takes it. */
+/* Says close_notify, as far as the socket takes it. */
 void tls_session_goodbye(struct tls_session *session);
 
-/* Why it failed; or, when the handshake has not ended in time, where it stands. */
+/* Why it failed, in words; empty if it did not. */
 const char *tls_session_error(const struct tls_session *session);
+
+/* Puts into words that the handshake has not ended after after_ms, and how far the peer
+ * came. */
 void tls_session_stalled(struct tls_session *session, uint32_t after_ms);
 
-/* Fills peer, version, suite and peer_expiry_utc_us. */
+/* Fills peer, version, suite and peer_expiry_utc_us as far as they are known. */
 void tls_session_describe(const struct tls_session *session,
                           struct tls_link_status *status);
 
