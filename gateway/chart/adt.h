@@ -114,6 +114,7 @@ struct adt_rules { /* borrowed while adt_site_new runs; zero = the default named
     const struct adt_map_entry *map;
     size_t map_count;
     enum adt_default otherwise;
+    bool prior_untrusted;             /* PV1-6 of transfers and PV1-3 of discharges say nothing: see CENSUS_MISSING */
     bool update_moves;                /* A08 with a location moves the patient there (some PAS have no A02) */
     enum hl7_verdict foreign;         /* answer to another hospital's message; HL7_ACCEPT (0) = accepted and left aside */
     enum hl7_verdict content;         /* answer to a message with an error; HL7_ACCEPT (0) = HL7_ERROR */

@@ -334,6 +334,7 @@ adt_site_new(const struct adt_rules *rules, struct adt_site **out, char error[25
     }
     site->nhs_elsewhere = rules->nhs_elsewhere;
     site->update_moves = rules->update_moves;
+    site->prior_untrusted = rules->prior_untrusted;
     site->visit = rules->visit;
     site->otherwise = rules->otherwise;
     site->foreign = rules->foreign;

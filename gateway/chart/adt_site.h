@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Between adt_site.c (the rules compiled) and adt.c (messages read by them). Nobody else includes this.
+ * Between adt_site.c (the rules compiled), adt.c (messages) and adt_event.c (one patient's part of a message). Nobody
+ * else includes this.
  */
 #ifndef CHART_ADT_SITE_H
 #define CHART_ADT_SITE_H
@@ -32,7 +33,7 @@ struct adt_mapped { /* one entry of the map, its parts folded (adt_fold) */
 struct adt_site {
     struct zone zone;
     char **names[ADT_NAME_LISTS]; /* each ends with NULL; NULL itself = any */
-    bool nhs_elsewhere, update_moves;
+    bool nhs_elsewhere, update_moves, prior_untrusted;
     enum adt_visit_rule visit;
     enum adt_default otherwise;
     enum hl7_verdict foreign, content;
@@ -53,5 +54,48 @@ void adt_site_note_unmapped(struct adt_site *site, const char *location);
 
 /* True if the list is absent or has this name; case and runs of blanks do not count. */
 bool adt_site_accepts(const struct adt_site *site, enum adt_names list, const char *name);
+
+/* --- One patient's part of a message --- */
+
+enum adt_shape { /* which fields say where the patient is */
+    ADT_SHAPE_NONE,     /* nobody moves */
+    ADT_SHAPE_TO,       /* PV1-3 is where he is from now on */
+    ADT_SHAPE_FROM_TO,  /* the same, and PV1-6 is where he was */
+    ADT_SHAPE_FROM,     /* PV1-3 is where he was until now */
+    ADT_SHAPE_TRACKING, /* A09 and A10: PV1-3, PV1-11, PV1-42, PV1-43 together decide what it is */
+};
+
+struct adt_trigger {
+    char name[4];
+    enum adt_kind kind;
+    enum adt_shape shape;
+    bool visit; /* PV1 and a visit are needed */
+    bool prior; /* MRG-1 is needed */
+};
+
+struct adt_group { /* segments that belong to one patient; NULL = not sent */
+    const struct hl7_segment *pid, *pv1, *mrg;
+    unsigned number; /* from 1: which PID of the message */
+};
+
+struct adt_reader {
+    struct adt_site *site;
+    const struct hl7_message *message;
+    const struct adt_trigger *trigger;
+    const struct hl7_segment *evn; /* NULL = not sent */
+    uint64_t hash;                 /* of the whole message */
+    struct adt_result *result;
+};
+
+/* Notes what is wrong and returns false, so that a reader of fields can say `return adt_refuse(...)`. */
+bool adt_refuse(struct adt_reader *reader, enum hl7_verdict verdict, const char *segment, unsigned sequence,
+                unsigned field, unsigned component, unsigned code, const char *text);
+
+/* The same for a message or location of another hospital: the site's rule answers it. */
+bool adt_foreign(struct adt_reader *reader, const char *segment, unsigned sequence, unsigned field, unsigned component,
+                 const char *text);
+
+/* Fills one event from its group. False: refused, the fault is noted; or ADT_FOREIGN is. */
+bool adt_event_fill(struct adt_reader *reader, const struct adt_group *group, struct adt_event *event);
 
 #endif

@@ -41,16 +41,17 @@ enum census_flag {
     CENSUS_ORDER = 1 << 1,     /* two moves whose order can't be told (summer time's repeated hour, same second) */
     CENSUS_MISSING = 1 << 2,   /* the next move says that it began elsewhere: a message between is missing */
     CENSUS_IDENTITY = 1 << 3,  /* messages disagree about whose visit this is */
-    CENSUS_ELSEWHERE = 1 << 4, /* the same patient was placed elsewhere later on, and this stay was never ended (set by census_at,
-                                * for the instants asked) */
+    CENSUS_ELSEWHERE = 1 << 4, /* another visit placed the same patient elsewhere later on, and this stay was never ended (set by
+                                * census_at, for the instants asked). An inpatient's bed is his again when that other visit, no
+                                * inpatient's, has ended */
 };
 
 /* One person in one place without a break. Certainly there in [from_high, to_low), possibly in [from_low, to_high). */
 struct census_stay {
     uint64_t stay;     /* the visit: the same number in every place that the visit comes to, and after a rebuild */
     uint64_t patient;  /* who the patient is after all merges: look up identifiers with this */
-    uint64_t original; /* the patient whose number the visit's own messages carry. A merge leaves it; moving the visit to another
-                        * patient changes it. Charted under another original = charted on the wrong patient */
+    uint64_t original; /* the patient whose number the visit's first messages carried, or to whom the visit was moved. See
+                        * census_same for whether something was charted on the wrong patient */
     uint64_t place;
     int64_t from_low_us, from_high_us, to_low_us, to_high_us;
     int64_t known_us;  /* when the event that began this stay was first heard of */
@@ -97,6 +98,10 @@ bool census_seen(const struct census *census, uint64_t place);
 /* False if there is none. patient may have been merged: identifiers are then the survivor's own. */
 bool census_patient(const struct census *census, uint64_t patient, struct census_patient *out);
 bool census_visit(const struct census *census, uint64_t stay, struct census_visit *out);
+
+/* True if both numbers are one person now, after all merges. A value charted under one patient id is on the right chart exactly
+ * as long as this holds for that id and the stay's patient. */
+bool census_same(const struct census *census, uint64_t a, uint64_t b);
 
 /* Looks a patient up by number (any authority if authority is ""): for the worklist and scanned wristbands. 0 if none or several. */
 uint64_t census_find(const struct census *census, const char *number, const char *authority);
