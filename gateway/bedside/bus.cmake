@@ -1,3 +1,4 @@
+include_guard()
 # The lines: acquisition, one thread each. Read by CMakeLists.txt of this room.
 find_package(Threads REQUIRED)
 target_sources(bedside PRIVATE acquire.c bus.c bus_modbus.c bus_queue.c bus_stream.c bus_trust.c)
