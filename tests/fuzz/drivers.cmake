@@ -1,0 +1,13 @@
+# drivers, profile: one target a parser of foreign bytes.
+foreach(format 2 7 8 13)
+    wardgate_fuzz_target(nonin_df${format}_fuzz
+        SOURCES ${CMAKE_CURRENT_LIST_DIR}/nonin_fuzz.c LINK drivers)
+    if(TARGET nonin_df${format}_fuzz)
+        target_compile_definitions(nonin_df${format}_fuzz PRIVATE FUZZ_DRIVER="nonin-df${format}")
+    endif()
+endforeach()
+foreach(part cursor regmap regmap_slave)
+    wardgate_fuzz_target(${part}_fuzz
+        SOURCES ${CMAKE_CURRENT_LIST_DIR}/${part}_fuzz.c LINK drivers)
+endforeach()
+wardgate_fuzz_target(profile_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/profile_fuzz.c LINK profile)
