@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `wardgate`: the engineer's tool. One verb, one file.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tool/tool.h"
+#include "tool/verbs.h"
+
+struct verb {
+    const char *name, *help;
+    int (*run)(int argc, char **argv);
+};
+
+static const struct verb verbs[] = {
+#ifdef WARDGATE_EMULATE
+    {"emulate", "a bedside device on a pty or socket, for trying things out", verb_emulate},
+#endif
+    {"pki", "a site's certificates: authorities, boards, broker, charts, revocation", verb_pki},
+};
+
+static void
+help(FILE *to)
+{
+    (void)fputs("usage: wardgate VERB [--json] [OPTION...] [OPERAND...]\n\n", to);
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+        (void)fprintf(to, "  %-9s %s\n", verbs[i].name, verbs[i].help);
+    (void)fputs("\nEach verb explains itself with examples: wardgate VERB --help\n"
+                "Exit codes: 0 well, 1 findings, 64 called wrongly, 69 nobody answers,\n"
+                "74 a file can't be read or written, 78 a configuration is bad.\n",
+                to);
+}
+
+int
+main(int argc, char **argv)
+{
+    (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error to report, not an end */
+
+    if (argc < 2) {
+        help(stderr);
+        return TOOL_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        help(stdout);
+        return TOOL_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        (void)printf("wardgate %s\n", WARDGATE_VERSION);
+        return TOOL_OK;
+    }
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+        if (strcmp(argv[1], verbs[i].name) == 0) {
+            int code = verbs[i].run(argc - 1, argv + 1);
+            if (fflush(stdout) != 0)
+                return tool_fail(TOOL_IO, "standard output can't be written");
+            return code;
+        }
+    (void)fprintf(stderr, "wardgate: unknown verb '%.40s'\n\n", argv[1]);
+    help(stderr);
+    return TOOL_USAGE;
+}
