@@ -448,7 +448,7 @@ static void test_shipped(void **state)
 
     (void)state;
     if (!dir) {
-        printf("skipped: shipped profiles (run from the project's root)\n");
+        printf("skip: shipped profiles: not run from the project's root\n");
         skip();
     }
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
