@@ -52,11 +52,12 @@ static void note_reading(struct books *books, const struct ledger_entry *entry,
                          const wardgate_Record *record, const struct served *served,
                          size_t served_count)
 {
-    uint64_t serial = record->sample;
+    uint64_t serial = record->observations_count == 2
+                          ? (uint64_t)record->observations[0].value.mantissa
+                          : 0;
 
     books->audit->decoded++;
-    if (serial == 0 || serial >= served_count || record->observations_count != 2 ||
-        record->observations[0].value.mantissa != (int64_t)serial ||
+    if (serial == 0 || serial >= served_count ||
         bed_of(record->device.id) != served[serial].bed) {
         books->audit->wrong_value++;
         return;

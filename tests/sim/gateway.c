@@ -222,9 +222,10 @@ void gateway_step_clock(struct gateway *gateway, int64_t by_us, int64_t resync_u
     gateway->sync_at_us = resync_us;
 }
 
-uint64_t gateway_sample(struct gateway *gateway, int bed, uint64_t serial, int64_t now_us)
+uint64_t gateway_sample(struct gateway *gateway, int bed, uint64_t serial,
+                        uint64_t counter, int64_t now_us)
 {
-    struct observation_set set = {.count = 2, .sample = serial, .has_sample = true};
+    struct observation_set set = {.count = 2, .sample = counter, .has_sample = true};
     struct gaps_out gaps;
     char device[16];
     struct stamp_origin origin = origin_of(bed, device);
@@ -244,7 +245,7 @@ uint64_t gateway_sample(struct gateway *gateway, int bed, uint64_t serial, int64
     note_clock(gateway, now_us);
     must(stamp_reading(&gateway->stamp, &origin, &set, monotonic_us, &record),
          "stamp_reading refuses a set");
-    if (gaps_reading(&gateway->gaps[bed], &record.time, true, serial, &gaps) ==
+    if (gaps_reading(&gateway->gaps[bed], &record.time, true, counter, &gaps) ==
         GAPS_REPEAT)
         return 0;
     add_gaps(gateway, bed, &gaps);

@@ -73,10 +73,10 @@ void gateway_power_off(struct gateway *gateway);
 /* Somebody sets the wall clock; it counts as unsynchronised until resync_us. */
 void gateway_step_clock(struct gateway *gateway, int64_t by_us, int64_t resync_us);
 
-/* Reads a device: serial is the value and the sample counter. Returns the seq that the
- * reading was given, 0 if none. */
+/* Reads a device: serial is the value, counter its sample counter. Returns the seq that
+ * the reading was given, 0 if none. */
 uint64_t gateway_sample(struct gateway *gateway, int bed, uint64_t serial,
-                        int64_t now_us);
+                        uint64_t counter, int64_t now_us);
 
 /* Commits, offers, takes what the link brings. */
 void gateway_run(struct gateway *gateway, int64_t now_us);

@@ -44,6 +44,7 @@ struct day {
     struct gateway gateway;
     struct served served[EPR_SERIALS_MAX];
     size_t next_serial;
+    uint64_t counter[WARD_BEDS]; /* the devices' own sample counters */
     char folder[96];
     struct ledger *ledger;
     struct adt_site *site;
@@ -204,6 +205,8 @@ static void record_answers(struct day *day)
     }
 }
 
+/* The device has something new; a gateway without power misses it, and must say so later.
+ */
 static void serve(struct day *day, int bed)
 {
     size_t serial = day->next_serial;
@@ -214,8 +217,19 @@ static void serve(struct day *day, int bed)
     if (patient == WARD_NOBODY && !chance_percent(&day->chance, 10))
         return; /* an empty bed's device mostly says nothing */
     must(++day->next_serial < EPR_SERIALS_MAX, "too many readings for one day");
+    day->counter[bed]++;
     day->served[serial] = (struct served){bed, patient, day->now_us, 0};
-    day->served[serial].seq = gateway_sample(&day->gateway, bed, serial, day->now_us);
+    if (day->gateway.store == NULL)
+        return;
+    day->served[serial].seq =
+        gateway_sample(&day->gateway, bed, serial, day->counter[bed], day->now_us);
+    if (!day->calm && day->now_us > day->ward.begin_us + HOUR &&
+        chance_percent(&day->chance, 1)) {
+        gateway_power_off(&day->gateway); /* before it was committed */
+        day->gateway_back_us =
+            day->now_us + chance_between(&day->chance, 1, 600) * SECOND;
+        day->gateway_crashes++;
+    }
 }
 
 static void fail_sometimes(struct day *day)
@@ -264,14 +278,13 @@ static void fail_sometimes(struct day *day)
 
 static void run_gateway(struct day *day, bool readings)
 {
-    if (day->gateway.store == NULL) {
-        if (day->now_us < day->gateway_back_us)
-            return;
+    if (day->gateway.store == NULL && day->now_us >= day->gateway_back_us)
         gateway_power_on(&day->gateway, day->now_us);
-    }
     for (int bed = 0; readings && bed < WARD_BEDS; bed++)
         if (day->now_us >= day->sample_us[bed])
             serve(day, bed);
+    if (day->gateway.store == NULL)
+        return;
     gateway_connect(&day->gateway, day->now_us >= day->link_back_us, day->now_us);
     gateway_run(&day->gateway, day->now_us);
 }
