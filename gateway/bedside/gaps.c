@@ -71,19 +71,21 @@ gaps_flush(struct gaps *gaps, struct gaps_out *out)
     wardgate_Gap *gap;
 
     out->count = 0;
-    if (gaps->lost == 0)
+    if (!gaps_has_lost(gaps))
         return;
     gap = add(out, (wardgate_Gap_Reason)gaps->lost_reason);
     gap->count = gaps->lost;
+    gap->count_unknown = gaps->lost_unknown;
     set_from(gap, &gaps->lost_from);
     set_to(gap, &gaps->lost_to);
     gaps->lost = 0;
+    gaps->lost_unknown = false;
 }
 
 bool
 gaps_has_lost(const struct gaps *gaps)
 {
-    return gaps->lost > 0;
+    return gaps->lost > 0 || gaps->lost_unknown;
 }
 
 void
@@ -91,11 +93,28 @@ gaps_lost(struct gaps *gaps, wardgate_Gap_Reason reason, uint64_t count, const w
 {
     if (count == 0)
         return;
-    if (gaps->lost == 0)
+    if (!gaps_has_lost(gaps))
         gaps->lost_from = *time;
     gaps->lost += count;
     gaps->lost_reason = (uint64_t)reason;
     gaps->lost_to = *time;
+}
+
+void
+gaps_again(struct gaps *gaps, const wardgate_Gap *gap)
+{
+    const wardgate_TimeBlock *from = gap->has_from ? &gap->from : &gap->to;
+    const wardgate_TimeBlock *to = gap->has_to ? &gap->to : &gap->from;
+
+    if (!gap->has_from && !gap->has_to)
+        return; /* from nowhere to nowhere says nothing */
+    if (!gaps_has_lost(gaps) || from->monotonic_us < gaps->lost_from.monotonic_us)
+        gaps->lost_from = *from;
+    if (!gaps_has_lost(gaps) || to->monotonic_us > gaps->lost_to.monotonic_us)
+        gaps->lost_to = *to;
+    gaps->lost += gap->count;
+    gaps->lost_unknown = gaps->lost_unknown || gap->count_unknown;
+    gaps->lost_reason = (uint64_t)gap->reason;
 }
 
 enum gaps_verdict

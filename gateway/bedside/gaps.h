@@ -31,7 +31,7 @@ struct gaps { /* filled by gaps_init */
         since_us; /* since_us: monotonic of the last reading, or of gaps_init */
     uint64_t lost, lost_reason; /* given up and not yet in a gap */
     wardgate_TimeBlock lost_from, lost_to;
-    bool has_last, has_sample, restarted, open;
+    bool has_last, has_sample, restarted, open, lost_unknown;
     uint8_t open_reason; /* wardgate_Gap_Reason of the open gap */
 };
 
@@ -62,6 +62,8 @@ enum gaps_verdict gaps_reading(struct gaps *gaps, const wardgate_TimeBlock *time
  * Counted here, given with the next gaps_flush or gaps_reading. */
 void gaps_lost(struct gaps *gaps, wardgate_Gap_Reason reason, uint64_t count,
                const wardgate_TimeBlock *time);
+/* A gap that could not be stored: it becomes part of what is lost. */
+void gaps_again(struct gaps *gaps, const wardgate_Gap *gap);
 bool gaps_has_lost(const struct gaps *gaps);
 void gaps_flush(struct gaps *gaps, struct gaps_out *out);
 

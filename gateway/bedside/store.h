@@ -121,6 +121,9 @@ uint64_t store_unreceipted(const struct store *store, uint64_t first, uint64_t l
 /* A device's last committed reading, without observations. False if there is none. */
 bool store_last(struct store *store, const char *device, wardgate_Record *record);
 
+/* The epochs that may still have records, oldest first. Returns how many. */
+size_t store_epochs(const struct store *store, struct epoch out[STORE_EPOCHS_MAX]);
+
 /* Ends the epoch: the next record given a seq belongs to a new one. Used when the chart
  * knows more of this epoch than we do. */
 int store_new_epoch(struct store *store);
@@ -166,9 +169,9 @@ struct store_salvage {
     char kept_as[256];    /* where the old file is now */
 };
 
-/* True if the store can be opened and its ends read. May crash on a damaged file: call it
- * in a child process. */
-bool store_probe(const struct store_config *config);
+/* True if the store can be opened and its ends read; with all, if every record can be. May
+ * crash on a damaged file: call it in a child process. */
+bool store_probe(const struct store_config *config, bool all);
 
 /* Reads data.mdb page by page, without LMDB and without believing any of its structure,
  * takes every record whose seal holds into a new file, and begins a new epoch. What is

@@ -27,6 +27,7 @@
 #define BUILD "salvage"   /* folder of the new file, below the store's */
 #define READY "salvage.done"
 #define WINDOW_PAGES 256
+#define PROBE_RECORDS 1000 /* oldest records that a quick look reads */
 
 struct session_place { /* of the file `sessions`, sorted by id */
     uint8_t id[SEAL_SESSION_SIZE];
@@ -456,31 +457,36 @@ store_salvage_unfinished(const char *folder)
     return store_path(folder, READY, ready) == 0 && access(ready, F_OK) == 0;
 }
 
+struct probe {
+    uint64_t left;
+    unsigned sum;
+};
+
 static enum store_visit
 probe_visit(void *context, uint64_t seq, const uint8_t *sealed, size_t size, uint64_t *skip_to)
 {
-    int *left = context;
+    struct probe *probe = context;
 
     (void)seq;
-    (void)sealed;
-    (void)size;
     (void)skip_to;
-    return --*left > 0 ? STORE_GO_ON : STORE_STOP;
+    for (size_t i = 0; i < size; i++) /* every byte's page must be there */
+        probe->sum += sealed[i];
+    return --probe->left > 0 ? STORE_GO_ON : STORE_STOP;
 }
 
 bool
-store_probe(const struct store_config *config)
+store_probe(const struct store_config *config, bool all)
 {
     struct store *store;
     char error[STORE_ERROR_SIZE];
     uint64_t last = 0;
-    int left = 1000;
+    struct probe probe = {.left = all ? UINT64_MAX : PROBE_RECORDS};
     bool good;
 
     good = store_open(config, &store, error) != STORE_BROKEN;
     if (good && store != NULL)
         good = store_db_last(store, &last) == STORE_OK &&
-               store_walk(store, 1, UINT64_MAX - 1, probe_visit, &left) == STORE_OK;
+               store_walk(store, 1, UINT64_MAX - 1, probe_visit, &probe) == STORE_OK;
     store_close(store);
     return good;
 }

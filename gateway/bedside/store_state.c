@@ -429,6 +429,14 @@ store_resend(struct store *store, const struct epoch *epoch, uint64_t from, uint
     return STORE_OK;
 }
 
+size_t
+store_epochs(const struct store *store, struct epoch out[STORE_EPOCHS_MAX])
+{
+    for (size_t i = 0; i < store->epoch_count; i++)
+        out[i] = store->epochs[i].id;
+    return store->epoch_count;
+}
+
 int
 store_new_epoch(struct store *store)
 {

@@ -262,7 +262,7 @@ static void let_out(struct chart *c, int64_t now_us)
 
 static bool has_work(const struct chart *c)
 {
-    return c->unjudged_count > 0 || c->rescan || c->windows_count > 0 || c->adt_judged != c->adt_applied;
+    return c->unjudged_count > 0 || c->rescan || c->remap || c->windows_count > 0 || c->adt_judged != c->adt_applied;
 }
 
 static bool work(struct chart *c, int64_t now_us)
@@ -319,6 +319,20 @@ int chart_resend(struct chart *c, const char *gateway)
     if (!c->batch)
         let_out(c, 0);
     return n;
+}
+
+void chart_set_site(struct chart *c, struct adt_site *site, bool any_place, int64_t now_us)
+{
+    if (c->batch)
+        chart_run(c, now_us); /* what was judged by the old rules is whole; it is judged again below where it matters */
+    if (c->batch)
+        give_up_batch(c, now_us);
+    c->options.site = site;
+    c->options.any_place = any_place;
+    if (c->places)
+        memset(c->places, 0, c->places_count * sizeof *c->places);
+    c->stale = true;
+    c->retry_us = 0;
 }
 
 /* --- Life --- */

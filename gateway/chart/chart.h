@@ -115,6 +115,10 @@ size_t chart_uncommitted(const struct chart *chart);
 /* Asks every gateway (NULL), or one, to offer again what is missing. Returns how many sources, or a ledger_error. */
 int chart_resend(struct chart *chart, const char *gateway);
 
+/* Other rules for reading the PAS's messages and naming beds: everything is derived anew with them, and what was held for an
+ * unknown bed is judged again. The old site may be freed afterwards. */
+void chart_set_site(struct chart *chart, struct adt_site *site, bool any_place, int64_t now_us);
+
 /* --- for status --- */
 
 struct chart_counts { /* since start */

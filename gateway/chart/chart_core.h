@@ -87,6 +87,8 @@ struct chart {
     bool rescan; /* the ring was too small, or this is the start: the ledger's lists say the rest */
     enum ledger_state rescan_state;
     struct ledger_cursor rescan_cursor;
+    bool remap; /* beds may have got names: what is held for want of one is judged again */
+    struct ledger_cursor remap_cursor;
     struct window *windows; /* oldest first */
     size_t windows_first, windows_count, windows_capacity;
     uint64_t adt_applied, adt_judged; /* numbers of the ADT log */
@@ -168,6 +170,8 @@ bool chart_cancel(struct chart *c, struct ledger_entry *entry, bool *cancelled, 
 /* True if a person put the reading where it is; true if this author is a part of the service. */
 bool chart_by_person(struct chart *c, const struct ledger_entry *entry);
 bool chart_is_service(const char *who);
+/* A held reading whose reason may be gone. */
+bool chart_review_held(struct chart *c, struct ledger_entry *entry, int64_t now_us);
 /* Judges a held reading anew, whatever it was held for. */
 bool chart_again(struct chart *c, struct ledger_entry *entry, int64_t now_us);
 

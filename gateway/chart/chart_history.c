@@ -170,7 +170,7 @@ static bool review_kept(struct chart *c, struct ledger_entry *entry, int64_t now
     return reason == LEDGER_REASON_NONE ? chart_again(c, entry, now_us) : chart_hold(c, entry, reason, now_us);
 }
 
-static bool review_held(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+bool chart_review_held(struct chart *c, struct ledger_entry *entry, int64_t now_us)
 {
     struct match_result result;
     bool error;
@@ -217,7 +217,7 @@ static bool review(struct chart *c, struct ledger_entry *entry, int64_t now_us)
     case LEDGER_KEPT:
         return review_kept(c, entry, now_us);
     case LEDGER_HELD:
-        return review_held(c, entry, now_us);
+        return chart_review_held(c, entry, now_us);
     case LEDGER_MATCHED:
         return review_matched(c, entry, now_us);
     case LEDGER_CHARTED:

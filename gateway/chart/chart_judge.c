@@ -348,6 +348,22 @@ static bool rescan_page(struct chart *c, size_t *looked_at, int64_t now_us)
     return true;
 }
 
+/* A page of what is held because its bed has no name in the site's table. */
+static bool remap_page(struct chart *c, size_t *looked_at, int64_t now_us)
+{
+    struct ledger_entry page[PAGE];
+    int n = ledger_list(c->ledger, LEDGER_HELD, CHART_REASON_MATCH + MATCH_NOT_MAPPED, LEDGER_ANY, &c->remap_cursor,
+                        page, PAGE);
+    if (n < 0)
+        return chart_fail(c, n);
+    c->remap = n > 0;
+    for (int i = 0; i < n; i++)
+        if (!chart_review_held(c, &page[i], now_us))
+            return false;
+    *looked_at += (size_t)n + 1;
+    return true;
+}
+
 bool chart_judge_some(struct chart *c, int64_t now_us)
 {
     size_t done = 0;
@@ -360,6 +376,9 @@ bool chart_judge_some(struct chart *c, int64_t now_us)
     }
     while (c->rescan && done < JUDGE_MAX)
         if (!rescan_page(c, &done, now_us))
+            return false;
+    while (c->remap && done < JUDGE_MAX)
+        if (!remap_page(c, &done, now_us))
             return false;
     return true;
 }

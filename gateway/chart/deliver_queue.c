@@ -339,16 +339,18 @@ static bool settle(struct chart *c, struct destination *d, uint64_t number, cons
     return refuse(c, d, &message, code, park, now_us);
 }
 
+/* The batch comes first: opening one may derive everything anew, and then nothing is under way. */
 void chart_answer(struct chart *c, size_t destination, const char *control, const char *code, int64_t now_us)
 {
     struct destination *d = &c->destinations[destination];
+    bool noted = chart_batch(c, now_us);
     struct slot *slot = slot_of(d, control);
     if (!slot) {
         c->counts.strays++;
         return;
     }
     c->counts.answers++;
-    if (!chart_batch(c, now_us)) { /* the ledger can't note it: the message will be sent again */
+    if (!noted) { /* the ledger can't take it: the message will be sent again */
         slot->state = SLOT_READY;
         d->under_way--;
         return;
@@ -369,11 +371,12 @@ static bool give_up(const struct destination *d, const struct ledger_message *me
 void chart_no_answer(struct chart *c, size_t destination, const char *control, bool lost, int64_t now_us)
 {
     struct destination *d = &c->destinations[destination];
-    struct slot *slot = slot_of(d, control);
     struct ledger_message message;
+    bool noted = chart_batch(c, now_us);
+    struct slot *slot = slot_of(d, control);
     if (!slot)
         return;
-    if ((lost && ++slot->losses < LOSSES_MAX) || !chart_batch(c, now_us)) {
+    if (!noted || (lost && ++slot->losses < LOSSES_MAX)) {
         slot->state = SLOT_READY; /* the connection's fault, unless it happens again */
         d->under_way--;
         return;

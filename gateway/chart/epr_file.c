@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "chart/deliver.h"
 
-#define BATCH_SIZE (1024 * 1024)
+#define BATCH_SIZE (2 * 1024 * 1024) /* CHART_WINDOW_MAX messages of DELIVER_SIZE_MAX fit */
 #define MARK "{\"control\":\"" /* how deliver_json begins every line */
 #define CONTROL_LENGTH (DELIVER_CONTROL_SIZE - 1)
 

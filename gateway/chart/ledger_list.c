@@ -47,7 +47,8 @@ int cursor_step(struct ledger *ledger, enum db_table table, const uint8_t *prefi
         return 0;
     if (error != LEDGER_OK)
         return error;
-    if (found->size < prefix_size || memcmp(found->bytes, prefix, prefix_size) != 0)
+    if (prefix_size > 0 &&
+        (found->size < prefix_size || memcmp(found->bytes, prefix, prefix_size) != 0))
         return 0;
     assert(found->size <= sizeof(cursor->key));
     memcpy(cursor->key, found->bytes, found->size);

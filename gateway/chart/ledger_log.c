@@ -308,7 +308,8 @@ int ledger_value_next(struct ledger *ledger, const void *prefix, size_t prefix_s
     }
     if (error != LEDGER_OK)
         return error;
-    if (found.size < prefix_size || memcmp(found.bytes, prefix, prefix_size) != 0)
+    if (prefix_size > 0 &&
+        (found.size < prefix_size || memcmp(found.bytes, prefix, prefix_size) != 0))
         return LEDGER_NOT_FOUND;
     memcpy(next, found.bytes, found.size);
     *next_size = found.size;

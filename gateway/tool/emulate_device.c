@@ -87,9 +87,14 @@ static void note(const struct emulate_ward *ward, const struct emulate_device *d
     json_decref(line);
 }
 
-static int16_t whole(const char *text)
+/* A Nonin value is a whole number: false if the text has digits that would be lost. */
+static bool whole(const char *text, int16_t *value)
 {
-    return text[0] != '\0' ? (int16_t)strtol(text, NULL, 10) : NONIN_MISSING;
+    char *end;
+    long n = strtol(text, &end, 10);
+
+    *value = text[0] != '\0' ? (int16_t)n : NONIN_MISSING;
+    return *end == '\0' && n >= 0 && n <= 510;
 }
 
 /* Shows the row in the device's registers. */
@@ -108,14 +113,15 @@ static int show(struct emulate_ward *ward, size_t index)
         if (field < 0)
             continue;
         if (ward->is_nonin)
-            *(field == 0 ? &values.pulse : &values.spo2) = whole(value);
+            error = whole(value, field == 0 ? &values.pulse : &values.spo2) ? 0
+                                                                            : EMULATE_INEXACT;
         else
             error = modbus_unit_set(unit, device->map->fields[field].name, value);
         if (error != 0) {
             (void)snprintf(ward->error, sizeof ward->error,
                            "row %llu: %s = %s: the device cannot show that (%s)",
                            (unsigned long long)device->sample,
-                           device->map->fields[field].name, value,
+                           emulate_source_column(device->source, c), value,
                            error == EMULATE_INEXACT ? "digits would be lost"
                                                     : "out of range");
             return -1;
@@ -163,6 +169,11 @@ static int advance(struct emulate_ward *ward, size_t index, uint64_t now)
             return 0;
         }
     }
+    /* The made-up patient has tenths, which this device does not show. */
+    for (size_t c = 0; ward->is_nonin && !emulate_source_is_file(device->source) &&
+                       c < emulate_source_columns(device->source);
+         c++)
+        device->row.values[c][strcspn(device->row.values[c], ".")] = '\0';
     device->sample++;
     device->read = false;
     device->made_us = clock_utc_us();

@@ -225,7 +225,7 @@ static void queue_bursts(struct emulate_line *line, struct emulate_peer *peer,
             continue;
         }
         /* The one that is under way cannot be overtaken. */
-        while (at > (peer->sent > 0 ? 1u : 0u) &&
+        while (!line->in_order && at > (peer->sent > 0 ? 1u : 0u) &&
                peer->bursts[at - 1].due_us > out->bursts[i].due_us) {
             peer->bursts[at] = peer->bursts[at - 1];
             at--;

@@ -55,6 +55,7 @@ struct emulate_line {
     void *state;
     struct modbus_slave *slave; /* state, if it is one */
     struct emulate_hooks hooks;
+    bool in_order; /* a late reply holds up those after it, instead of being overtaken */
     uint32_t baud; /* 0: bytes take no time */
     uint32_t bits; /* of one character */
     int listener;  /* TCP; -1 */

@@ -160,6 +160,11 @@ void emulate_source_free(struct emulate_source *source)
     free(source);
 }
 
+bool emulate_source_is_file(const struct emulate_source *source)
+{
+    return source->text != NULL;
+}
+
 size_t emulate_source_columns(const struct emulate_source *source)
 {
     return source->columns;

@@ -31,6 +31,9 @@ struct emulate_source *emulate_source_seeded(uint64_t seed);
 
 void emulate_source_free(struct emulate_source *source); /* NULL is fine */
 
+/* True for a file, false for a made-up patient. */
+bool emulate_source_is_file(const struct emulate_source *source);
+
 size_t emulate_source_columns(const struct emulate_source *source);
 const char *emulate_source_column(const struct emulate_source *source, size_t column);
 

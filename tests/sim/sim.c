@@ -45,6 +45,7 @@ struct day {
     struct served served[EPR_SERIALS_MAX];
     size_t next_serial;
     uint64_t counter[WARD_BEDS]; /* the devices' own sample counters */
+    bool known[WARD_BEDS];       /* a reading of the bed's device was committed */
     char folder[96];
     struct ledger *ledger;
     struct adt_site *site;
@@ -216,6 +217,8 @@ static void serve(struct day *day, int bed)
                                                        READING_EVERY * 3 / 2);
     if (patient == WARD_NOBODY && !chance_percent(&day->chance, 10))
         return; /* an empty bed's device mostly says nothing */
+    if (day->gateway.store == NULL && !day->known[bed])
+        return; /* a device that the gateway never met is not missed */
     must(++day->next_serial < EPR_SERIALS_MAX, "too many readings for one day");
     day->counter[bed]++;
     day->served[serial] = (struct served){bed, patient, day->now_us, 0};
@@ -287,6 +290,8 @@ static void run_gateway(struct day *day, bool readings)
         return;
     gateway_connect(&day->gateway, day->now_us >= day->link_back_us, day->now_us);
     gateway_run(&day->gateway, day->now_us);
+    for (int bed = 0; bed < WARD_BEDS; bed++)
+        day->known[bed] = day->known[bed] || day->counter[bed] > 0;
 }
 
 static void run_chart(struct day *day)

@@ -301,9 +301,9 @@ finishes_a_salvage_that_was_cut(void **state)
     (void)snprintf(to, sizeof(to), "%s/salvage.done/data.mdb", folder);
     assert_int_equal(rename(from, to), 0);
     assert_int_equal(store_open(&config, &store, error), STORE_BROKEN);
-    assert_false(store_probe(&config));
+    assert_false(store_probe(&config, true));
     assert_int_equal(store_salvage(&config, 2, &report, error), STORE_OK);
-    assert_true(store_probe(&config));
+    assert_true(store_probe(&config, true));
     store = sample_open(&config);
     sample_read(store, 1, true, false, &books);
     assert_int_equal(books.readings, RECORDS);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The program around the core: everything that it holds, and how its parts are started and ended. One thread, one
+ * sd-event loop.
+ */
+#ifndef CHART_MAIN_SERVICE_H
+#define CHART_MAIN_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "base/control.h"
+#include "chart/chart.h"
+#include "chart/config.h"
+#include "chart/epr_file.h"
+#include "chart/mllp.h"
+#include "link/mqtt.h"
+#include "link/tls_link.h"
+
+#define RECEIPTS_WAITING_MAX 1024 /* receipts that wait for room in MQTT's window; the oldest goes first */
+
+struct receipt_waiting {
+    char gateway[NAME_MAX_LENGTH + 1];
+    size_t n;
+    uint8_t *payload;
+};
+
+struct outlet { /* one destination's line */
+    struct service *service;
+    size_t index;
+    struct mllp_client *client;
+    struct epr_file *file;
+    char control[DELIVER_CONTROL_SIZE]; /* under way over MLLP; "" = none */
+    bool broken;                        /* the last send failed at once */
+    char appended[CHART_WINDOW_MAX][DELIVER_CONTROL_SIZE]; /* to the file, not yet synced */
+    size_t appended_count;
+    bool file_failed;
+    int64_t file_retry_us;
+};
+
+struct service {
+    sd_event *loop;
+    const char *config_path;
+    struct config *parsed, *places_parsed;
+    struct chart_config config;
+    struct places_config places;
+    struct adt_site *site;
+    struct ledger *ledger;
+    struct chart *chart;
+    struct mqtt *mqtt;
+    struct tls_link *tls;
+    struct mllp_server *adt;
+    struct control_server *control;
+    struct outlet outlets[CHART_DESTINATIONS_MAX];
+    size_t outlets_count;
+    struct receipt_waiting waiting[RECEIPTS_WAITING_MAX]; /* a ring */
+    size_t waiting_first, waiting_count;
+    uint64_t receipts_dropped, dropped_inputs;
+    sd_event_source *soon, *later;
+    int64_t batch_since_us; /* when the first input of the open batch came; 0 = none */
+    int64_t started_us;
+    int64_t floor_us; /* certificates are not judged at an earlier time */
+    bool stopping;
+};
+
+/* --- main_service.c --- */
+/* Builds the site's rules from a configuration. Returns 0, or -1 with an error text. */
+int service_site(const struct chart_config *config, const struct places_config *places, struct adt_site **out,
+                 char error[CONFIG_ERROR_SIZE]);
+/* Loads both files into the service. Returns 0, or -1 with an error text and the service as it was. */
+int service_load(struct service *service, const char *path, char error[CONFIG_ERROR_SIZE]);
+/* Opens everything in order, ends it in reverse. Returns 0 or -1 (logged). service_stop takes what was started only. */
+int service_start(struct service *service);
+void service_stop(struct service *service);
+/* SIGHUP: what can change without a restart does. Logged. */
+void service_reload(struct service *service);
+/* Something came in: the core runs when the loop has nothing more urgent, or at once when much has come. */
+void service_soon(struct service *service);
+void service_run(struct service *service);
+
+/* --- main_lines.c --- */
+int lines_open(struct service *service); /* ADT listener, destinations, broker */
+void lines_close(struct service *service);
+void lines_publish(void *context, const char *gateway, const uint8_t *payload, size_t n);
+void lines_send(void *context, size_t destination, const char *control, const char *bytes, size_t n);
+void lines_adt_answer(void *context, uint64_t peer, const char *bytes, size_t n);
+void lines_after_run(struct service *service); /* syncs files, hands their answers back */
+
+/* --- control.c --- */
+extern const struct control_verb chart_verbs[]; /* context: struct service */
+
+#endif
