@@ -237,7 +237,7 @@ int intake_up(struct intake *intake, const char *gateway, const uint8_t *payload
     const char *field;
     int taken = 0, bad = 0, error, more;
 
-    if (!name_valid(gateway) || envelope_open(&reader, payload, n) != WIRE_OK)
+    if (!name_valid(gateway) || n == 0 || envelope_open(&reader, payload, n) != WIRE_OK)
         return refuse(intake, gateway, INTAKE_MALFORMED, "envelope");
     if (strcmp(reader.gateway, gateway) != 0)
         return refuse(intake, gateway, INTAKE_FOREIGN, NULL);
