@@ -40,7 +40,7 @@ static void count(struct bus *bus, struct bus_unit *unit, int error,
         ++*counters[-error];
     s->late += reply->late_seen;
     s->echoes += reply->echo;
-    s->stray_bytes += reply->stray_bytes;
+    s->stray_bytes += reply->strays.bytes;
     if (answered) {
         unit->turnaround_sum_us += turnaround;
         if (s->answered + s->exceptions == 1 || turnaround < s->turnaround_min_us)
@@ -54,34 +54,26 @@ static void count(struct bus *bus, struct bus_unit *unit, int error,
     pthread_mutex_unlock(&bus->lock);
 }
 
-/* Bytes that nobody asked for: rule 5. unit: of the frame among them, 0 if none can be
- * read. */
-static void strays(struct bus *bus, uint8_t address)
+/* Bytes that nobody asked for: rule 5. asked: the unit whose exchange threw them away, NULL for
+ * none; failed: that exchange failed, so what there was of its own reply is among them. */
+static void judge_strays(struct bus *bus, const struct port_modbus_strays *strays,
+                         const struct bus_unit *asked, bool failed)
 {
-    if (on_tcp(bus))
+    if (strays->bytes == 0 || on_tcp(bus))
         return;
+    /* Bytes that cannot be read may have been anyone's. */
+    if (strays->unread > 0)
+        bus_void(bus, BUS_QUEUE_ALL);
     for (size_t i = 0; i < bus->unit_count; i++) {
-        if (address != 0 && bus->units[i].device.unit != address)
+        struct bus_unit *unit = &bus->units[i];
+        uint8_t address = unit->device.unit;
+
+        if ((strays->units[address / 64] >> address % 64 & 1) == 0)
             continue;
         bus_void(bus, i);
-        if (address != 0)
-            trust_stray(&bus->units[i].trust);
+        if (!failed || unit != asked)
+            trust_stray(&unit->trust);
     }
-}
-
-/* What an exchange says about the others on the line. */
-static void judge_strays(struct bus *bus, const struct bus_unit *asked, int error,
-                         const struct port_modbus_reply *reply)
-{
-    bool failed = error != PORT_OK && error != PORT_EXCEPTION;
-
-    if (reply->stray_bytes == 0)
-        return;
-    /* A failed exchange throws away its own reply too: that one is nobody's stray. */
-    if (failed && reply->stray_unit == asked->device.unit)
-        bus_void(bus, (size_t)(asked - bus->units));
-    else
-        strays(bus, reply->stray_unit);
 }
 
 /* One request on the wire. Returns enum port_error. */
@@ -104,7 +96,7 @@ static int ask(struct bus *bus, struct bus_unit *unit, const struct regmap_block
         request.not_before_us = trust_not_before(&unit->trust, block);
     error = port_modbus_ask(bus->modbus, &request, reply);
     count(bus, unit, error, reply);
-    judge_strays(bus, unit, error, reply);
+    judge_strays(bus, &reply->strays, unit, error != PORT_OK && error != PORT_EXCEPTION);
     if (on_tcp(bus) || reply->bytes_out == 0)
         return error;
     trust_asked(&unit->trust, block, reply->asked_us);
@@ -267,7 +259,7 @@ static bool idle(struct bus *bus, uint64_t wake_us)
                               {.fd = port_modbus_fd(bus->modbus), .events = POLLIN}};
     uint64_t now = clock_monotonic_us();
     struct timespec left;
-    uint8_t address;
+    struct port_modbus_strays found = {0};
     int n;
 
     if (bus->release_us + COALESCE_US < wake_us)
@@ -278,11 +270,9 @@ static bool idle(struct bus *bus, uint64_t wake_us)
     left.tv_nsec = wake_us > now ? (long)((wake_us - now) % 1000000) * 1000 : 0;
     n = ppoll(waits, 2, &left, NULL);
     if (n > 0 && waits[1].revents != 0) {
-        n = port_modbus_strays(bus->modbus, &address);
-        if (n < 0)
+        if (port_modbus_strays(bus->modbus, &found) != PORT_OK)
             return on_tcp(bus); /* TCP: the next request connects again */
-        if (n > 0)
-            strays(bus, address);
+        judge_strays(bus, &found, NULL, false);
     }
     return true;
 }

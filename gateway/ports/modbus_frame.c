@@ -188,13 +188,14 @@ int modbus_frame_match(const struct port_modbus_request *request, const uint8_t 
     return PORT_OK;
 }
 
-bool modbus_frame_scan(const struct port_modbus_request *request, const uint8_t *bytes,
-                       size_t n, uint8_t *unit)
+bool modbus_frame_scan(const struct port_modbus_request *request, const uint8_t *bytes, size_t n,
+                       struct port_modbus_strays *strays)
 {
     bool answer = false;
     size_t at = 0;
 
-    *unit = 0;
+    strays->bytes += (uint32_t)n;
+    strays->unread += (uint32_t)n;
     while (at + 5 <= n) {
         size_t length = modbus_frame_length(bytes + at, n - at);
         const uint8_t *data;
@@ -204,7 +205,8 @@ bool modbus_frame_scan(const struct port_modbus_request *request, const uint8_t 
             at++;
             continue;
         }
-        *unit = bytes[at];
+        strays->units[bytes[at] / 64] |= UINT64_C(1) << bytes[at] % 64;
+        strays->unread -= (uint32_t)length;
         if (request != NULL && bytes[at] == request->unit &&
             modbus_frame_match(request, bytes + at + 1, length - 3, &data, &size) !=
                 PORT_LENGTH)

@@ -159,7 +159,6 @@ static int quarantine(struct port_modbus *port, struct exchange *exchange, int e
         port_gap_us(&port->line) > QUIET_US ? port_gap_us(&port->line) : QUIET_US;
     uint64_t last = until > BABBLE_US ? until + BABBLE_US : BABBLE_US;
 
-    reply->stray_bytes += (uint32_t)port->have;
     for (;;) {
         uint64_t silent = port->quiet_us + quiet;
         int n = modbus_port_wait(port, until > silent ? until : silent);
@@ -171,13 +170,12 @@ static int quarantine(struct port_modbus *port, struct exchange *exchange, int e
         if (n < 0)
             return PORT_GONE;
         port->quiet_us = clock_monotonic_us();
-        reply->stray_bytes += (uint32_t)n;
         reply->bytes_in += (uint32_t)n;
         if (port->quiet_us > last)
             break;
     }
-    reply->late_seen = modbus_frame_scan(exchange->request, port->buffer, port->have,
-                                         &reply->stray_unit);
+    reply->late_seen =
+        modbus_frame_scan(exchange->request, port->buffer, port->have, &reply->strays);
     /* Two replies to one request: which of them answers it is not known, so neither does.
      */
     if (error == PORT_TRAILING || error == PORT_EARLY)
@@ -192,21 +190,22 @@ int modbus_rtu_ask(struct port_modbus *port, const struct port_modbus_request *r
     uint8_t sent[1 + PORT_MODBUS_PDU_MAX + 2];
     struct exchange exchange = {.request = request, .reply = reply, .sent = sent};
     uint64_t start;
-    int strays, error;
+    int error;
 
     gap = request->gap_us > gap ? request->gap_us : gap;
     start = port->quiet_us + gap;
     modbus_port_sleep(port,
                       start > request->not_before_us ? start : request->not_before_us);
-    strays = port_modbus_strays(port, &reply->stray_unit);
-    if (strays < 0)
-        return PORT_GONE;
-    if (strays >
-        0) { /* the silence before a request counts from the last byte of anyone */
-        reply->stray_bytes = (uint32_t)strays;
-        reply->bytes_in = (uint32_t)strays;
-        modbus_port_sleep(port, port->quiet_us + gap);
+    for (;;) {
+        uint32_t before = reply->strays.bytes;
+
+        if (port_modbus_strays(port, &reply->strays) != PORT_OK)
+            return PORT_GONE;
+        if (reply->strays.bytes == before || reply->strays.bytes > PORT_BUFFER)
+            break;
+        modbus_port_sleep(port, port->quiet_us + gap); /* silence counts from the last byte */
     }
+    reply->bytes_in = reply->strays.bytes;
     port->have = 0;
     sent[0] = request->unit;
     memcpy(sent + 1, pdu, n);

@@ -106,8 +106,7 @@ static int judge(struct port_modbus *port, const struct port_modbus_request *req
         if (port->have < 6u + length)
             return 1;
         if (transaction != port->transaction) {
-            reply->stray_bytes += 6u + length;
-            reply->stray_unit = unit;
+            reply->strays.bytes += 6u + length;
             port->have -= 6u + length;
             memmove(port->buffer, port->buffer + 6 + length, port->have);
             continue;
@@ -157,15 +156,13 @@ int modbus_tcp_ask(struct port_modbus *port, const struct port_modbus_request *r
                    const uint8_t *pdu, size_t n, struct port_modbus_reply *reply)
 {
     uint64_t start = port->quiet_us + request->gap_us;
-    int strays, error;
+    int error;
 
     if (port->quiet_us != 0)
         modbus_port_sleep(port, start > request->not_before_us ? start
                                                                : request->not_before_us);
-    strays = port_modbus_strays(port, &reply->stray_unit);
-    if (strays < 0)
+    if (port_modbus_strays(port, &reply->strays) != PORT_OK)
         return PORT_GONE;
-    reply->stray_bytes = (uint32_t)strays;
     port->have = 0;
     error = modbus_port_send(port, request->unit, pdu, n);
     if (error != PORT_OK)

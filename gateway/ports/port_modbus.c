@@ -278,13 +278,12 @@ int port_modbus_ask(struct port_modbus *port, const struct port_modbus_request *
     return error;
 }
 
-int port_modbus_strays(struct port_modbus *port, uint8_t *unit)
+int port_modbus_strays(struct port_modbus *port, struct port_modbus_strays *strays)
 {
-    int total = 0;
-
-    *unit = 0;
-    if (port->fd < 0)
+    if (port->fd < 0) {
+        errno = ENOTCONN;
         return PORT_GONE;
+    }
     port->have = 0;
     for (;;) {
         int n = modbus_port_wait(port, 0);
@@ -292,14 +291,16 @@ int port_modbus_strays(struct port_modbus *port, uint8_t *unit)
         if (n > 0)
             n = modbus_port_read(port);
         if (n < 0) {
+            int why = errno;
+
             line_close(port);
+            errno = why;
             return PORT_GONE;
         }
         if (n == 0)
             break;
-        total += n;
         port->quiet_us = clock_monotonic_us();
     }
-    (void)modbus_frame_scan(NULL, port->buffer, port->have, unit);
-    return total;
+    (void)modbus_frame_scan(NULL, port->buffer, port->have, strays);
+    return PORT_OK;
 }

@@ -42,6 +42,13 @@ struct port_modbus_request {
     uint64_t not_before_us; /* monotonic: the request does not leave earlier */
 };
 
+/* What was thrown away because nobody had asked for it. */
+struct port_modbus_strays {
+    uint32_t bytes;    /* all of it */
+    uint32_t unread;   /* bytes of it that are part of no good frame */
+    uint64_t units[4]; /* bit u % 64 of units[u / 64]: a good frame of unit u was among it */
+};
+
 struct port_modbus_reply {
     uint8_t function;
     uint8_t exception;   /* PORT_EXCEPTION: 1-11 */
@@ -53,9 +60,8 @@ struct port_modbus_reply {
     uint64_t done_us;    /* monotonic: the reply was complete, or given up */
     bool late_seen; /* after a failure: the answer to this very request came too late,
                      * was recognised and thrown away */
-    uint32_t stray_bytes; /* bytes that belong to no request, thrown away before, in and
-                           * after this one */
-    uint8_t stray_unit;   /* unit of a good stray frame; 0 if none, or bytes unreadable */
+    struct port_modbus_strays strays; /* before, in and after this exchange; after a failure also
+                                       * what there was of this very reply */
     uint32_t bytes_in, bytes_out;
     bool echo;            /* the adapter gave our own request back; discarded */
 };
@@ -79,9 +85,9 @@ int port_modbus_fd(const struct port_modbus *port);
 int port_modbus_ask(struct port_modbus *port, const struct port_modbus_request *request,
                     struct port_modbus_reply *reply);
 
-/* Throws away what lies on the line between requests. Returns how many bytes, or
- * PORT_GONE; *unit is that of a good frame among them, else 0. */
-int port_modbus_strays(struct port_modbus *port, uint8_t *unit);
+/* Throws away what lies on the line between requests, and adds it to *strays. PORT_OK, or PORT_GONE
+ * (errno). */
+int port_modbus_strays(struct port_modbus *port, struct port_modbus_strays *strays);
 
 /* True for the functions (43: with MEI type 14) that may leave. */
 bool port_modbus_allowed(const uint8_t *pdu, size_t n);
