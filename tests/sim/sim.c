@@ -28,6 +28,8 @@
 #define STEP          (2 * SECOND)
 #define SETTLE        (3 * HOUR) /* after the last ADT message, nothing fails any more */
 #define READING_EVERY (5 * MINUTE)
+#define READING_DENSE                                                                    \
+    (25 * SECOND) /* several in a charting interval: all but the newest are kept */
 #define UNDER_WAY_MAX 64
 
 struct under_way { /* a message that the record is thinking about */
@@ -56,7 +58,7 @@ struct day {
     int64_t chart_back_us, gateway_back_us, link_back_us, epr_back_us;
     uint64_t chart_crashes, gateway_crashes, broker_kills, outages, clock_steps,
         withdrawals;
-    bool calm;
+    bool calm, dense;
 };
 
 static void must(bool held, const char *what)
@@ -212,9 +214,12 @@ static void serve(struct day *day, int bed)
 {
     size_t serial = day->next_serial;
     int patient = ward_patient_at(&day->ward, bed, day->now_us);
+    int64_t hours = (day->now_us - day->ward.begin_us) / HOUR;
+    int64_t every =
+        day->dense && hours >= 10 && hours < 12 ? READING_DENSE : READING_EVERY;
 
-    day->sample_us[bed] = day->now_us + chance_between(&day->chance, READING_EVERY / 2,
-                                                       READING_EVERY * 3 / 2);
+    day->sample_us[bed] =
+        day->now_us + chance_between(&day->chance, every / 2, every * 3 / 2);
     if (patient == WARD_NOBODY && !chance_percent(&day->chance, 10))
         return; /* an empty bed's device mostly says nothing */
     if (day->gateway.store == NULL && !day->known[bed])
@@ -226,8 +231,7 @@ static void serve(struct day *day, int bed)
         return;
     day->served[serial].seq =
         gateway_sample(&day->gateway, bed, serial, day->counter[bed], day->now_us);
-    if (!day->calm && day->now_us > day->ward.begin_us + HOUR &&
-        chance_percent(&day->chance, 1)) {
+    if (!day->calm && day->known[bed] && chance_percent(&day->chance, 1)) {
         gateway_power_off(&day->gateway); /* before it was committed */
         day->gateway_back_us =
             day->now_us + chance_between(&day->chance, 1, 600) * SECOND;
@@ -334,7 +338,7 @@ static void play(struct day *day, uint64_t seed, const char *folder)
                      : seed % 8 == 1 ? 297
                                      : (unsigned)(seed * 7 % 365);
     char store_folder[128];
-    int64_t end_us;
+    int64_t calm_us, end_us; /* the last ADT message has come; all has settled */
 
     memset(day, 0, sizeof *day);
     day->chance.state = seed ^ UINT64_C(0x5117);
@@ -346,18 +350,21 @@ static void play(struct day *day, uint64_t seed, const char *folder)
     epr_begin(&day->epr);
     gateway_begin(&day->gateway, store_folder, seed,
                   STORE_MAP_MIN << (seed % 10 == 0 ? 0 : 3));
-    end_us = day->ward.end_us + HOUR + SETTLE;
+    day->dense = seed % 5 == 4;
+    calm_us = day->ward.messages[day->ward.message_count - 1].due_us;
+    if (calm_us < day->ward.end_us + HOUR)
+        calm_us = day->ward.end_us + HOUR;
+    end_us = calm_us + SETTLE;
     for (day->now_us = day->ward.begin_us; day->now_us < end_us; day->now_us += STEP) {
         bool readings = day->now_us < day->ward.end_us;
 
-        day->calm = day->now_us >= day->ward.end_us + HOUR;
+        day->calm = day->now_us >= calm_us;
         if (!day->calm)
             fail_sometimes(day);
         else
             day->link_back_us = day->epr_back_us = day->gateway_back_us =
                 day->chart_back_us = 0;
-        run_gateway(day, readings || (day->calm && day->now_us < day->ward.end_us + HOUR +
-                                                                     20 * MINUTE));
+        run_gateway(day, readings || (day->calm && day->now_us < calm_us + 20 * MINUTE));
         run_chart(day);
     }
 }
