@@ -18,6 +18,7 @@ struct known_gap {
 struct books {
     struct audit *audit;
     const struct gateway *gateway;
+    const struct ward *ward;
     FILE *why;
     struct ledger_entry *entries; /* by serial; seq 0: not decoded */
     struct known_gap gaps[GAPS_MAX];
@@ -139,6 +140,21 @@ static void judge_charted(struct books *books, const struct served *truth,
     }
 }
 
+/* Held is right for a time nobody knows, a bed nobody is in, and a moment at which
+ * somebody came or went. Once all ADT has arrived nothing else is in doubt. */
+static bool needless(const struct books *books, const struct ledger_entry *entry,
+                     const struct served *truth)
+{
+    int64_t margin = 2 * SECOND;
+
+    return entry->state == LEDGER_HELD && entry->time_known &&
+           truth->patient != WARD_NOBODY &&
+           ward_patient_at(books->ward, truth->bed, entry->t_low_us - margin) ==
+               truth->patient &&
+           ward_patient_at(books->ward, truth->bed, entry->t_high_us + margin) ==
+               truth->patient;
+}
+
 static void judge(struct books *books, const struct served *truth,
                   const struct epr_entry *stands, size_t serial)
 {
@@ -159,13 +175,21 @@ static void judge(struct books *books, const struct served *truth,
                     truth->bed, (long)(truth->at_us / SECOND),
                     entry->id.seq ? (int)entry->state : -1, stands->standing);
     }
+    if (entry->id.seq != 0 && needless(books, entry, truth)) {
+        audit->held_needlessly++;
+        if (books->why)
+            fprintf(books->why,
+                    "serial %zu (patient %d, bed %d, %ld s) is held for reason %d\n",
+                    serial, truth->patient, truth->bed, (long)(truth->at_us / SECOND),
+                    entry->reason);
+    }
     if (stands->standing > 0)
         judge_charted(books, truth, stands, serial);
 }
 
 void audit_day(struct audit *audit, struct ledger *ledger, const struct epr *epr,
-               const struct gateway *gateway, const struct served *served,
-               size_t served_count, FILE *why)
+               const struct ward *ward, const struct gateway *gateway,
+               const struct served *served, size_t served_count, FILE *why)
 {
     struct books *books = calloc(1, sizeof *books);
     struct ledger_books sums, again;
@@ -175,7 +199,7 @@ void audit_day(struct audit *audit, struct ledger *ledger, const struct epr *epr
     if (books == NULL ||
         (books->entries = calloc(served_count + 1, sizeof books->entries[0])) == NULL)
         abort();
-    books->audit = audit, books->gateway = gateway, books->why = why;
+    books->audit = audit, books->gateway = gateway, books->ward = ward, books->why = why;
     read_ledger(books, ledger, served, served_count);
     for (size_t serial = 1; serial < served_count; serial++)
         if (served[serial].at_us != 0)

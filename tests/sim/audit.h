@@ -26,17 +26,18 @@ struct audit {
                       not in the record */
     uint64_t duplicates; /* P2: stands twice, or decoded twice, or one control id with two
                             bodies */
-    uint64_t wrong_patient; /* P3: stands in another's chart than whose it is */
-    uint64_t wrong_value;   /* P4 */
-    uint64_t wrong_time;    /* P5: outside its stated uncertainty */
-    uint64_t books;         /* the ledger's sums do not agree */
+    uint64_t wrong_patient;   /* P3: stands in another's chart than whose it is */
+    uint64_t wrong_value;     /* P4 */
+    uint64_t wrong_time;      /* P5: outside its stated uncertainty */
+    uint64_t held_needlessly; /* held at rest though time, bed and patient are certain */
+    uint64_t books;           /* the ledger's sums do not agree */
     uint64_t gaps;
 };
 
 /* why: where to say what is wrong, one line each; NULL: nowhere. */
 void audit_day(struct audit *audit, struct ledger *ledger, const struct epr *epr,
-               const struct gateway *gateway, const struct served *served,
-               size_t served_count, FILE *why);
+               const struct ward *ward, const struct gateway *gateway,
+               const struct served *served, size_t served_count, FILE *why);
 
 /* True if nothing is lost, double, wrong or pending. */
 bool audit_clean(const struct audit *audit);

@@ -423,7 +423,7 @@ static void one_day(struct totals *totals, struct day *day, uint64_t seed, bool 
     snprintf(folder, sizeof folder, "%s/wardgate-sim.XXXXXX", base);
     must(mkdtemp(folder) != NULL, "mkdtemp");
     play(day, seed, folder);
-    audit_day(&audit, day->ledger, &day->epr, &day->gateway, day->served,
+    audit_day(&audit, day->ledger, &day->epr, &day->ward, &day->gateway, day->served,
               day->next_serial, verbose ? stdout : NULL);
     chart_off(day);
     gateway_end(&day->gateway);
@@ -446,6 +446,7 @@ static void report(const struct totals *t)
 
     printf("{\"days\": %lu, \"broken\": %lu, \"served\": %lu, \"decoded\": %lu, "
            "\"in_gap\": %lu, \"charted\": %lu, \"kept\": %lu, \"held\": %lu, "
+           "\"held_needlessly\": %lu, "
            "\"rejected\": %lu, \"pending\": %lu, \"gaps\": %lu, \"lost\": %lu, "
            "\"duplicates\": %lu, \"wrong_patient\": %lu, \"wrong_value\": %lu, "
            "\"wrong_time\": %lu, \"adt\": %lu, \"withdrawals\": %lu, \"repeats\": %lu, "
@@ -453,7 +454,8 @@ static void report(const struct totals *t)
            "\"clock_steps\": %lu}\n",
            (unsigned long)t->days, (unsigned long)t->broken, (unsigned long)a->served,
            (unsigned long)a->decoded, (unsigned long)a->in_gap, (unsigned long)a->charted,
-           (unsigned long)a->kept, (unsigned long)a->held, (unsigned long)a->rejected,
+           (unsigned long)a->kept, (unsigned long)a->held,
+           (unsigned long)a->held_needlessly, (unsigned long)a->rejected,
            (unsigned long)a->pending, (unsigned long)a->gaps, (unsigned long)a->lost,
            (unsigned long)a->duplicates, (unsigned long)a->wrong_patient,
            (unsigned long)a->wrong_value, (unsigned long)a->wrong_time,
