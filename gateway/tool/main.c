@@ -18,18 +18,21 @@ static const struct verb verbs[] = {
     {"check", "a configuration, profiles or a broker, before they matter", verb_check},
     {"devices", "each device of a running wardgated and how it does", verb_devices},
 #ifdef WARDGATE_EMULATE
-    {"emulate", "a bedside device on a pty or socket, for trying things out", verb_emulate},
+    {"emulate", "a bedside device on a pty or socket, for trying things out",
+     verb_emulate},
 #endif
-    {"held", "readings that wait for a decision at the chart: list, assign, discard", verb_held},
-    {"pki", "a site's certificates: authorities, boards, broker, charts, revocation", verb_pki},
+    {"held", "readings that wait for a decision at the chart: list, assign, discard",
+     verb_held},
+    {"pki", "a site's certificates: authorities, boards, broker, charts, revocation",
+     verb_pki},
     {"queue", "what wardgated has stored and not yet been receipted for", verb_queue},
-    {"resend", "ask a gateway for readings again, or send an EPR its dead letters", verb_resend},
+    {"resend", "ask a gateway for readings again, or send an EPR its dead letters",
+     verb_resend},
     {"status", "whether wardgated or wardgate-chart is well", verb_status},
     {"tail", "the newest records of a running wardgated, as JSON lines", verb_tail},
 };
 
-static void
-help(FILE *to)
+static void help(FILE *to)
 {
     (void)fputs("usage: wardgate VERB [--json] [OPTION...] [OPERAND...]\n\n", to);
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
@@ -40,8 +43,7 @@ help(FILE *to)
                 to);
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error to report, not an end */
 

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `wardgate tail`: a gateway's newest records as JSON lines.
+ */
+#include <stdio.h>
+#include <time.h>
+
+#include "tool/ask.h"
+#include "tool/tool.h"
+#include "tool/verbs.h"
+
+#define COUNT_MAX 1000
+#define FOLLOW_NS 500000000 /* between two looks */
+
+static const char help[] =
+    "usage: wardgate tail [--count N] [--follow] [--socket PATH]\n"
+    "\n"
+    "Prints the newest records of the running wardgated, oldest first, one JSON object a "
+    "line: readings, gaps,\n"
+    "clock fixes, events. --follow goes on until it is interrupted. Values are the "
+    "device's own digits.\n"
+    "\n"
+    "  wardgate tail --count 5\n"
+    "  wardgate tail --follow | grep '\"gap\"'\n"
+    "\n"
+    "Exit codes: 0 answered, 64 called wrongly, 69 the daemon does not answer.\n";
+
+/* Prints the lines and remembers the highest seq. */
+static void print(const json_t *answers, json_int_t *last)
+{
+    const json_t *line;
+    size_t i;
+
+    json_array_foreach(answers, i, line)
+    {
+        json_int_t seq = json_integer_value(json_object_get(line, "seq"));
+        if (seq > *last)
+            *last = seq;
+    }
+    show(answers, true);
+}
+
+int verb_tail(int argc, char **argv)
+{
+    const char *socket = NULL, *count_text = NULL;
+    bool json = false, follow = false;
+    const struct tool_option options[] = {{"socket", &socket, NULL},
+                                          {"count", &count_text, NULL},
+                                          {"follow", NULL, &follow},
+                                          {NULL, NULL, NULL}};
+    long long count = 20;
+    json_int_t last = 0;
+    json_t *answers;
+    int code = TOOL_OK, operands = options_read(argc, argv, options, help, &json, &code);
+
+    if (operands < 0)
+        return code;
+    if (operands > 0)
+        return tool_usage("tail", "takes no operand");
+    if (count_text != NULL && !tool_number(count_text, 1, COUNT_MAX, &count))
+        return tool_usage("tail", "--count '%.20s': expected 1..%d", count_text,
+                          COUNT_MAX);
+
+    code =
+        ask(socket, SOCKET_GATEWAY,
+            json_pack("{s:s, s:I}", "do", "tail", "count", (json_int_t)count), &answers);
+    while (code == TOOL_OK) {
+        print(answers, &last);
+        json_decref(answers);
+        if (!follow || fflush(stdout) != 0) /* whoever read it has gone */
+            break;
+        (void)nanosleep(&(struct timespec){0, FOLLOW_NS}, NULL);
+        code = ask(socket, SOCKET_GATEWAY,
+                   json_pack("{s:s, s:I, s:I}", "do", "tail", "count",
+                             (json_int_t)COUNT_MAX, "after", last),
+                   &answers);
+    }
+    return code;
+}
