@@ -179,7 +179,7 @@ void chart_adt(struct chart *c, uint64_t peer, const char *bytes, size_t n, int6
         c->options.ops.adt_answer(c->options.context, peer, NULL, 0);
         return;
     }
-    count_adt(c, found, result.outcome);
+    count_adt(c, (enum ledger_found)found, result.outcome);
     if (!keep_answer(c, peer, answer, size > 0 ? (size_t)size : 0))
         chart_fail(c, LEDGER_IO);
     if (found == LEDGER_SAME)
@@ -206,21 +206,31 @@ static void on_reading(void *context, struct ledger_entry *entry, const wardgate
         chart_unjudged_add(c, entry->id);
 }
 
-/* Its time is known only now, or less well than was thought. */
+/* Its time is known only now, or less well than was thought. What was decided on the old time is decided again. */
 static void on_retimed(void *context, struct ledger_entry *entry)
 {
     struct chart *c = context;
     chart_open_drop(c, chart_ref(entry->id));
-    if (entry->state == LEDGER_KEPT || entry->state == LEDGER_HELD) {
-        entry->state = LEDGER_RECEIVED;
-        entry->reason = LEDGER_REASON_NONE;
-        int error = ledger_update(c->ledger, entry, entry->received_us, WHO_MATCH);
-        if (error < 0) {
-            chart_fail(c, error);
-            return;
-        }
-    }
-    chart_unjudged_add(c, entry->id);
+    if (c->error == 0)
+        chart_review(c, entry, c->now_us);
+}
+
+/* A clock fix makes work, which is done a part at a time. */
+static void on_noted(void *context, const struct ledger_entry *entry, const wardgate_Record *record)
+{
+    struct chart *c = context;
+    (void)record;
+    c->retime = c->retime || entry->kind == wardgate_Record_Kind_CLOCK_FIX;
+}
+
+static bool retime_some(struct chart *c, int64_t now_us)
+{
+    c->now_us = now_us;
+    int n = c->retime ? intake_work(c->intake, JUDGE_MAX, now_us) : 0;
+    if (n < 0)
+        return chart_fail(c, n);
+    c->retime = n > 0;
+    return c->error == 0;
 }
 
 /* Two contents claim one identity: neither is believed. What is charted is withdrawn, what is sent is looked at again when its
@@ -262,12 +272,12 @@ static void let_out(struct chart *c, int64_t now_us)
 
 static bool has_work(const struct chart *c)
 {
-    return c->unjudged_count > 0 || c->rescan || c->remap || c->windows_count > 0 || c->adt_judged != c->adt_applied;
+    return c->unjudged_count > 0 || c->rescan || c->remap || c->retime || c->windows_count > 0 || c->adt_judged != c->adt_applied;
 }
 
 static bool work(struct chart *c, int64_t now_us)
 {
-    return (!c->first_run || deliver_start(c, now_us)) && chart_review_some(c, now_us) &&
+    return (!c->first_run || deliver_start(c, now_us)) && retime_some(c, now_us) && chart_review_some(c, now_us) &&
            chart_judge_some(c, now_us) && chart_close_intervals(c, c->due, now_us, NULL, now_us) &&
            deliver_fill(c, now_us);
 }
@@ -280,8 +290,10 @@ static int64_t next_us(struct chart *c, int64_t now_us)
 
 int64_t chart_run(struct chart *c, int64_t now_us)
 {
-    if (!c->batch && !c->stale && !c->first_run && next_us(c, now_us) > now_us)
-        return next_us(c, now_us); /* an empty commit would still cost a sync */
+    if (!c->batch && !c->stale && !c->first_run && next_us(c, now_us) > now_us) {
+        deliver_pump(c, now_us); /* a destination may be back; an empty commit would cost a sync */
+        return next_us(c, now_us);
+    }
     if (!chart_batch(c, now_us)) {
         if (c->batch)
             give_up_batch(c, now_us);
@@ -316,8 +328,12 @@ size_t chart_uncommitted(const struct chart *c)
 int chart_resend(struct chart *c, const char *gateway)
 {
     int n = intake_resend(c->intake, gateway);
-    if (!c->batch)
+    if (!c->batch) {
+        intake_committed(c->intake);
         let_out(c, 0);
+    } else {
+        c->records++; /* it goes out with the batch */
+    }
     return n;
 }
 
@@ -350,8 +366,8 @@ static bool check_options(const struct chart_options *o, char error[LEDGER_ERROR
 
 static bool allocate(struct chart *c)
 {
-    const struct intake_hooks hooks = {.context = c, .reading = on_reading, .conflict = on_conflict,
-                                       .retimed = on_retimed, .event = on_event};
+    const struct intake_hooks hooks = {.context = c, .reading = on_reading, .noted = on_noted,
+                                       .conflict = on_conflict, .retimed = on_retimed, .event = on_event};
     c->unjudged = calloc(UNJUDGED_MAX, sizeof *c->unjudged);
     c->open = calloc(OPEN_SLOTS, sizeof *c->open);
     c->scratch = malloc(sizeof *c->scratch);

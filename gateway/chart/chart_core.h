@@ -87,6 +87,8 @@ struct chart {
     bool rescan; /* the ring was too small, or this is the start: the ledger's lists say the rest */
     enum ledger_state rescan_state;
     struct ledger_cursor rescan_cursor;
+    bool retime; /* a clock fix may have left work to intake */
+    int64_t now_us; /* of the run: for hooks */
     bool remap; /* beds may have got names: what is held for want of one is judged again */
     struct ledger_cursor remap_cursor;
     struct window *windows; /* oldest first */
@@ -160,6 +162,8 @@ bool chart_was_charted(void *context, uint64_t stay, uint64_t device, uint32_t c
 /* --- chart_history.c --- */
 /* Judges readings of changed history again, up to a page. */
 bool chart_review_some(struct chart *c, int64_t now_us);
+/* Judges one reading again, whatever its state. */
+bool chart_review(struct chart *c, struct ledger_entry *entry, int64_t now_us);
 /* A charted reading whose stay may no longer hold: withdraws it if so. */
 bool chart_review_charted(struct chart *c, struct ledger_entry *entry, int64_t now_us);
 bool chart_withdraw(struct chart *c, struct ledger_entry *entry, int64_t now_us);

@@ -170,7 +170,7 @@ int chart_derive(struct chart *c)
     c->rescan = true;
     c->rescan_state = LEDGER_RECEIVED;
     memset(&c->rescan_cursor, 0, sizeof c->rescan_cursor);
-    c->remap = true;
+    c->remap = c->retime = true;
     memset(&c->remap_cursor, 0, sizeof c->remap_cursor);
     c->first_run = true;
     return error;

@@ -65,6 +65,15 @@ bool chart_cancel(struct chart *c, struct ledger_entry *entry, bool *cancelled, 
     return true;
 }
 
+/* A value has left its charting interval: one that was only kept there may be due now. Looked at when the present page is done. */
+static bool reopen_interval(struct chart *c, const struct ledger_entry *entry)
+{
+    const struct census_window window = {.place = chart_place(c, entry->place)->id, .from_us = entry->t_low_us,
+                                         .to_us = entry->t_high_us + 1};
+    c->charted.valid = false;
+    return !entry->time_known || chart_windows_add(c, &window, 1) || chart_fail(c, LEDGER_IO);
+}
+
 static bool stands_somewhere(struct chart *c, const struct ledger_entry *entry)
 {
     struct ledger_message message;
@@ -114,8 +123,7 @@ bool chart_withdraw(struct chart *c, struct ledger_entry *entry, int64_t now_us)
     size_t count;
     bool cancelled;
     c->counts.withdrawals++;
-    c->charted.valid = false;
-    if (!chart_cancel(c, entry, &cancelled, now_us) || !queue_withdrawals(c, entry, &count, now_us))
+    if (!reopen_interval(c, entry) || !chart_cancel(c, entry, &cancelled, now_us) || !queue_withdrawals(c, entry, &count, now_us))
         return false;
     entry->state = LEDGER_WITHDRAWING;
     entry->reason = LEDGER_REASON_NONE;
@@ -197,9 +205,10 @@ static bool review_matched(struct chart *c, struct ledger_entry *entry, int64_t 
         return true;
     if (!chart_cancel(c, entry, &cancelled, now_us))
         return false;
-    c->charted.valid = false;
     if (!cancelled)
         return true;
+    if (!reopen_interval(c, entry))
+        return false;
     if (reason != LEDGER_REASON_NONE)
         return chart_hold(c, entry, reason, now_us);
     entry->state = LEDGER_KEPT; /* the table knows no way straight back */
@@ -207,7 +216,7 @@ static bool review_matched(struct chart *c, struct ledger_entry *entry, int64_t 
 }
 
 /* A message on the wire is judged when its answer comes, a withdrawal is seen through, a refused reading waits for a person. */
-static bool review(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+bool chart_review(struct chart *c, struct ledger_entry *entry, int64_t now_us)
 {
     c->counts.reopened++;
     switch (entry->state) {
@@ -249,7 +258,7 @@ bool chart_review_some(struct chart *c, int64_t now_us)
             int error = ledger_get(c->ledger, page[i].id, &entry);
             if (error != 0)
                 return chart_fail(c, error);
-            if (!review(c, &entry, now_us))
+            if (!chart_review(c, &entry, now_us))
                 return false;
         }
         if (n < PAGE)

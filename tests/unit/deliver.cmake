@@ -1,2 +1,3 @@
 # chart: the core, messages to EPRs, the worklist and the configuration.
 wardgate_unit_test(chart_deliver_test SOURCES chart_deliver_test.c LINK chart)
+wardgate_unit_test(chart_core_test SOURCES chart_core_test.c chart_core_parts.c LINK chart)
