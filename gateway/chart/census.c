@@ -259,6 +259,13 @@ reindex(struct census *census, struct visit *visit, const struct census_stay *st
     return true;
 }
 
+/* stays + first, also when there are none at all: NULL + 0 is not C. */
+static const struct census_stay *
+past(const struct census_stay *stays, size_t first)
+{
+    return first == 0 ? stays : stays + first;
+}
+
 /* Derives the visit's stays anew and brings indexes and windows up to it. `all`: something else about the visit changed, so
  * that every stay's answer may. */
 static bool
@@ -271,8 +278,8 @@ update_stays(struct census *census, struct visit *visit, bool all)
     while (ok && !all && first < count && first < visit->stay_count && same_stay(&stays[first], &visit->stays[first]))
         first++;
     if (ok && (first < count || first < visit->stay_count))
-        ok = add_change_windows(census, visit, visit->stays + first, visit->stay_count - first, stays + first,
-                                count - first);
+        ok = add_change_windows(census, visit, past(visit->stays, first), visit->stay_count - first,
+                                past(stays, first), count - first);
     if (ok && all)
         ok = add_stay_windows(census, visit->stays, visit->stay_count) && add_stay_windows(census, stays, count);
     if (ok) {
