@@ -176,11 +176,11 @@ static void explain_end(struct tls_link *link)
 }
 
 /* Moves what can be moved, and waits for the next reason to. */
-static void pump(struct tls_link *link)
+static void pump(struct tls_link *link, enum tls_pump_side ready)
 {
     uint32_t local, network;
 
-    if (!tls_pump_run(&link->pump)) {
+    if (!tls_pump_run(&link->pump, ready)) {
         explain_end(link);
         return;
     }
@@ -202,7 +202,7 @@ static int local_ready(sd_event_source *source, int fd, uint32_t events, void *c
         sd_event_source_set_enabled(source, SD_EVENT_OFF);
         linger(link);
     }
-    pump(link);
+    pump(link, TLS_PUMP_LOCAL);
     return 0;
 }
 
@@ -249,7 +249,7 @@ static void open_up(struct tls_link *link)
     sd_event_source_set_enabled(link->deadline, SD_EVENT_OFF);
     log_info("tls: %s port %u: %s, %s", link->config.host, link->config.port,
              link->status.version, link->status.suite);
-    pump(link);
+    pump(link, TLS_PUMP_BOTH);
 }
 
 /* One more turn of the handshake. */
@@ -305,7 +305,7 @@ static int net_ready(sd_event_source *source, int fd, uint32_t events, void *con
     if (link->status.state == TLS_LINK_HANDSHAKE)
         shake_hands(link);
     else
-        pump(link);
+        pump(link, TLS_PUMP_NETWORK);
     return 0;
 }
 

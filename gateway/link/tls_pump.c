@@ -41,8 +41,9 @@ void tls_pump_reset(struct tls_pump *pump, struct tls_session *session, int loca
 }
 
 /* Takes what the local side has written, as much as there is room for: many
- * small MQTT packets become one TLS record. */
-static void take_local(struct tls_pump *pump)
+ * small MQTT packets become one TLS record. Returns false when a stream socket
+ * has shown its end by giving less: asking again would be a call for nothing. */
+static bool take_local(struct tls_pump *pump)
 {
     struct tls_buffer *up = &pump->up;
     ssize_t n;
@@ -51,23 +52,26 @@ static void take_local(struct tls_pump *pump)
     if (pump->up_pending == 0)
         compact(up);
     if (up->ended || space(up) == 0)
-        return;
+        return false;
     n = recv(pump->local, up->bytes + up->end, space(up), 0);
     if (n > 0)
         up->end += (size_t)n;
     else if (n == 0 || (errno != EAGAIN && errno != EINTR))
         up->ended = true;
+    return n > 0 && space(up) == 0;
 }
 
 bool tls_pump_up(struct tls_pump *pump)
 {
     struct tls_buffer *up = &pump->up;
+    bool more = true;
 
     for (;;) {
         ssize_t n;
 
-        take_local(pump);
-        if (filled(up) == 0)
+        if (more)
+            more = take_local(pump);
+        if (filled(up) == 0 && !more)
             return true;
         if (pump->up_pending == 0)
             pump->up_pending = filled(up);
@@ -126,11 +130,17 @@ static bool pump_down(struct tls_pump *pump)
     }
 }
 
-bool tls_pump_run(struct tls_pump *pump)
+bool tls_pump_run(struct tls_pump *pump, enum tls_pump_side ready)
 {
-    bool up = tls_pump_up(pump);
+    bool good = true;
 
-    return pump_down(pump) && up;
+    /* A direction runs when its source has something, or when it stopped halfway
+     * and its sink may have room again. */
+    if ((ready & TLS_PUMP_LOCAL) || pump->up_pending > 0)
+        good = tls_pump_up(pump);
+    if ((ready & TLS_PUMP_NETWORK) || filled(&pump->down) > 0)
+        good = pump_down(pump) && good;
+    return good;
 }
 
 bool tls_pump_drained(const struct tls_pump *pump)
@@ -143,7 +153,8 @@ void tls_pump_events(const struct tls_pump *pump, uint32_t *local, uint32_t *net
     const struct tls_buffer *up = &pump->up, *down = &pump->down;
 
     *local = *network = 0;
-    if (!up->ended && space(up) > 0)
+    /* Without a pending write the next reading makes room by itself. */
+    if (!up->ended && (pump->up_pending == 0 || space(up) > 0))
         *local |= EPOLLIN;
     if (filled(down) > 0)
         *local |= EPOLLOUT;

@@ -34,9 +34,12 @@ struct tls_pump {
 /* Begins anew, with empty and wiped buffers. */
 void tls_pump_reset(struct tls_pump *pump, struct tls_session *session, int local);
 
+/* What epoll has reported; both when in doubt. */
+enum tls_pump_side { TLS_PUMP_LOCAL = 1, TLS_PUMP_NETWORK = 2, TLS_PUMP_BOTH = 3 };
+
 /* Moves what can be moved now. False once the connection is over: the peer has ended and
- * all that it sent is handed over, or either side has broken. */
-bool tls_pump_run(struct tls_pump *pump);
+ * all that it sent is handed over, or the session broke. */
+bool tls_pump_run(struct tls_pump *pump, enum tls_pump_side ready);
 
 /* Only from the local side to the peer. False if the session broke. */
 bool tls_pump_up(struct tls_pump *pump);

@@ -34,6 +34,7 @@ struct tls_session {
 
     int fd;                        /* not owned */
     size_t ahead_start, ahead_end; /* what was read from it and not yet taken */
+    bool dry; /* the last reading got less than it asked for: another would get nothing */
     uint8_t ahead[AHEAD_SIZE];
 };
 
@@ -183,6 +184,10 @@ static int bio_receive(void *context, unsigned char *out, size_t n)
     struct tls_session *session = context;
     size_t left = session->ahead_end - session->ahead_start;
 
+    if (left == 0 && session->dry) {
+        session->dry = false;
+        return MBEDTLS_ERR_SSL_WANT_READ;
+    }
     if (left == 0) {
         ssize_t got = recv(session->fd, session->ahead, sizeof(session->ahead), 0);
 
@@ -195,6 +200,7 @@ static int bio_receive(void *context, unsigned char *out, size_t n)
             tls_watch_feed(&session->watch, session->ahead, (size_t)got);
         session->ahead_start = 0;
         session->ahead_end = left = (size_t)got;
+        session->dry = got > 0 && left < sizeof(session->ahead);
     }
     if (n > left)
         n = left;

@@ -26,7 +26,7 @@
 #include "link/tls_link.h"
 #include "tests/unit/link_rig.h"
 
-#define BULK (4 << 20) /* bytes: many times what all buffers on the way hold */
+#define BULK (32 << 20) /* bytes: more than the kernel buffers on the whole way */
 
 static struct rig rig;
 static pid_t peers;
@@ -210,8 +210,8 @@ static void carries_much_both_ways_under_pressure(void **state)
         if (n > 0)
             sent += (size_t)n;
         idle = n > 0 ? 0 : idle + 1;
-        rig_turn(&rig, 1);
-        if (idle > 100)
+        assert_true(sd_event_run(rig.loop, idle > 20 ? 0 : US_PER_MS) >= 0);
+        if (idle > 20)
             read_some(&reader);
     }
     assert_true(rig_until(&rig, has_all, &reader));
@@ -224,6 +224,35 @@ static void carries_much_both_ways_under_pressure(void **state)
     assert_int_equal(status().bytes_up, BULK);
     free(bulk);
     free(reader.bytes);
+}
+
+/* The peer reads nothing for a second: all buffers fill, and must empty again without any
+ * help from the other direction. */
+static void carries_much_to_a_slow_peer(void **state)
+{
+    uint8_t *bulk = calloc(1, BULK), bytes[64];
+    struct reader reader = {.bytes = bytes, .size = sizeof(bytes)};
+    size_t sent = 0;
+
+    (void)state;
+    assert_non_null(bulk);
+    open_link(hoarder_port);
+    reader.fd = local();
+    for (uint64_t end_us = clock_monotonic_us() + RIG_PATIENCE_MS * US_PER_MS;
+         sent < BULK && clock_monotonic_us() < end_us;) {
+        ssize_t n = send(reader.fd, bulk + sent, BULK - sent, MSG_NOSIGNAL);
+
+        if (n > 0)
+            sent += (size_t)n;
+        assert_true(sd_event_run(rig.loop, n > 0 ? 0 : US_PER_MS) >= 0);
+    }
+    assert_int_equal(sent, BULK);
+    assert_int_equal(shutdown(reader.fd, SHUT_WR), 0);
+    assert_true(rig_until(&rig, has_ended, &reader));
+    assert_int_equal(reader.n, 8);
+    assert_memory_equal(bytes, "33554432", 8);
+    close(reader.fd);
+    free(bulk);
 }
 
 static void ends_each_side_by_itself(void **state)
@@ -452,6 +481,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(carries_much_both_ways_under_pressure, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(carries_much_to_a_slow_peer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ends_each_side_by_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hands_over_what_came_before_the_peers_end, set_up,
                                         tear_down),
