@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Two lanes over one store. At a connection everything queued is backlog and what is committed from then on is live;
- * when live ones can't leave for long (a chart that gives no receipts) they become backlog too, so that the newest
- * are always the next to go.
+ * Two lanes over one store. At a connection everything queued is backlog and what is
+ * committed from then on is live; when live ones can't leave for long (a chart that gives
+ * no receipts) they become backlog too, so that the newest are always the next to go.
  */
 #include "bedside/forward.h"
 
 #include <string.h>
 
 #define NO_SUBSCRIBER 0x10 /* MQTT 5: the broker took it, and nobody was there */
-#define REFUSED 0x80
+#define REFUSED       0x80
 
 /* xorshift64*: jitter needs no more, and a seed repeats it. */
-static uint64_t
-random_next(struct forward *forward)
+static uint64_t random_next(struct forward *forward)
 {
     uint64_t x = forward->random;
 
@@ -25,15 +24,13 @@ random_next(struct forward *forward)
 }
 
 /* us and up to a quarter more: gateways of one ward do not come back in step. */
-static uint64_t
-jittered(struct forward *forward, uint64_t us)
+static uint64_t jittered(struct forward *forward, uint64_t us)
 {
     return us + random_next(forward) % (us / 4 + 1);
 }
 
-void
-forward_init(struct forward *forward, const struct forward_config *config,
-             const struct forward_ops *ops, uint64_t oldest, uint64_t head)
+void forward_init(struct forward *forward, const struct forward_config *config,
+                  const struct forward_ops *ops, uint64_t oldest, uint64_t head)
 {
     memset(forward, 0, sizeof(*forward));
     forward->config = *config;
@@ -45,16 +42,14 @@ forward_init(struct forward *forward, const struct forward_config *config,
     forward->random = config->seed != 0 ? config->seed : 1;
 }
 
-static void
-drop_batch(struct forward *forward, uint32_t i)
+static void drop_batch(struct forward *forward, uint32_t i)
 {
     forward->on_the_way -= forward->batches[i].bytes;
     forward->batches[i] = forward->batches[--forward->used];
 }
 
 /* Narrows from..to to what is not on the way. False if nothing is left below to. */
-static bool
-clear_of_batches(const struct forward *forward, uint64_t *from, uint64_t *to)
+static bool clear_of_batches(const struct forward *forward, uint64_t *from, uint64_t *to)
 {
     bool moved;
 
@@ -76,9 +71,9 @@ clear_of_batches(const struct forward *forward, uint64_t *from, uint64_t *to)
     return true;
 }
 
-/* Live ones that fell far behind join the backlog; those on the way in between are stepped over when it gets there. */
-static void
-fall_behind(struct forward *forward)
+/* Live ones that fell far behind join the backlog; those on the way in between are
+ * stepped over when it gets there. */
+static void fall_behind(struct forward *forward)
 {
     if (forward->head - forward->live <= FORWARD_LAG_MAX)
         return;
@@ -88,13 +83,14 @@ fall_behind(struct forward *forward)
 }
 
 /* A batch whose receipts are overdue. Receipts may have come for all of it since. */
-static bool
-next_again(struct forward *forward, uint64_t now_us, struct forward_action *action, uint64_t *wake_us)
+static bool next_again(struct forward *forward, uint64_t now_us,
+                       struct forward_action *action, uint64_t *wake_us)
 {
     for (uint32_t i = 0; i < forward->used; i++) {
         const struct forward_batch *batch = &forward->batches[i];
         if (batch->token != -1)
-            continue; /* the broker has not even taken it: TCP and keep-alive see to that */
+            continue; /* the broker has not even taken it: TCP and keep-alive see to that
+                       */
         if (batch->due_us > now_us) {
             if (batch->due_us < *wake_us)
                 *wake_us = batch->due_us;
@@ -111,8 +107,7 @@ next_again(struct forward *forward, uint64_t now_us, struct forward_action *acti
     return false;
 }
 
-static bool
-next_live(struct forward *forward, struct forward_action *action)
+static bool next_live(struct forward *forward, struct forward_action *action)
 {
     uint64_t from = forward->live, to = forward->head - 1, room;
 
@@ -121,18 +116,18 @@ next_live(struct forward *forward, struct forward_action *action)
     if (forward->on_the_way + FORWARD_ITEM_MAX > forward->config.window)
         return false;
     room = forward->config.window - forward->on_the_way;
-    *action = (struct forward_action){
-        .what = FORWARD_SEND,
-        .from = from,
-        .to = to,
-        .bytes = room < FORWARD_ENVELOPE_LIVE ? (size_t)room : FORWARD_ENVELOPE_LIVE,
-        .live = true};
+    *action = (struct forward_action){.what = FORWARD_SEND,
+                                      .from = from,
+                                      .to = to,
+                                      .bytes = room < FORWARD_ENVELOPE_LIVE
+                                                   ? (size_t)room
+                                                   : FORWARD_ENVELOPE_LIVE,
+                                      .live = true};
     return true;
 }
 
 /* Refills the byte budget of the backlog: at most one second's worth. */
-static void
-refill(struct forward *forward, uint64_t now_us)
+static void refill(struct forward *forward, uint64_t now_us)
 {
     uint64_t rate = forward->config.backlog_rate, passed = now_us - forward->budget_at_us;
 
@@ -144,15 +139,15 @@ refill(struct forward *forward, uint64_t now_us)
     forward->budget_at_us = now_us;
 }
 
-static bool
-next_backlog(struct forward *forward, uint64_t now_us, struct forward_action *action,
-             uint64_t *wake_us)
+static bool next_backlog(struct forward *forward, uint64_t now_us,
+                         struct forward_action *action, uint64_t *wake_us)
 {
     uint64_t from = forward->backlog, to = forward->backlog_end - 1, room;
 
     if (from >= forward->backlog_end || !clear_of_batches(forward, &from, &to))
         return false;
-    if (forward->on_the_way + FORWARD_ITEM_MAX + FORWARD_LIVE_RESERVE > forward->config.window)
+    if (forward->on_the_way + FORWARD_ITEM_MAX + FORWARD_LIVE_RESERVE >
+        forward->config.window)
         return false;
     room = forward->config.window - FORWARD_LIVE_RESERVE - forward->on_the_way;
     if (room > FORWARD_ENVELOPE_BACKLOG)
@@ -160,7 +155,8 @@ next_backlog(struct forward *forward, uint64_t now_us, struct forward_action *ac
     if (forward->config.backlog_rate > 0) {
         refill(forward, now_us);
         if (forward->budget < FORWARD_ITEM_MAX) {
-            uint64_t until = now_us + UINT64_C(1000000) * FORWARD_ITEM_MAX / forward->config.backlog_rate;
+            uint64_t until = now_us + UINT64_C(1000000) * FORWARD_ITEM_MAX /
+                                          forward->config.backlog_rate;
             if (until < *wake_us)
                 *wake_us = until;
             return false;
@@ -168,13 +164,14 @@ next_backlog(struct forward *forward, uint64_t now_us, struct forward_action *ac
         if (room > forward->budget)
             room = forward->budget;
     }
-    *action = (struct forward_action){
-        .what = FORWARD_SEND, .from = from, .to = to, .bytes = (size_t)room};
+    *action = (struct forward_action){.what = FORWARD_SEND,
+                                      .from = from,
+                                      .to = to,
+                                      .bytes = (size_t)room};
     return true;
 }
 
-void
-forward_next(struct forward *forward, uint64_t now_us, struct forward_action *action)
+void forward_next(struct forward *forward, uint64_t now_us, struct forward_action *action)
 {
     uint64_t wake_us = UINT64_MAX;
 
@@ -199,8 +196,8 @@ forward_next(struct forward *forward, uint64_t now_us, struct forward_action *ac
 }
 
 /* Reading of a lane went on to next. */
-static void
-advance(struct forward *forward, const struct forward_action *action, uint64_t next)
+static void advance(struct forward *forward, const struct forward_action *action,
+                    uint64_t next)
 {
     if (action->live && next > forward->live)
         forward->live = next;
@@ -208,17 +205,17 @@ advance(struct forward *forward, const struct forward_action *action, uint64_t n
         forward->backlog = next;
 }
 
-static struct forward_batch *
-find_again(struct forward *forward, const struct forward_action *action)
+static struct forward_batch *find_again(struct forward *forward,
+                                        const struct forward_action *action)
 {
     for (uint32_t i = 0; i < forward->used; i++)
-        if (forward->batches[i].first == action->from && forward->batches[i].last == action->to)
+        if (forward->batches[i].first == action->from &&
+            forward->batches[i].last == action->to)
             return &forward->batches[i];
     return NULL;
 }
 
-static uint64_t
-again_after(struct forward *forward, uint32_t tries)
+static uint64_t again_after(struct forward *forward, uint32_t tries)
 {
     uint64_t us = FORWARD_AGAIN_US;
 
@@ -227,9 +224,9 @@ again_after(struct forward *forward, uint32_t tries)
     return jittered(forward, us < FORWARD_AGAIN_MAX_US ? us : FORWARD_AGAIN_MAX_US);
 }
 
-void
-forward_sent(struct forward *forward, const struct forward_action *action, uint64_t first,
-             uint64_t last, uint64_t next, size_t count, size_t bytes, int token, uint64_t now_us)
+void forward_sent(struct forward *forward, const struct forward_action *action,
+                  uint64_t first, uint64_t last, uint64_t next, size_t count,
+                  size_t bytes, int token, uint64_t now_us)
 {
     struct forward_batch *batch = action->again ? find_again(forward, action) : NULL;
 
@@ -242,8 +239,8 @@ forward_sent(struct forward *forward, const struct forward_action *action, uint6
     forward->on_the_way += bytes - batch->bytes;
     batch->count = count;
     batch->bytes = bytes;
-    /* A batch that did not fit into one envelope again keeps its rest on the way: receipts of what was sent
-     * shorten it. */
+    /* A batch that did not fit into one envelope again keeps its rest on the way:
+     * receipts of what was sent shorten it. */
     if (!action->again || next > action->to) {
         batch->first = first;
         batch->last = last;
@@ -267,45 +264,43 @@ forward_sent(struct forward *forward, const struct forward_action *action, uint6
         forward->budget -= bytes < forward->budget ? bytes : forward->budget;
 }
 
-void
-forward_nothing(struct forward *forward, const struct forward_action *action, uint64_t next)
+void forward_nothing(struct forward *forward, const struct forward_action *action,
+                     uint64_t next)
 {
     if (!action->again) {
         advance(forward, action, next > action->to ? next : action->to + 1);
         return;
     }
     for (uint32_t i = 0; i < forward->used; i++) {
-        if (forward->batches[i].first == action->from && forward->batches[i].last == action->to) {
+        if (forward->batches[i].first == action->from &&
+            forward->batches[i].last == action->to) {
             drop_batch(forward, i);
             return;
         }
     }
 }
 
-void
-forward_busy(struct forward *forward)
+void forward_busy(struct forward *forward)
 {
     forward->busy = true;
 }
 
 /* Each pause is twice the one before, until something goes well. */
-static void
-back_off(struct forward *forward, uint64_t now_us)
+static void back_off(struct forward *forward, uint64_t now_us)
 {
-    forward->backoff_us = forward->backoff_us == 0 ? FORWARD_BACKOFF_US : forward->backoff_us * 2;
+    forward->backoff_us =
+        forward->backoff_us == 0 ? FORWARD_BACKOFF_US : forward->backoff_us * 2;
     if (forward->backoff_us > FORWARD_BACKOFF_MAX_US)
         forward->backoff_us = FORWARD_BACKOFF_MAX_US;
     forward->hold_until_us = now_us + jittered(forward, forward->backoff_us);
 }
 
-void
-forward_hold(struct forward *forward, uint64_t now_us)
+void forward_hold(struct forward *forward, uint64_t now_us)
 {
     back_off(forward, now_us);
 }
 
-void
-forward_connected(struct forward *forward, uint64_t oldest, uint64_t now_us)
+void forward_connected(struct forward *forward, uint64_t oldest, uint64_t now_us)
 {
     forward->used = 0;
     forward->on_the_way = 0;
@@ -319,8 +314,7 @@ forward_connected(struct forward *forward, uint64_t oldest, uint64_t now_us)
     forward->budget_at_us = now_us;
 }
 
-void
-forward_disconnected(struct forward *forward, uint64_t oldest)
+void forward_disconnected(struct forward *forward, uint64_t oldest)
 {
     forward->connected = false;
     forward->used = 0;
@@ -330,15 +324,14 @@ forward_disconnected(struct forward *forward, uint64_t oldest)
     forward->backlog_end = forward->live = forward->head;
 }
 
-void
-forward_committed(struct forward *forward, uint64_t head)
+void forward_committed(struct forward *forward, uint64_t head)
 {
     if (head > forward->head)
         forward->head = head;
 }
 
-void
-forward_acknowledged(struct forward *forward, int token, uint8_t reason, uint64_t now_us)
+void forward_acknowledged(struct forward *forward, int token, uint8_t reason,
+                          uint64_t now_us)
 {
     forward->busy = false;
     if (reason >= REFUSED) {
@@ -358,14 +351,15 @@ forward_acknowledged(struct forward *forward, int token, uint8_t reason, uint64_
         batch->token = -1;
         if (reason >= REFUSED)
             batch->due_us = forward->hold_until_us;
-        else if (reason == NO_SUBSCRIBER) /* lost for certain: no reason to wait longer each time */
+        else if (reason ==
+                 NO_SUBSCRIBER) /* lost for certain: no reason to wait longer each time */
             batch->due_us = now_us + jittered(forward, FORWARD_AGAIN_US);
         return;
     }
 }
 
-void
-forward_receipt(struct forward *forward, uint64_t first, uint64_t last, uint64_t now_us)
+void forward_receipt(struct forward *forward, uint64_t first, uint64_t last,
+                     uint64_t now_us)
 {
     bool back = !forward->heard || now_us - forward->heard_us > FORWARD_CHART_LIVE_US;
 
@@ -393,8 +387,7 @@ forward_receipt(struct forward *forward, uint64_t first, uint64_t last, uint64_t
     }
 }
 
-void
-forward_resend(struct forward *forward, uint64_t from, uint64_t now_us)
+void forward_resend(struct forward *forward, uint64_t from, uint64_t now_us)
 {
     forward->heard = true;
     forward->heard_us = now_us;

@@ -28,7 +28,7 @@
 #define FORWARD_ENVELOPE_LIVE                                                            \
     (60 * 1024) /* bytes of items; the frame needs the rest of 64 KiB */
 #define FORWARD_ENVELOPE_BACKLOG (32 * 1024)
-#define FORWARD_BATCHES_MAX      128 /* envelopes on the way */
+#define FORWARD_BATCHES_MAX      128  /* envelopes on the way */
 #define FORWARD_ITEM_MAX         4160 /* room that any one item fits in */
 #define FORWARD_LAG_MAX          4096 /* records: live ones further behind become backlog */
 #define FORWARD_LIVE_TURNS       4

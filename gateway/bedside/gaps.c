@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-void
-gaps_init(struct gaps *gaps, const struct gaps_config *config, uint64_t now_us)
+void gaps_init(struct gaps *gaps, const struct gaps_config *config, uint64_t now_us)
 {
     memset(gaps, 0, sizeof(*gaps));
     gaps->config = *config;
@@ -13,8 +12,8 @@ gaps_init(struct gaps *gaps, const struct gaps_config *config, uint64_t now_us)
     gaps->since_us = now_us;
 }
 
-void
-gaps_restart(struct gaps *gaps, const wardgate_TimeBlock *last, bool has_sample, uint64_t sample)
+void gaps_restart(struct gaps *gaps, const wardgate_TimeBlock *last, bool has_sample,
+                  uint64_t sample)
 {
     if (last == NULL)
         return;
@@ -24,49 +23,46 @@ gaps_restart(struct gaps *gaps, const wardgate_TimeBlock *last, bool has_sample,
     gaps->last_sample = sample;
 }
 
-static wardgate_Gap *
-add(struct gaps_out *out, wardgate_Gap_Reason reason)
+static wardgate_Gap *add(struct gaps_out *out, wardgate_Gap_Reason reason)
 {
-    wardgate_Gap *gap = &out->items[out->count < GAPS_OUT_MAX ? out->count++ : GAPS_OUT_MAX - 1];
+    wardgate_Gap *gap =
+        &out->items[out->count < GAPS_OUT_MAX ? out->count++ : GAPS_OUT_MAX - 1];
 
     memset(gap, 0, sizeof(*gap));
     gap->reason = reason;
     return gap;
 }
 
-static void
-set_from(wardgate_Gap *gap, const wardgate_TimeBlock *time)
+static void set_from(wardgate_Gap *gap, const wardgate_TimeBlock *time)
 {
     gap->has_from = true;
     gap->from = *time;
 }
 
-static void
-set_to(wardgate_Gap *gap, const wardgate_TimeBlock *time)
+static void set_to(wardgate_Gap *gap, const wardgate_TimeBlock *time)
 {
     gap->has_to = true;
     gap->to = *time;
 }
 
 /* How far the device's counter went on, around its width; 0: not at all. */
-static uint64_t
-counted(const struct gaps *gaps, uint64_t sample)
+static uint64_t counted(const struct gaps *gaps, uint64_t sample)
 {
-    uint64_t mask = gaps->config.sample_bits == 64 ? UINT64_MAX
-                                                   : (UINT64_C(1) << gaps->config.sample_bits) - 1;
+    uint64_t mask = gaps->config.sample_bits == 64
+                        ? UINT64_MAX
+                        : (UINT64_C(1) << gaps->config.sample_bits) - 1;
 
     return (sample - gaps->last_sample) & mask;
 }
 
-/* A counter that seems to go back by less than half its width did not go round: the device began anew. */
-static bool
-went_back(const struct gaps *gaps, uint64_t step)
+/* A counter that seems to go back by less than half its width did not go round: the
+ * device began anew. */
+static bool went_back(const struct gaps *gaps, uint64_t step)
 {
     return step > (UINT64_C(1) << (gaps->config.sample_bits - 1));
 }
 
-void
-gaps_flush(struct gaps *gaps, struct gaps_out *out)
+void gaps_flush(struct gaps *gaps, struct gaps_out *out)
 {
     wardgate_Gap *gap;
 
@@ -82,14 +78,13 @@ gaps_flush(struct gaps *gaps, struct gaps_out *out)
     gaps->lost_unknown = false;
 }
 
-bool
-gaps_has_lost(const struct gaps *gaps)
+bool gaps_has_lost(const struct gaps *gaps)
 {
     return gaps->lost > 0 || gaps->lost_unknown;
 }
 
-void
-gaps_lost(struct gaps *gaps, wardgate_Gap_Reason reason, uint64_t count, const wardgate_TimeBlock *time)
+void gaps_lost(struct gaps *gaps, wardgate_Gap_Reason reason, uint64_t count,
+               const wardgate_TimeBlock *time)
 {
     if (count == 0)
         return;
@@ -100,8 +95,12 @@ gaps_lost(struct gaps *gaps, wardgate_Gap_Reason reason, uint64_t count, const w
     gaps->lost_to = *time;
 }
 
-void
-gaps_again(struct gaps *gaps, const wardgate_Gap *gap)
+void gaps_lost_until(struct gaps *gaps, const wardgate_TimeBlock *time)
+{
+    gaps->lost_to = *time;
+}
+
+void gaps_again(struct gaps *gaps, const wardgate_Gap *gap)
 {
     const wardgate_TimeBlock *from = gap->has_from ? &gap->from : &gap->to;
     const wardgate_TimeBlock *to = gap->has_to ? &gap->to : &gap->from;
@@ -117,15 +116,16 @@ gaps_again(struct gaps *gaps, const wardgate_Gap *gap)
     gaps->lost_reason = (uint64_t)gap->reason;
 }
 
-enum gaps_verdict
-gaps_reading(struct gaps *gaps, const wardgate_TimeBlock *time, bool has_sample, uint64_t sample,
-             struct gaps_out *out)
+enum gaps_verdict gaps_reading(struct gaps *gaps, const wardgate_TimeBlock *time,
+                               bool has_sample, uint64_t sample, struct gaps_out *out)
 {
-    bool both = has_sample && gaps->has_sample, interrupted = gaps->open || gaps->restarted;
+    bool both = has_sample && gaps->has_sample,
+         interrupted = gaps->open || gaps->restarted;
     uint64_t step = both ? counted(gaps, sample) : 0, lost = gaps->lost;
     wardgate_Gap *gap;
 
-    /* After an interruption the same number may be a new sample of a device that was off meanwhile. */
+    /* After an interruption the same number may be a new sample of a device that was off
+     * meanwhile. */
     if (both && step == 0 && !interrupted) {
         out->count = 0;
         gaps->since_us = time->monotonic_us; /* it is there, if it has nothing new */
@@ -149,7 +149,8 @@ gaps_reading(struct gaps *gaps, const wardgate_TimeBlock *time, bool has_sample,
         if (!gap->count_unknown)
             gap->count = step - 1 > lost ? step - 1 - lost : 0;
         if (!gap->count_unknown && gap->count == 0)
-            out->count--; /* those that were missing are in the gap of what was given up */
+            out->count--; /* those that were missing are in the gap of what was given up
+                           */
     }
     if (both && out->count > 0) {
         out->items[out->count - 1].from_sample = gaps->last_sample;
@@ -164,9 +165,8 @@ gaps_reading(struct gaps *gaps, const wardgate_TimeBlock *time, bool has_sample,
     return GAPS_NEW;
 }
 
-void
-gaps_open(struct gaps *gaps, wardgate_Gap_Reason reason, const wardgate_TimeBlock *now,
-          struct gaps_out *out)
+void gaps_open(struct gaps *gaps, wardgate_Gap_Reason reason,
+               const wardgate_TimeBlock *now, struct gaps_out *out)
 {
     wardgate_Gap *gap;
 
@@ -180,8 +180,7 @@ gaps_open(struct gaps *gaps, wardgate_Gap_Reason reason, const wardgate_TimeBloc
     gaps->open_reason = (uint8_t)reason;
 }
 
-void
-gaps_tick(struct gaps *gaps, const wardgate_TimeBlock *now, struct gaps_out *out)
+void gaps_tick(struct gaps *gaps, const wardgate_TimeBlock *now, struct gaps_out *out)
 {
     if (gaps_due_us(gaps) <= now->monotonic_us)
         gaps_open(gaps, wardgate_Gap_Reason_DEVICE_SILENT, now, out);
@@ -189,8 +188,7 @@ gaps_tick(struct gaps *gaps, const wardgate_TimeBlock *now, struct gaps_out *out
         gaps_flush(gaps, out);
 }
 
-uint64_t
-gaps_due_us(const struct gaps *gaps)
+uint64_t gaps_due_us(const struct gaps *gaps)
 {
     if (gaps->open || gaps->config.silence_us == 0)
         return UINT64_MAX;

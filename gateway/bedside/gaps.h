@@ -62,6 +62,8 @@ enum gaps_verdict gaps_reading(struct gaps *gaps, const wardgate_TimeBlock *time
  * Counted here, given with the next gaps_flush or gaps_reading. */
 void gaps_lost(struct gaps *gaps, wardgate_Gap_Reason reason, uint64_t count,
                const wardgate_TimeBlock *time);
+/* What was lost last lies before this time. */
+void gaps_lost_until(struct gaps *gaps, const wardgate_TimeBlock *time);
 /* A gap that could not be stored: it becomes part of what is lost. */
 void gaps_again(struct gaps *gaps, const wardgate_Gap *gap);
 bool gaps_has_lost(const struct gaps *gaps);

@@ -4,36 +4,33 @@
 #include <stdio.h>
 #include <string.h>
 
-void
-stamp_init(struct stamp *stamp, int64_t floor_utc_us)
+void stamp_init(struct stamp *stamp, int64_t floor_utc_us)
 {
     memset(stamp, 0, sizeof(*stamp));
     stamp->floor_utc_us = floor_utc_us;
     stamp->sync = CLOCK_UNKNOWN;
 }
 
-void
-stamp_trust_wall(struct stamp *stamp, uint32_t uncertainty_ms)
+void stamp_trust_wall(struct stamp *stamp, uint32_t uncertainty_ms)
 {
     stamp->wall_ms = uncertainty_ms > 0 ? uncertainty_ms : 1;
 }
 
-static uint64_t
-magnitude(int64_t value)
+static uint64_t magnitude(int64_t value)
 {
     return value < 0 ? (uint64_t)0 - (uint64_t)value : (uint64_t)value;
 }
 
 /* Milliseconds that a free-running crystal may have drifted, rounded up. */
-static uint64_t
-drift_ms(uint64_t us)
+static uint64_t drift_ms(uint64_t us)
 {
     return us / (1000000 / STAMP_DRIFT_PPM) / 1000 + 1;
 }
 
-/* The kernel's word, or the wall clock's own where it is trusted: SYNCED with *ms, else UNKNOWN. */
-static enum clock_sync
-source(const struct stamp *stamp, const struct instant *now, uint64_t *ms)
+/* The kernel's word, or the wall clock's own where it is trusted: SYNCED with *ms, else
+ * UNKNOWN. */
+static enum clock_sync source(const struct stamp *stamp, const struct instant *now,
+                              uint64_t *ms)
 {
     if (now->utc_us < stamp->floor_utc_us)
         return CLOCK_UNKNOWN; /* no true time is earlier, whoever says so */
@@ -49,8 +46,7 @@ source(const struct stamp *stamp, const struct instant *now, uint64_t *ms)
 }
 
 /* Judges sync and uncertainty of this moment. */
-static void
-judge(struct stamp *stamp, const struct instant *now, bool stepped)
+static void judge(struct stamp *stamp, const struct instant *now, bool stepped)
 {
     uint64_t ms = 0;
 
@@ -58,7 +54,8 @@ judge(struct stamp *stamp, const struct instant *now, bool stepped)
         stamp->sync = CLOCK_SYNCED;
         stamp->synced_us = now->monotonic_us;
         stamp->synced_ms = (uint32_t)(ms < UINT32_MAX ? ms : UINT32_MAX);
-    } else if (stamp->sync != CLOCK_UNKNOWN && !stepped && now->utc_us >= stamp->floor_utc_us) {
+    } else if (stamp->sync != CLOCK_UNKNOWN && !stepped &&
+               now->utc_us >= stamp->floor_utc_us) {
         stamp->sync = CLOCK_HOLDOVER;
         ms = stamp->synced_ms + drift_ms(now->monotonic_us - stamp->synced_us);
     } else {
@@ -70,8 +67,7 @@ judge(struct stamp *stamp, const struct instant *now, bool stepped)
     stamp->uncertainty_ms = stamp->sync == CLOCK_UNKNOWN ? 0 : (uint32_t)ms;
 }
 
-void
-stamp_look(struct stamp *stamp, const struct instant *now, struct stamp_notes *notes)
+void stamp_look(struct stamp *stamp, const struct instant *now, struct stamp_notes *notes)
 {
     int64_t offset_us = now->utc_us - (int64_t)now->monotonic_us;
     enum clock_sync before = stamp->sync;
@@ -80,7 +76,8 @@ stamp_look(struct stamp *stamp, const struct instant *now, struct stamp_notes *n
     if (stamp->looked && magnitude(offset_us - stamp->offset_us) > STAMP_STEP_US) {
         notes->stepped = true;
         notes->step_us = offset_us - stamp->offset_us;
-        /* A board that comes out of 1970 was not believed before: that is no deviation. */
+        /* A board that comes out of 1970 was not believed before: that is no deviation.
+         */
         if (before != CLOCK_UNKNOWN || stamp->deviation_us != 0)
             stamp->deviation_us += notes->step_us;
     }
@@ -104,8 +101,8 @@ stamp_look(struct stamp *stamp, const struct instant *now, struct stamp_notes *n
     notes->now.uncertainty_ms = stamp->uncertainty_ms;
 }
 
-void
-stamp_time(const struct stamp *stamp, uint64_t monotonic_us, wardgate_TimeBlock *time)
+void stamp_time(const struct stamp *stamp, uint64_t monotonic_us,
+                wardgate_TimeBlock *time)
 {
     memset(time, 0, sizeof(*time));
     time->boot = stamp->boot;
@@ -115,17 +112,16 @@ stamp_time(const struct stamp *stamp, uint64_t monotonic_us, wardgate_TimeBlock 
     time->uncertainty_ms = stamp->uncertainty_ms;
 }
 
-int64_t
-stamp_known_utc(const struct stamp *stamp)
+int64_t stamp_known_utc(const struct stamp *stamp)
 {
     if (stamp->sync == CLOCK_UNKNOWN)
         return 0;
-    return (int64_t)stamp->looked_us + stamp->offset_us - (int64_t)stamp->uncertainty_ms * US_PER_MS;
+    return (int64_t)stamp->looked_us + stamp->offset_us -
+           (int64_t)stamp->uncertainty_ms * US_PER_MS;
 }
 
 /* Copies text and cuts it, never inside a UTF-8 character. */
-static void
-copy_cut(char *out, size_t size, const char *text)
+static void copy_cut(char *out, size_t size, const char *text)
 {
     size_t n = text != NULL ? strlen(text) : 0;
 
@@ -139,8 +135,7 @@ copy_cut(char *out, size_t size, const char *text)
     out[n] = '\0';
 }
 
-void
-stamp_origin_fill(const struct stamp_origin *origin, wardgate_Record *record)
+void stamp_origin_fill(const struct stamp_origin *origin, wardgate_Record *record)
 {
     record->has_device = true;
     copy_cut(record->device.id, sizeof(record->device.id), origin->device);
@@ -155,18 +150,17 @@ stamp_origin_fill(const struct stamp_origin *origin, wardgate_Record *record)
     }
 }
 
-static void
-fill_device_time(const struct device_time *from, wardgate_TimeBlock *time)
+static void fill_device_time(const struct device_time *from, wardgate_TimeBlock *time)
 {
     if (!from->present)
         return;
-    snprintf(time->device_time, sizeof(time->device_time), "%04u-%02u-%02uT%02u:%02u:%02u",
-             (unsigned)from->year, (unsigned)from->month, (unsigned)from->day, (unsigned)from->hour,
-             (unsigned)from->minute, (unsigned)from->second);
+    snprintf(time->device_time, sizeof(time->device_time),
+             "%04u-%02u-%02uT%02u:%02u:%02u", (unsigned)from->year, (unsigned)from->month,
+             (unsigned)from->day, (unsigned)from->hour, (unsigned)from->minute,
+             (unsigned)from->second);
 }
 
-static void
-fill_observation(const struct observation *from, wardgate_Observation *to)
+static void fill_observation(const struct observation *from, wardgate_Observation *to)
 {
     to->code = from->code;
     to->unit = from->unit;
@@ -192,9 +186,9 @@ fill_observation(const struct observation *from, wardgate_Observation *to)
     }
 }
 
-bool
-stamp_reading(const struct stamp *stamp, const struct stamp_origin *origin,
-              const struct observation_set *set, uint64_t measured_us, wardgate_Record *record)
+bool stamp_reading(const struct stamp *stamp, const struct stamp_origin *origin,
+                   const struct observation_set *set, uint64_t measured_us,
+                   wardgate_Record *record)
 {
     memset(record, 0, sizeof(*record));
     if (set->count == 0 || set->count > OBSERVATIONS_MAX)
@@ -213,9 +207,9 @@ stamp_reading(const struct stamp *stamp, const struct stamp_origin *origin,
     return true;
 }
 
-void
-stamp_event(const struct stamp *stamp, const struct stamp_origin *origin, wardgate_Event_Kind kind,
-            const char *detail, uint64_t monotonic_us, wardgate_Record *record)
+void stamp_event(const struct stamp *stamp, const struct stamp_origin *origin,
+                 wardgate_Event_Kind kind, const char *detail, uint64_t monotonic_us,
+                 wardgate_Record *record)
 {
     memset(record, 0, sizeof(*record));
     record->kind = wardgate_Record_Kind_EVENT;
@@ -229,8 +223,7 @@ stamp_event(const struct stamp *stamp, const struct stamp_origin *origin, wardga
 }
 
 /* The time block of a look. */
-static void
-notes_time(const struct stamp_notes *notes, wardgate_TimeBlock *time)
+static void notes_time(const struct stamp_notes *notes, wardgate_TimeBlock *time)
 {
     time->boot = notes->now.boot;
     time->monotonic_us = notes->now.monotonic_us;
@@ -239,8 +232,7 @@ notes_time(const struct stamp_notes *notes, wardgate_TimeBlock *time)
     time->uncertainty_ms = notes->now.uncertainty_ms;
 }
 
-void
-stamp_stepped(const struct stamp_notes *notes, wardgate_Record *record)
+void stamp_stepped(const struct stamp_notes *notes, wardgate_Record *record)
 {
     uint64_t ms = magnitude(notes->step_us) / 1000;
 
@@ -250,13 +242,13 @@ stamp_stepped(const struct stamp_notes *notes, wardgate_Record *record)
     notes_time(notes, &record->time);
     record->has_event = true;
     record->event.kind = wardgate_Event_Kind_CLOCK_STEPPED;
-    snprintf(record->event.detail, sizeof(record->event.detail), "wall clock set %s by %llu.%03llu s",
+    snprintf(record->event.detail, sizeof(record->event.detail),
+             "wall clock set %s by %llu.%03llu s",
              notes->step_us < 0 ? "back" : "forward", (unsigned long long)(ms / 1000),
              (unsigned long long)(ms % 1000));
 }
 
-void
-stamp_fix(const struct stamp_notes *notes, wardgate_Record *record)
+void stamp_fix(const struct stamp_notes *notes, wardgate_Record *record)
 {
     memset(record, 0, sizeof(*record));
     record->kind = wardgate_Record_Kind_CLOCK_FIX;

@@ -29,10 +29,10 @@ struct stamp { /* filled by stamp_init */
     int64_t offset_us;                       /* UTC minus monotonic at the last look */
     uint64_t looked_us, fixed_us, synced_us; /* monotonic */
     uint64_t boot;
-    uint32_t synced_ms; /* uncertainty when last synced */
-    uint32_t uncertainty_ms;       /* now */
-    uint32_t wall_ms;              /* stamp_trust_wall; 0: not trusted */
-    int64_t deviation_us;          /* sum of steps since the wall clock was first believed */
+    uint32_t synced_ms;      /* uncertainty when last synced */
+    uint32_t uncertainty_ms; /* now */
+    uint32_t wall_ms;        /* stamp_trust_wall; 0: not trusted */
+    int64_t deviation_us;    /* sum of steps since the wall clock was first believed */
     enum clock_sync sync;
     bool looked, fixed;
 };
@@ -45,9 +45,10 @@ struct stamp_notes {
     struct instant now; /* as judged: sync and uncertainty are ours */
 };
 
-/* Believes the wall clock without the kernel's word, to +- uncertainty_ms: for boards whose clock is kept by
- * something the kernel does not know of. Steps then widen the uncertainty by their sum: either the time before or the
- * time after was right. Called after stamp_init. */
+/* Believes the wall clock without the kernel's word, to +- uncertainty_ms: for boards
+ * whose clock is kept by something the kernel does not know of. Steps then widen the
+ * uncertainty by their sum: either the time before or the time after was right. Called
+ * after stamp_init. */
 void stamp_trust_wall(struct stamp *stamp, uint32_t uncertainty_ms);
 
 /* floor_utc_us: no true time is earlier: the later of build date and last committed UTC.

@@ -2,10 +2,11 @@
  *
  * The store as its users see it.
  *
- * Faults. LMDB aborts the transaction of a commit that fails before its meta page is written; the same batch is
- * written again. When writing the meta page itself fails, LMDB refuses all further work, and nobody knows whether
- * the commit is on disk: the file is opened again, records that it turns out to have are not put twice, and the head
- * moves only after a later commit has gone well.
+ * Faults. LMDB aborts the transaction of a commit that fails before its meta page is
+ * written; the same batch is written again. When writing the meta page itself fails, LMDB
+ * refuses all further work, and nobody knows whether the commit is on disk: the file is
+ * opened again, records that it turns out to have are not put twice, and the head moves
+ * only after a later commit has gone well.
  */
 #include "bedside/store.h"
 
@@ -20,11 +21,11 @@
 #include "bedside/store_internal.h"
 
 #define HIGH_WATER_PRESET 80
-#define BATCH_SHARE 4 /* a batch may take 1/4 of what is above high water */
-#define SPARE_PAGES 64 /* free disk asked for before a commit when the file is not preallocated */
+#define BATCH_SHARE       4 /* a batch may take 1/4 of what is above high water */
+#define SPARE_PAGES                                                                      \
+    64 /* free disk asked for before a commit when the file is not preallocated */
 
-int
-store_failed(struct store *store, int error, const char *format, ...)
+int store_failed(struct store *store, int error, const char *format, ...)
 {
     va_list list;
 
@@ -35,10 +36,9 @@ store_failed(struct store *store, int error, const char *format, ...)
     return error;
 }
 
-
-/* Reads what commits keep beside the records. Returns 1, 0 for a file that was just made, or a store_error. */
-static int
-load(struct store *store)
+/* Reads what commits keep beside the records. Returns 1, 0 for a file that was just made,
+ * or a store_error. */
+static int load(struct store *store)
 {
     uint8_t *bytes;
     uint64_t last = 0;
@@ -50,9 +50,11 @@ load(struct store *store)
     found = store_epochs_decode(store, bytes, n);
     free(bytes);
     for (size_t i = 0; i < store->epoch_count && found == STORE_OK; i++)
-        if (seal_new(&store->key, &store->epochs[i].id, &store->epochs[i].seal) != CRYPTO_OK)
+        if (seal_new(&store->key, &store->epochs[i].id, &store->epochs[i].seal) !=
+            CRYPTO_OK)
             return store_failed(store, STORE_SYSTEM, "the store's key was refused");
-    if (found == STORE_OK && (found = store_db_get(store, STORE_KEY_STATE, &bytes, &n)) == 1) {
+    if (found == STORE_OK &&
+        (found = store_db_get(store, STORE_KEY_STATE, &bytes, &n)) == 1) {
         found = store_state_decode(store, bytes, n);
         free(bytes);
     } else if (found == 0) {
@@ -64,19 +66,18 @@ load(struct store *store)
         return 1;
     if (found == STORE_OK || found == STORE_BROKEN)
         return store_failed(store, STORE_BROKEN,
-                            "%s/" STORE_DATA ": its state is damaged, or the key is another's",
+                            "%s/" STORE_DATA
+                            ": its state is damaged, or the key is another's",
                             store->folder);
     return found;
 }
 
 /* What is true of this board, gateway and file: a copy of the file differs in it. */
-static int
-home_digest(struct store *store, const char *home, uint8_t out[DIGEST_SIZE])
+static int home_digest(struct store *store, const char *home, uint8_t out[DIGEST_SIZE])
 {
     char text[512];
     int n = snprintf(text, sizeof(text), "%s\n%llu", home,
                      (unsigned long long)store_db_inode(store));
-
 
     if (n < 0 || (size_t)n >= sizeof(text))
         return STORE_INVALID;
@@ -84,8 +85,7 @@ home_digest(struct store *store, const char *home, uint8_t out[DIGEST_SIZE])
 }
 
 /* A file without records that once had some: what was in it nobody knows. */
-static int
-note_lost(struct store *store)
+static int note_lost(struct store *store)
 {
     wardgate_Record record;
 
@@ -98,8 +98,7 @@ note_lost(struct store *store)
 }
 
 /* First open of a folder: the epoch is made with the store. */
-static int
-make_new(struct store *store)
+static int make_new(struct store *store)
 {
     struct store_epoch earlier[STORE_EPOCHS_MAX];
     int known = store_epochs_read(store->folder, earlier), error;
@@ -110,9 +109,9 @@ make_new(struct store *store)
     return known != 0 ? note_lost(store) : STORE_OK;
 }
 
-/* Opens an old store: its present epoch goes on, in a new session, unless the file was copied here. */
-static int
-go_on(struct store *store, const uint8_t home[DIGEST_SIZE])
+/* Opens an old store: its present epoch goes on, in a new session, unless the file was
+ * copied here. */
+static int go_on(struct store *store, const uint8_t home[DIGEST_SIZE])
 {
     static const uint8_t none[DIGEST_SIZE];
     bool copied = store->check_home && memcmp(store->home, none, DIGEST_SIZE) != 0 &&
@@ -124,8 +123,7 @@ go_on(struct store *store, const uint8_t home[DIGEST_SIZE])
     return store_new_session(store, &store->epochs[store->epoch_count - 1]);
 }
 
-int
-store_set_config(struct store *store, const struct store_config *config)
+int store_set_config(struct store *store, const struct store_config *config)
 {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     size_t spare;
@@ -134,15 +132,18 @@ store_set_config(struct store *store, const struct store_config *config)
         return store_failed(store, STORE_SYSTEM, "folder name missing or too long");
     memcpy(store->folder, config->folder, strlen(config->folder) + 1);
     if (config->map_bytes < STORE_MAP_MIN || config->map_bytes > SIZE_MAX / 2)
-        return store_failed(store, STORE_SYSTEM, "map of %llu bytes is too small or too large here",
+        return store_failed(store, STORE_SYSTEM,
+                            "map of %llu bytes is too small or too large here",
                             (unsigned long long)config->map_bytes);
     store->map_bytes = (config->map_bytes + page - 1) / page * page;
     store->high_water = config->high_water != 0 ? config->high_water : HIGH_WATER_PRESET;
     if (store->high_water < 20 || store->high_water > 90)
         return store_failed(store, STORE_SYSTEM, "high water of %u %% is not 20..90",
                             store->high_water);
-    store->pending_max = config->pending_max != 0 ? config->pending_max : STORE_PENDING_PRESET;
-    /* A batch must fit into the room above high water beside the pages that its commit copies. */
+    store->pending_max =
+        config->pending_max != 0 ? config->pending_max : STORE_PENDING_PRESET;
+    /* A batch must fit into the room above high water beside the pages that its commit
+     * copies. */
     spare = (size_t)(store->map_bytes / 100 * (100 - store->high_water) / BATCH_SHARE);
     if (store->pending_max > spare)
         store->pending_max = spare;
@@ -153,10 +154,12 @@ store_set_config(struct store *store, const struct store_config *config)
     store->first_io = store_written();
     store->lock = store_lock(store->folder);
     if (store->lock == -EWOULDBLOCK)
-        return store_failed(store, STORE_SYSTEM, "%s: in use by another process", store->folder);
+        return store_failed(store, STORE_SYSTEM, "%s: in use by another process",
+                            store->folder);
     if (store->lock < 0)
         return store_failed(store,
-                            store->lock == -EROFS || store->lock == -ENOSPC || store->lock == -EIO
+                            store->lock == -EROFS || store->lock == -ENOSPC ||
+                                    store->lock == -EIO
                                 ? STORE_IO
                                 : STORE_SYSTEM,
                             "%s: %s", store->folder,
@@ -165,8 +168,7 @@ store_set_config(struct store *store, const struct store_config *config)
     return STORE_OK;
 }
 
-static int
-open_all(struct store *store, const struct store_config *config)
+static int open_all(struct store *store, const struct store_config *config)
 {
     uint8_t home[DIGEST_SIZE] = {0};
     int error;
@@ -174,10 +176,12 @@ open_all(struct store *store, const struct store_config *config)
     if ((error = store_set_config(store, config)) != STORE_OK)
         return error;
     if (store_salvage_unfinished(store->folder))
-        return store_failed(store, STORE_BROKEN, "%s: a salvage was cut short", store->folder);
+        return store_failed(store, STORE_BROKEN, "%s: a salvage was cut short",
+                            store->folder);
     if ((error = store_db_open(store)) != STORE_OK)
         return error;
-    if (config->home != NULL && (error = home_digest(store, config->home, home)) != STORE_OK)
+    if (config->home != NULL &&
+        (error = home_digest(store, config->home, home)) != STORE_OK)
         return store_failed(store, error, "%s: can't tell its home", store->folder);
     if ((error = load(store)) < 0)
         return error;
@@ -193,8 +197,7 @@ open_all(struct store *store, const struct store_config *config)
     return store_epochs_repeat(store);
 }
 
-int
-store_open(const struct store_config *config, struct store **out, char *error)
+int store_open(const struct store_config *config, struct store **out, char *error)
 {
     struct store *store = calloc(1, sizeof(*store));
     int result;
@@ -212,13 +215,13 @@ store_open(const struct store_config *config, struct store **out, char *error)
         return STORE_OK;
     }
     snprintf(error, STORE_ERROR_SIZE, "%s",
-             store->error_text[0] != '\0' ? store->error_text : "the store's key or memory failed");
+             store->error_text[0] != '\0' ? store->error_text
+                                          : "the store's key or memory failed");
     store_close(store);
     return result;
 }
 
-void
-store_close(struct store *store)
+void store_close(struct store *store)
 {
     if (store == NULL)
         return;
@@ -236,11 +239,10 @@ store_close(struct store *store)
     free(store);
 }
 
-
-/* After LMDB gave up (its meta page may or may not be on disk): opens the file again and sees how far it goes. What RAM
- * knows of receipts and removals is at least as new as the file. */
-static int
-open_again(struct store *store)
+/* After LMDB gave up (its meta page may or may not be on disk): opens the file again and
+ * sees how far it goes. What RAM knows of receipts and removals is at least as new as the
+ * file. */
+static int open_again(struct store *store)
 {
     struct store *disk = calloc(1, sizeof(*disk));
     uint8_t *bytes;
@@ -270,28 +272,36 @@ open_again(struct store *store)
     return error;
 }
 
-static int
-disk_has_room(struct store *store)
+static int disk_has_room(struct store *store)
 {
     struct statvfs fs;
 
     if (store->preallocated || statvfs(store->folder, &fs) != 0)
         return STORE_OK;
-    /* Pages of the file that are free inside LMDB need no disk: the file is as long as it ever was. */
-    if ((uint64_t)fs.f_bavail * fs.f_frsize >= store->batch.used + SPARE_PAGES * store->page_size)
+    /* Pages of the file that are free inside LMDB need no disk: the file is as long as it
+     * ever was. */
+    if ((uint64_t)fs.f_bavail * fs.f_frsize >=
+        store->batch.used + SPARE_PAGES * store->page_size)
         return STORE_OK;
     return store_failed(store, STORE_IO, "%s: disk full", store->folder);
 }
 
-
-bool
-store_dirty(const struct store *store)
+bool store_dirty(const struct store *store)
 {
     return store->batch.count > 0 || store->changed || store->removal.count > 0;
 }
 
-int
-store_commit(struct store *store, int64_t utc_us)
+size_t store_pending(const struct store *store)
+{
+    return store->batch.count;
+}
+
+uint64_t store_next(const struct store *store)
+{
+    return store->next;
+}
+
+int store_commit(struct store *store, int64_t utc_us)
 {
     int error = STORE_OK;
 
@@ -332,13 +342,13 @@ struct reading {
     uint8_t *out;
     size_t capacity;
     bool all;
-    uint64_t damaged; /* a record whose seal failed, to be dealt with outside the read transaction; 0: none */
+    uint64_t damaged; /* a record whose seal failed, to be dealt with outside the read
+                         transaction; 0: none */
     int error;
 };
 
 /* If seq is in the set: where the set lets off. Else 0. */
-static uint64_t
-skip_past(const struct ranges *set, uint64_t seq)
+static uint64_t skip_past(const struct ranges *set, uint64_t seq)
 {
     size_t low = 0, high = set->count;
 
@@ -349,11 +359,12 @@ skip_past(const struct ranges *set, uint64_t seq)
         else
             high = middle;
     }
-    return low < set->count && set->items[low].first <= seq ? set->items[low].last + 1 : 0;
+    return low < set->count && set->items[low].first <= seq ? set->items[low].last + 1
+                                                            : 0;
 }
 
-static enum store_visit
-read_visit(void *context, uint64_t seq, const uint8_t *sealed, size_t size, uint64_t *skip_to)
+static enum store_visit read_visit(void *context, uint64_t seq, const uint8_t *sealed,
+                                   size_t size, uint64_t *skip_to)
 {
     struct reading *r = context;
     struct store_items *items = r->items;
@@ -392,11 +403,11 @@ read_visit(void *context, uint64_t seq, const uint8_t *sealed, size_t size, uint
     return STORE_GO_ON;
 }
 
-int
-store_read(struct store *store, uint64_t from, uint64_t to, bool all, uint8_t *out, size_t capacity,
-           struct store_items *items)
+int store_read(struct store *store, uint64_t from, uint64_t to, bool all, uint8_t *out,
+               size_t capacity, struct store_items *items)
 {
-    struct reading r = {.store = store, .items = items, .out = out, .capacity = capacity, .all = all};
+    struct reading r = {
+        .store = store, .items = items, .out = out, .capacity = capacity, .all = all};
     int error;
 
     memset(items, 0, sizeof(*items));
@@ -411,7 +422,8 @@ store_read(struct store *store, uint64_t from, uint64_t to, bool all, uint8_t *o
         if ((error = store_walk(store, from, to, read_visit, &r)) != STORE_OK)
             return error;
         if (r.error != STORE_OK)
-            return store_failed(store, r.error, "the seal of a record could not be tried");
+            return store_failed(store, r.error,
+                                "the seal of a record could not be tried");
         if (r.damaged == 0)
             break;
         if ((error = store_damaged(store, r.damaged)) != STORE_OK)
@@ -422,8 +434,7 @@ store_read(struct store *store, uint64_t from, uint64_t to, bool all, uint8_t *o
     return STORE_OK;
 }
 
-bool
-store_last(struct store *store, const char *device, wardgate_Record *record)
+bool store_last(struct store *store, const char *device, wardgate_Record *record)
 {
     const struct store_device *last;
     struct store_device fresh;
@@ -439,7 +450,8 @@ store_last(struct store *store, const char *device, wardgate_Record *record)
         memcpy(key + 1, device, n + 1);
         if (store_db_get(store, key, &bytes, &n) != 1)
             return false;
-        found = store_last_decode(store, bytes, n, &fresh) == STORE_OK && strcmp(fresh.id, device) == 0;
+        found = store_last_decode(store, bytes, n, &fresh) == STORE_OK &&
+                strcmp(fresh.id, device) == 0;
         free(bytes);
         if (!found)
             return false;
@@ -456,8 +468,7 @@ store_last(struct store *store, const char *device, wardgate_Record *record)
     return true;
 }
 
-void
-store_status(const struct store *store, struct store_status *status)
+void store_status(const struct store *store, struct store_status *status)
 {
     const struct store_epoch *epoch = &store->epochs[store->epoch_count - 1];
     uint64_t high = store->map_pages * store->high_water / 100;

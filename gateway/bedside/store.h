@@ -84,8 +84,13 @@ int store_add(struct store *store, wardgate_Record *record);
  * floor of time after a restart. */
 int store_commit(struct store *store, int64_t utc_us);
 
-/* True if store_commit has something to write. */
+/* True if store_commit has something to write; store_pending: how much of it is records.
+ */
 bool store_dirty(const struct store *store);
+size_t store_pending(const struct store *store);
+
+/* Committed head + 1: cheaper than store_status. */
+uint64_t store_next(const struct store *store);
 
 /* Marks first..last of an epoch as durable at the chart, in RAM; the next commit makes it
  * last. Returns 0, STORE_FOREIGN, STORE_AHEAD or STORE_INVALID. Marking again is
@@ -169,9 +174,12 @@ struct store_salvage {
     char kept_as[256];    /* where the old file is now */
 };
 
-/* True if the store can be opened and its ends read; with all, if every record can be. May
- * crash on a damaged file: call it in a child process. */
+/* True if the store can be opened and its ends read; with all, if every record can be.
+ * May crash on a damaged file: call it in a child process. */
 bool store_probe(const struct store_config *config, bool all);
+
+/* True if a new file is built and not put in place yet: store_salvage finishes it. */
+bool store_salvage_unfinished(const char *folder);
 
 /* Reads data.mdb page by page, without LMDB and without believing any of its structure,
  * takes every record whose seal holds into a new file, and begins a new epoch. What is

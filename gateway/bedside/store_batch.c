@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Records on their way to a commit. They are encoded and sealed when they are added, so that a commit that has to
- * be tried again writes the same bytes: neither a seq nor a nonce ever means two things.
+ * Records on their way to a commit. They are encoded and sealed when they are added, so
+ * that a commit that has to be tried again writes the same bytes: neither a seq nor a
+ * nonce ever means two things.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "bedside/store_internal.h"
 
-#define SPARE_SIZE (16 * 1024)  /* room beyond pending_max for gaps of the store's own */
-#define KEEP_SIZE (64 * 1024)   /* memory kept between commits */
-#define START_SIZE 4096
+#define SPARE_SIZE   (16 * 1024) /* room beyond pending_max for gaps of the store's own */
+#define KEEP_SIZE    (64 * 1024) /* memory kept between commits */
+#define START_SIZE   4096
 #define DEVICES_STEP 16
 
 /* Makes room for one more record of size bytes. */
-static int
-batch_grow(struct store_batch *batch, size_t size)
+static int batch_grow(struct store_batch *batch, size_t size)
 {
     if (batch->used + size > batch->capacity) {
         size_t capacity = batch->capacity == 0 ? START_SIZE : batch->capacity * 2;
@@ -29,7 +29,8 @@ batch_grow(struct store_batch *batch, size_t size)
     }
     if (batch->count == batch->items_capacity) {
         size_t capacity = batch->items_capacity == 0 ? 32 : batch->items_capacity * 2;
-        struct store_batch_item *grown = reallocarray(batch->items, capacity, sizeof(*grown));
+        struct store_batch_item *grown =
+            reallocarray(batch->items, capacity, sizeof(*grown));
         if (grown == NULL)
             return STORE_SYSTEM;
         batch->items = grown;
@@ -38,8 +39,7 @@ batch_grow(struct store_batch *batch, size_t size)
     return STORE_OK;
 }
 
-int
-store_batch_put(struct store *store, uint64_t seq, const uint8_t *bytes, size_t size)
+int store_batch_put(struct store *store, uint64_t seq, const uint8_t *bytes, size_t size)
 {
     struct store_batch *batch = &store->batch;
 
@@ -53,10 +53,9 @@ store_batch_put(struct store *store, uint64_t seq, const uint8_t *bytes, size_t 
     return STORE_OK;
 }
 
-/* Remembers a reading as its device's last. A table that is full costs a device its RESTART gap's beginning, nothing
- * else. */
-static void
-note_last(struct store *store, const wardgate_Record *record)
+/* Remembers a reading as its device's last. A table that is full costs a device its
+ * RESTART gap's beginning, nothing else. */
+static void note_last(struct store *store, const wardgate_Record *record)
 {
     struct store_device *device;
 
@@ -71,8 +70,7 @@ note_last(struct store *store, const wardgate_Record *record)
     device->dirty = true;
 }
 
-int
-store_batch_add(struct store *store, wardgate_Record *record, bool spare)
+int store_batch_add(struct store *store, wardgate_Record *record, bool spare)
 {
     struct store_epoch *epoch = &store->epochs[store->epoch_count - 1];
     size_t limit = store->pending_max + (spare ? SPARE_SIZE : 0);
@@ -88,7 +86,8 @@ store_batch_add(struct store *store, wardgate_Record *record, bool spare)
         return STORE_INVALID;
     if ((size = envelope_item(plain, (size_t)n, store->item, sizeof(store->item))) <= 0)
         return STORE_INVALID;
-    if (seal_close(epoch->seal, record->seq, store->item, (size_t)size, store->sealed) != CRYPTO_OK)
+    if (seal_close(epoch->seal, record->seq, store->item, (size_t)size, store->sealed) !=
+        CRYPTO_OK)
         return STORE_SYSTEM;
     n = store_batch_put(store, record->seq, store->sealed, (size_t)size + SEAL_OVERHEAD);
     if (n == STORE_OK)
@@ -96,14 +95,12 @@ store_batch_add(struct store *store, wardgate_Record *record, bool spare)
     return n;
 }
 
-int
-store_add(struct store *store, wardgate_Record *record)
+int store_add(struct store *store, wardgate_Record *record)
 {
     return store_batch_add(store, record, false);
 }
 
-void
-store_batch_drop(struct store *store, uint64_t seq)
+void store_batch_drop(struct store *store, uint64_t seq)
 {
     struct store_batch *batch = &store->batch;
     size_t gone = 0, bytes;
@@ -115,7 +112,8 @@ store_batch_drop(struct store *store, uint64_t seq)
     if (gone < batch->count) {
         bytes = batch->items[gone].at;
         memmove(batch->bytes, batch->bytes + bytes, batch->used - bytes);
-        memmove(batch->items, batch->items + gone, (batch->count - gone) * sizeof(*batch->items));
+        memmove(batch->items, batch->items + gone,
+                (batch->count - gone) * sizeof(*batch->items));
         batch->used -= bytes;
         batch->count -= gone;
         for (size_t i = 0; i < batch->count; i++)
@@ -127,16 +125,14 @@ store_batch_drop(struct store *store, uint64_t seq)
         store_batch_free(store); /* a backlog of a refused disk: back to a small daemon */
 }
 
-void
-store_batch_free(struct store *store)
+void store_batch_free(struct store *store)
 {
     free(store->batch.bytes);
     free(store->batch.items);
     store->batch = (struct store_batch){0};
 }
 
-struct store_device *
-store_device(struct store *store, const char *id, bool make)
+struct store_device *store_device(struct store *store, const char *id, bool make)
 {
     struct store_device *device;
 
@@ -147,7 +143,8 @@ store_device(struct store *store, const char *id, bool make)
         strlen(id) >= sizeof(device->id))
         return NULL;
     if (store->device_count % DEVICES_STEP == 0) {
-        device = reallocarray(store->devices, store->device_count + DEVICES_STEP, sizeof(*device));
+        device = reallocarray(store->devices, store->device_count + DEVICES_STEP,
+                              sizeof(*device));
         if (device == NULL)
             return NULL;
         store->devices = device;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The LMDB file of the store: all that knows LMDB. Two databases: "records" (big-endian seq -> sealed item, appended)
- * and "state" (what a commit keeps beside them). The flags are LMDB's own safe ones: each commit is synced twice,
- * data then meta page. Read transactions end with the call that began them: one that stays open keeps every
- * page it could see from being used again.
+ * The LMDB file of the store: all that knows LMDB. Two databases: "records" (big-endian
+ * seq -> sealed item, appended) and "state" (what a commit keeps beside them). The flags
+ * are LMDB's own safe ones: each commit is synced twice, data then meta page. Read
+ * transactions end with the call that began them: one that stays open keeps every page it
+ * could see from being used again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,8 +19,7 @@
 #define IMPORT_BATCH 1000 /* records a transaction when salvaging */
 
 /* What an LMDB result means for the caller. */
-static int
-failed_mdb(struct store *store, const char *what, int rc)
+static int failed_mdb(struct store *store, const char *what, int rc)
 {
     int error = STORE_BROKEN;
 
@@ -30,9 +30,7 @@ failed_mdb(struct store *store, const char *what, int rc)
                         mdb_strerror(rc));
 }
 
-
-void
-store_db_close(struct store *store)
+void store_db_close(struct store *store)
 {
     if (store->import != NULL)
         mdb_txn_abort(store->import);
@@ -44,12 +42,11 @@ store_db_close(struct store *store)
     store->env = NULL;
 }
 
-
 /* Pages in use, from the trees' own counts: exact, and the same work for any queue. */
-static int
-count_pages(struct store *store, MDB_txn *txn)
+static int count_pages(struct store *store, MDB_txn *txn)
 {
-    const MDB_dbi all[] = {0, 1, store->records_db, store->state_db}; /* 0: LMDB's free list, 1: its root */
+    const MDB_dbi all[] = {0, 1, store->records_db,
+                           store->state_db}; /* 0: LMDB's free list, 1: its root */
     uint64_t used = 2;
     MDB_stat stat;
     int rc;
@@ -69,9 +66,7 @@ count_pages(struct store *store, MDB_txn *txn)
     return 0;
 }
 
-
-int
-store_db_open(struct store *store)
+int store_db_open(struct store *store)
 {
     MDB_txn *txn = NULL;
     int rc, dead;
@@ -96,7 +91,8 @@ store_db_open(struct store *store)
         goto err1;
     rc = mdb_txn_commit(txn);
     txn = NULL;
-    if (rc != 0 || (rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &store->reader)) != 0)
+    if (rc != 0 ||
+        (rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &store->reader)) != 0)
         goto err1;
     mdb_txn_reset(store->reader);
     return STORE_OK;
@@ -110,17 +106,17 @@ err1:
     return dead;
 }
 
-
-/* The whole map is given to the file, so that nothing else on the disk can fill it up under the store. Only on an
- * open environment's descriptor: LMDB takes a file that is not empty for a store. */
-void
-store_db_preallocate(struct store *store)
+/* The whole map is given to the file, so that nothing else on the disk can fill it up
+ * under the store. Only on an open environment's descriptor: LMDB takes a file that is
+ * not empty for a store. */
+void store_db_preallocate(struct store *store)
 {
     struct stat st;
     int fd;
 
     store->preallocated = false;
-    if (store->no_preallocate || mdb_env_get_fd(store->env, &fd) != 0 || fstat(fd, &st) != 0)
+    if (store->no_preallocate || mdb_env_get_fd(store->env, &fd) != 0 ||
+        fstat(fd, &st) != 0)
         return;
     if ((uint64_t)st.st_blocks * 512 >= store->map_bytes) {
         store->preallocated = true;
@@ -130,9 +126,7 @@ store_db_preallocate(struct store *store)
         store->preallocated = fsync(fd) == 0;
 }
 
-
-int
-store_db_get(struct store *store, const char *key, uint8_t **out, size_t *n)
+int store_db_get(struct store *store, const char *key, uint8_t **out, size_t *n)
 {
     MDB_val k = {strlen(key), (void *)(uintptr_t)key}, value;
     int rc = mdb_txn_renew(store->reader), found = 0;
@@ -154,8 +148,7 @@ store_db_get(struct store *store, const char *key, uint8_t **out, size_t *n)
     return found;
 }
 
-int
-store_db_last(struct store *store, uint64_t *seq)
+int store_db_last(struct store *store, uint64_t *seq)
 {
     MDB_cursor *cursor;
     MDB_val key, value;
@@ -177,8 +170,8 @@ store_db_last(struct store *store, uint64_t *seq)
 }
 
 /* Walks with an open cursor. Pages may be damaged: what is no key of ours ends it. */
-static int
-walk_cursor(MDB_cursor *cursor, uint64_t from, uint64_t to, store_visitor *visit, void *context)
+static int walk_cursor(MDB_cursor *cursor, uint64_t from, uint64_t to,
+                       store_visitor *visit, void *context)
 {
     uint8_t wanted[STORE_KEY_SIZE];
     MDB_val key = {STORE_KEY_SIZE, wanted}, value;
@@ -206,8 +199,8 @@ walk_cursor(MDB_cursor *cursor, uint64_t from, uint64_t to, store_visitor *visit
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-int
-store_walk(struct store *store, uint64_t from, uint64_t to, store_visitor *visit, void *context)
+int store_walk(struct store *store, uint64_t from, uint64_t to, store_visitor *visit,
+               void *context)
 {
     MDB_cursor *cursor;
     int rc;
@@ -224,19 +217,20 @@ store_walk(struct store *store, uint64_t from, uint64_t to, store_visitor *visit
     return rc == 0 ? STORE_OK : failed_mdb(store, "read", rc);
 }
 
-int
-store_db_walk_last(struct store *store, void (*visit)(void *context, const uint8_t *sealed, size_t size),
-                   void *context)
+int store_db_walk_last(struct store *store,
+                       void (*visit)(void *context, const uint8_t *sealed, size_t size),
+                       void *context)
 {
     MDB_cursor *cursor;
-    MDB_val key = {1, (void *)(uintptr_t)"L"}, value;
+    MDB_val key = {1, (void *)(uintptr_t) "L"}, value;
     int rc;
 
     if ((rc = mdb_txn_renew(store->reader)) != 0)
         return failed_mdb(store, "read", rc);
     if ((rc = mdb_cursor_open(store->reader, store->state_db, &cursor)) == 0) {
         rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-        while (rc == 0 && key.mv_size > 1 && *(const char *)key.mv_data == STORE_KEY_LAST) {
+        while (rc == 0 && key.mv_size > 1 &&
+               *(const char *)key.mv_data == STORE_KEY_LAST) {
             visit(context, value.mv_data, value.mv_size);
             rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
         }
@@ -246,19 +240,17 @@ store_db_walk_last(struct store *store, void (*visit)(void *context, const uint8
     return rc == 0 || rc == MDB_NOTFOUND ? STORE_OK : failed_mdb(store, "read", rc);
 }
 
-static int
-put_state(struct store *store, MDB_txn *txn, const char *key, size_t n, const uint8_t *bytes, size_t size)
+static int put_state(struct store *store, MDB_txn *txn, const char *key, size_t n,
+                     const uint8_t *bytes, size_t size)
 {
     MDB_val k = {n, (void *)(uintptr_t)key}, v = {size, (void *)(uintptr_t)bytes};
 
     return mdb_put(txn, store->state_db, &k, &v, 0);
 }
 
-
-/* Deletes what is planned. Keys that are not there are no fault: a commit whose outcome was unknown may have
- * deleted them. */
-static int
-put_removals(struct store *store, MDB_txn *txn)
+/* Deletes what is planned. Keys that are not there are no fault: a commit whose outcome
+ * was unknown may have deleted them. */
+static int put_removals(struct store *store, MDB_txn *txn)
 {
     MDB_cursor *cursor;
     int rc;
@@ -282,9 +274,7 @@ put_removals(struct store *store, MDB_txn *txn)
     return rc;
 }
 
-
-static int
-put_batch(struct store *store, MDB_txn *txn)
+static int put_batch(struct store *store, MDB_txn *txn)
 {
     MDB_cursor *cursor;
     int rc = mdb_cursor_open(txn, store->records_db, &cursor);
@@ -292,7 +282,8 @@ put_batch(struct store *store, MDB_txn *txn)
     for (size_t i = 0; i < store->batch.count && rc == 0; i++) {
         const struct store_batch_item *item = &store->batch.items[i];
         uint8_t seq[STORE_KEY_SIZE];
-        MDB_val key = {STORE_KEY_SIZE, seq}, value = {item->size, store->batch.bytes + item->at};
+        MDB_val key = {STORE_KEY_SIZE, seq},
+                value = {item->size, store->batch.bytes + item->at};
         if (item->seq < store->disk_next)
             continue; /* a commit that failed had put it there after all */
         store_put64(seq, item->seq);
@@ -304,9 +295,7 @@ put_batch(struct store *store, MDB_txn *txn)
     return rc;
 }
 
-
-static int
-put_notes(struct store *store, MDB_txn *txn)
+static int put_notes(struct store *store, MDB_txn *txn)
 {
     uint8_t epochs[STORE_EPOCHS_MAX * (EPOCH_SIZE + 8)], *state;
     char key[1 + sizeof(store->devices->id)];
@@ -322,7 +311,8 @@ put_notes(struct store *store, MDB_txn *txn)
             return ENOMEM;
         key[0] = STORE_KEY_LAST;
         memcpy(key + 1, device->id, strlen(device->id));
-        rc = put_state(store, txn, key, 1 + strlen(device->id), store->sealed, (size_t)size);
+        rc = put_state(store, txn, key, 1 + strlen(device->id), store->sealed,
+                       (size_t)size);
         if (rc != 0)
             return rc;
     }
@@ -331,16 +321,15 @@ put_notes(struct store *store, MDB_txn *txn)
         return ENOMEM;
     size = store_state_encode(store, store->assigned, state, capacity);
     rc = size < 0 ? ENOMEM
-                  : put_state(store, txn, STORE_KEY_STATE, strlen(STORE_KEY_STATE), state, (size_t)size);
+                  : put_state(store, txn, STORE_KEY_STATE, strlen(STORE_KEY_STATE), state,
+                              (size_t)size);
     free(state);
     if (rc == 0)
         rc = put_state(store, txn, STORE_KEY_EPOCHS, strlen(STORE_KEY_EPOCHS), epochs, n);
     return rc;
 }
 
-
-int
-store_db_commit(struct store *store)
+int store_db_commit(struct store *store)
 {
     uint64_t bytes = store->unreceipted_bytes;
     MDB_txn *txn;
@@ -365,20 +354,20 @@ store_db_commit(struct store *store)
     return rc;
 }
 
-
-uint64_t
-store_db_inode(const struct store *store)
+uint64_t store_db_inode(const struct store *store)
 {
     struct stat st;
     int fd;
 
-    return mdb_env_get_fd(store->env, &fd) == 0 && fstat(fd, &st) == 0 ? (uint64_t)st.st_ino : 0;
+    return mdb_env_get_fd(store->env, &fd) == 0 && fstat(fd, &st) == 0
+               ? (uint64_t)st.st_ino
+               : 0;
 }
 
 /* --- salvage --- */
 
-int
-store_import(struct store *store, uint64_t seq, const uint8_t *sealed, size_t size, bool replace)
+int store_import(struct store *store, uint64_t seq, const uint8_t *sealed, size_t size,
+                 bool replace)
 {
     uint8_t bytes[STORE_KEY_SIZE];
     MDB_val key = {STORE_KEY_SIZE, bytes}, value = {size, (void *)(uintptr_t)sealed};
@@ -388,7 +377,8 @@ store_import(struct store *store, uint64_t seq, const uint8_t *sealed, size_t si
     if (store->import == NULL)
         rc = mdb_txn_begin(store->env, NULL, 0, &store->import);
     if (rc == 0)
-        rc = mdb_put(store->import, store->records_db, &key, &value, replace ? 0 : MDB_NOOVERWRITE);
+        rc = mdb_put(store->import, store->records_db, &key, &value,
+                     replace ? 0 : MDB_NOOVERWRITE);
     if (rc == MDB_KEYEXIST)
         rc = 0;
     if (rc == 0 && ++store->imported % IMPORT_BATCH == 0) {
@@ -398,26 +388,27 @@ store_import(struct store *store, uint64_t seq, const uint8_t *sealed, size_t si
     return rc == 0 ? STORE_OK : failed_mdb(store, "salvage", rc);
 }
 
-bool
-store_import_get(struct store *store, uint64_t seq, uint8_t *sealed, size_t capacity, size_t *size)
+bool store_import_get(struct store *store, uint64_t seq, uint8_t *sealed, size_t capacity,
+                      size_t *size)
 {
     uint8_t bytes[STORE_KEY_SIZE];
     MDB_val key = {STORE_KEY_SIZE, bytes}, value;
 
-    if (store->import == NULL && mdb_txn_begin(store->env, NULL, 0, &store->import) != 0) {
+    if (store->import == NULL &&
+        mdb_txn_begin(store->env, NULL, 0, &store->import) != 0) {
         store->import = NULL;
         return false;
     }
     store_put64(bytes, seq);
-    if (mdb_get(store->import, store->records_db, &key, &value) != 0 || value.mv_size > capacity)
+    if (mdb_get(store->import, store->records_db, &key, &value) != 0 ||
+        value.mv_size > capacity)
         return false;
     memcpy(sealed, value.mv_data, value.mv_size);
     *size = value.mv_size;
     return true;
 }
 
-int
-store_import_end(struct store *store)
+int store_import_end(struct store *store)
 {
     int rc = 0;
 

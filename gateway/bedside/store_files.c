@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The store's folder, its lock, and two small files beside data.mdb. They repeat what data.mdb holds, so that
- * its records can still be opened when data.mdb can't be read:
+ * The store's folder, its lock, and two small files beside data.mdb. They repeat what
+ * data.mdb holds, so that its records can still be opened when data.mdb can't be read:
  *   epochs    "<32 hex digits> <first seq>" a line, replaced as a whole
- *   sessions  16 bytes a session, appended; the order tells which of two records of one seq came later
+ *   sessions  16 bytes a session, appended; the order tells which of two records of one
+ * seq came later
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,16 +22,14 @@
 
 #define SESSIONS_SIZE_MAX (1024 * 1024) /* bytes; the older half goes when it is full */
 
-int
-store_path(const char *folder, const char *name, char out[STORE_PATH_MAX])
+int store_path(const char *folder, const char *name, char out[STORE_PATH_MAX])
 {
     int n = snprintf(out, STORE_PATH_MAX, "%s/%s", folder, name);
 
     return n > 0 && n < STORE_PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-int
-store_lock(const char *folder)
+int store_lock(const char *folder)
 {
     struct stat st;
     char path[STORE_PATH_MAX];
@@ -45,8 +44,8 @@ store_lock(const char *folder)
     if (store_path(folder, "owner", path) != 0)
         return -ENAMETOOLONG;
 
-    /* On a file system that is read-only or full the lock may be impossible to make; one that is there can
-     * still be taken. */
+    /* On a file system that is read-only or full the lock may be impossible to make; one
+     * that is there can still be taken. */
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -60,10 +59,9 @@ store_lock(const char *folder)
     return fd;
 }
 
-/* Keeps the newer half: a session that old has no record left, or its records open all the same (the
- * file only orders them). */
-static int
-sessions_shorten(const char *path)
+/* Keeps the newer half: a session that old has no record left, or its records open all
+ * the same (the file only orders them). */
+static int sessions_shorten(const char *path)
 {
     uint8_t *bytes;
     ssize_t n = file_read(path, 2 * SESSIONS_SIZE_MAX, &bytes);
@@ -77,8 +75,7 @@ sessions_shorten(const char *path)
     return error;
 }
 
-int
-store_sessions_add(const char *folder, const uint8_t id[SEAL_SESSION_SIZE])
+int store_sessions_add(const char *folder, const uint8_t id[SEAL_SESSION_SIZE])
 {
     char path[STORE_PATH_MAX];
     struct stat st;
@@ -104,8 +101,7 @@ store_sessions_add(const char *folder, const uint8_t id[SEAL_SESSION_SIZE])
     return error;
 }
 
-long
-store_sessions_read(const char *folder, uint8_t **ids)
+long store_sessions_read(const char *folder, uint8_t **ids)
 {
     char path[STORE_PATH_MAX];
     ssize_t n;
@@ -119,8 +115,7 @@ store_sessions_read(const char *folder, uint8_t **ids)
     return n < 0 ? n : n / SEAL_SESSION_SIZE;
 }
 
-int
-store_epochs_write(const char *folder, const struct store_epoch *epochs, size_t count)
+int store_epochs_write(const char *folder, const struct store_epoch *epochs, size_t count)
 {
     char path[STORE_PATH_MAX], text[STORE_EPOCHS_MAX * 64], hex[2 * EPOCH_SIZE + 1];
     size_t used = 0;
@@ -139,8 +134,7 @@ store_epochs_write(const char *folder, const struct store_epoch *epochs, size_t 
 }
 
 /* One line: false if it is not one of ours. */
-static bool
-epochs_line(const char *line, struct store_epoch *epoch)
+static bool epochs_line(const char *line, struct store_epoch *epoch)
 {
     char hex[2 * EPOCH_SIZE + 1], *end;
 
@@ -155,8 +149,7 @@ epochs_line(const char *line, struct store_epoch *epoch)
            hex_bytes(hex, epoch->id.bytes, EPOCH_SIZE);
 }
 
-int
-store_epochs_read(const char *folder, struct store_epoch epochs[STORE_EPOCHS_MAX])
+int store_epochs_read(const char *folder, struct store_epoch epochs[STORE_EPOCHS_MAX])
 {
     char path[STORE_PATH_MAX], *next;
     uint8_t *bytes;
@@ -188,8 +181,7 @@ store_epochs_read(const char *folder, struct store_epoch epochs[STORE_EPOCHS_MAX
     return count;
 }
 
-uint64_t
-store_written(void)
+uint64_t store_written(void)
 {
     static const char key[] = "\nwrite_bytes: ";
     uint8_t *bytes;

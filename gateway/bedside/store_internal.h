@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the store's own files share. Only store_db.c knows LMDB; the others see records as bytes under a seq.
+ * What the store's own files share. Only store_db.c knows LMDB; the others see records as
+ * bytes under a seq.
  *
  *   store.c          what the users see: open, commit, read, status
  *   store_db.c       the LMDB file
  *   store_batch.c    records on their way to a commit: seq, encoding, seal
- *   store_state.c    what a commit keeps beside the records: head, epochs, what is done with, last readings
- *   store_room.c     what goes when space is needed
- *   store_files.c    folder, lock, and the two small files that salvage needs
- *   store_salvage.c  records out of a file that LMDB can't read
+ *   store_state.c    what a commit keeps beside the records: head, epochs, what is done
+ * with, last readings store_room.c     what goes when space is needed store_files.c
+ * folder, lock, and the two small files that salvage needs store_salvage.c  records out
+ * of a file that LMDB can't read
  */
 #ifndef BEDSIDE_STORE_INTERNAL_H
 #define BEDSIDE_STORE_INTERNAL_H
@@ -17,20 +18,21 @@
 #include "bedside/store.h"
 #include "wire/envelope.h"
 
-#define STORE_PATH_MAX 512
-#define STORE_ITEM_MAX (RECORD_SIZE_MAX + ENVELOPE_ITEM_OVERHEAD)
+#define STORE_PATH_MAX   512
+#define STORE_ITEM_MAX   (RECORD_SIZE_MAX + ENVELOPE_ITEM_OVERHEAD)
 #define STORE_SEALED_MAX (STORE_ITEM_MAX + SEAL_OVERHEAD)
-#define STORE_RANGES_MAX 2048 /* of `done` and `absent` each: bounds what every commit writes */
-#define STORE_KEY_SIZE 8      /* big-endian seq */
+#define STORE_RANGES_MAX                                                                 \
+    2048 /* of `done` and `absent` each: bounds what every commit writes */
+#define STORE_KEY_SIZE       8 /* big-endian seq */
 #define STORE_STATE_SIZE_MAX (128 + 2 * STORE_RANGES_MAX * 16)
-#define STORE_DATA "data.mdb"
-#define STORE_EPOCHS "epochs"
-#define STORE_SESSIONS "sessions"
+#define STORE_DATA           "data.mdb"
+#define STORE_EPOCHS         "epochs"
+#define STORE_SESSIONS       "sessions"
 
 /* Keys of the state database. */
 #define STORE_KEY_EPOCHS "epochs" /* plain: needed to open the rest */
-#define STORE_KEY_STATE "state"   /* sealed under seq 0 */
-#define STORE_KEY_LAST 'L'        /* 'L' device: sealed under seq 0 */
+#define STORE_KEY_STATE  "state"  /* sealed under seq 0 */
+#define STORE_KEY_LAST   'L'      /* 'L' device: sealed under seq 0 */
 
 struct store_epoch {
     struct epoch id;
@@ -58,10 +60,13 @@ struct store_device { /* the last reading of a device */
 };
 
 /* Invariants:
- *  1. committed head `next` <= `assigned`; the batch holds next..assigned-1 or, after a commit whose outcome is
- *     not known, still holds records below disk_next that the file has already.
- *  2. `absent` is a subset of `done`; a seq that is neither in the file nor in the batch is in `absent`.
- *  3. epochs ascend by first; the last one is present and its seal is the only one that seals.
+ *  1. committed head `next` <= `assigned`; the batch holds next..assigned-1 or, after a
+ * commit whose outcome is not known, still holds records below disk_next that the file
+ * has already.
+ *  2. `absent` is a subset of `done`; a seq that is neither in the file nor in the batch
+ * is in `absent`.
+ *  3. epochs ascend by first; the last one is present and its seal is the only one that
+ * seals.
  *  4. a seq, once given, names one plaintext for ever; so does a nonce. */
 struct store {
     char folder[STORE_PATH_MAX];
@@ -73,7 +78,8 @@ struct store {
     struct key key;
 
     int lock;
-    struct MDB_env *env;   /* NULL after a failure that LMDB does not survive, until it is opened again */
+    struct MDB_env *env; /* NULL after a failure that LMDB does not survive, until it is
+                            opened again */
     struct MDB_txn *reader; /* reset between reads: it must never hold old pages */
     struct MDB_txn *import; /* of a salvage under way */
     uint64_t imported;
@@ -88,11 +94,13 @@ struct store {
     uint64_t assigned, next, disk_next;
     uint64_t unreceipted_bytes;
     int64_t committed_utc_us;
-    struct ranges done;    /* not to be offered: receipted, replaced by a gap, or never there */
+    struct ranges
+        done; /* not to be offered: receipted, replaced by a gap, or never there */
     struct ranges absent;  /* deleted, or about to be */
     struct ranges removal; /* to be deleted by the next commit */
     bool changed;          /* done or absent changed since the last commit */
-    uint64_t evict_from;   /* records below are kept though unreceipted: clock fixes and events */
+    uint64_t evict_from;   /* records below are kept though unreceipted: clock fixes and
+                              events */
 
     uint64_t stored, used_pages, map_pages, leaf_pages; /* after the last commit */
     uint32_t page_size;
@@ -106,34 +114,41 @@ struct store {
 };
 
 /* store_db.c */
-/* All return a store_error and note what failed; store->env is NULL when the file is not open. */
+/* All return a store_error and note what failed; store->env is NULL when the file is not
+ * open. */
 int store_db_open(struct store *store);
 void store_db_close(struct store *store);
 void store_db_preallocate(struct store *store);
 /* Writes removals, batch, last readings, state and epochs in one transaction. */
 int store_db_commit(struct store *store);
-/* A value of the state database, copied: the caller frees *out. Returns 1, 0 if there is none, or a store_error. */
+/* A value of the state database, copied: the caller frees *out. Returns 1, 0 if there is
+ * none, or a store_error. */
 int store_db_get(struct store *store, const char *key, uint8_t **out, size_t *n);
 /* The newest record's seq; 0 if there is none. */
 int store_db_last(struct store *store, uint64_t *seq);
 uint64_t store_db_inode(const struct store *store);
 /* Visits every sealed last reading. */
 int store_db_walk_last(struct store *store,
-                       void (*visit)(void *context, const uint8_t *sealed, size_t size), void *context);
+                       void (*visit)(void *context, const uint8_t *sealed, size_t size),
+                       void *context);
 
 enum store_visit { STORE_GO_ON, STORE_STOP };
 /* *skip_to: where to go on, if not at the next record. */
-typedef enum store_visit store_visitor(void *context, uint64_t seq, const uint8_t *sealed, size_t size,
-                                       uint64_t *skip_to);
+typedef enum store_visit store_visitor(void *context, uint64_t seq, const uint8_t *sealed,
+                                       size_t size, uint64_t *skip_to);
 /* Visits the records from..to in the file, ascending. */
-int store_walk(struct store *store, uint64_t from, uint64_t to, store_visitor *visit, void *context);
+int store_walk(struct store *store, uint64_t from, uint64_t to, store_visitor *visit,
+               void *context);
 
-/* Puts a sealed record under its seq, outside the order of things (salvage). replace: over another one of that seq. Commits
- * now and then; store_import_end commits the rest. */
-int store_import(struct store *store, uint64_t seq, const uint8_t *sealed, size_t size, bool replace);
+/* Puts a sealed record under its seq, outside the order of things (salvage). replace:
+ * over another one of that seq. Commits now and then; store_import_end commits the rest.
+ */
+int store_import(struct store *store, uint64_t seq, const uint8_t *sealed, size_t size,
+                 bool replace);
 int store_import_end(struct store *store);
 /* The imported record of a seq, if there is one. */
-bool store_import_get(struct store *store, uint64_t seq, uint8_t *sealed, size_t capacity, size_t *size);
+bool store_import_get(struct store *store, uint64_t seq, uint8_t *sealed, size_t capacity,
+                      size_t *size);
 
 /* store.c */
 /* Takes over a config and the folder's lock. */
@@ -143,9 +158,11 @@ int store_failed(struct store *store, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* store_batch.c */
-/* Seals an item under the next seq into the batch. spare: may use the room kept for gaps of the store's own. */
+/* Seals an item under the next seq into the batch. spare: may use the room kept for gaps
+ * of the store's own. */
 int store_batch_add(struct store *store, wardgate_Record *record, bool spare);
-/* Puts bytes into the batch as they are (measurements only: no seal, so they can't be read). */
+/* Puts bytes into the batch as they are (measurements only: no seal, so they can't be
+ * read). */
 int store_batch_put(struct store *store, uint64_t seq, const uint8_t *bytes, size_t size);
 /* Forgets records below seq; gives memory back when it was much. */
 void store_batch_drop(struct store *store, uint64_t seq);
@@ -162,11 +179,13 @@ int store_epochs_decode(struct store *store, const uint8_t *bytes, size_t n);
 /* Both return sealed sizes, or a negative store_error. */
 int store_state_encode(struct store *store, uint64_t next, uint8_t *out, size_t capacity);
 int store_state_decode(struct store *store, const uint8_t *sealed, size_t n);
-int store_last_encode(struct store *store, const struct store_device *device, uint8_t *out, size_t capacity);
-int store_last_decode(struct store *store, const uint8_t *sealed, size_t n, struct store_device *device);
+int store_last_encode(struct store *store, const struct store_device *device,
+                      uint8_t *out, size_t capacity);
+int store_last_decode(struct store *store, const uint8_t *sealed, size_t n,
+                      struct store_device *device);
 /* Opens a sealed record with its epoch. Returns crypto_error; *n is the item's size. */
-int store_unseal(struct store *store, uint64_t seq, const uint8_t *sealed, size_t size, uint8_t *out,
-                 size_t *n);
+int store_unseal(struct store *store, uint64_t seq, const uint8_t *sealed, size_t size,
+                 uint8_t *out, size_t *n);
 /* The record inside an item; false if it is none. */
 bool store_item_decode(const uint8_t *item, size_t n, wardgate_Record *record);
 /* Marks as gone: done, absent, and to be deleted. */
@@ -176,35 +195,32 @@ uint64_t store_first(const struct store *store);
 /* store_room.c */
 /* Plans deletions and evictions for the commit that follows. */
 int store_make_room(struct store *store);
-/* A record failed its seal: counts it, and puts a gap in its place unless the chart has it. */
+/* A record failed its seal: counts it, and puts a gap in its place unless the chart has
+ * it. */
 int store_damaged(struct store *store, uint64_t seq);
-
-/* store_salvage.c */
-/* True if a new file is built and not put in place yet. */
-bool store_salvage_unfinished(const char *folder);
 
 /* store_files.c */
 int store_path(const char *folder, const char *name, char out[STORE_PATH_MAX]);
-/* Checks that folder is private, takes its lock. Returns the descriptor or -errno (-EWOULDBLOCK: in use). */
+/* Checks that folder is private, takes its lock. Returns the descriptor or -errno
+ * (-EWOULDBLOCK: in use). */
 int store_lock(const char *folder);
 /* Appends a session id, synced. Returns 0 or -errno. */
 int store_sessions_add(const char *folder, const uint8_t id[SEAL_SESSION_SIZE]);
 /* Reads all ids, oldest first; the caller frees *ids. Returns how many or -errno. */
 long store_sessions_read(const char *folder, uint8_t **ids);
-int store_epochs_write(const char *folder, const struct store_epoch *epochs, size_t count);
+int store_epochs_write(const char *folder, const struct store_epoch *epochs,
+                       size_t count);
 /* Returns how many (0: no file), or -errno (-EINVAL: unreadable). */
 int store_epochs_read(const char *folder, struct store_epoch epochs[STORE_EPOCHS_MAX]);
 uint64_t store_written(void);
 
-static inline void
-store_put64(uint8_t *out, uint64_t value)
+static inline void store_put64(uint8_t *out, uint64_t value)
 {
     for (int i = 7; i >= 0; i--, value >>= 8)
         out[i] = (uint8_t)value;
 }
 
-static inline uint64_t
-store_get64(const uint8_t *bytes)
+static inline uint64_t store_get64(const uint8_t *bytes)
 {
     uint64_t value = 0;
 

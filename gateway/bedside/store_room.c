@@ -3,24 +3,25 @@
  * What goes when space is needed, decided before a commit and done in it.
  *
  *   below keep water (high water less KEEP_PERCENT)  nothing is deleted
- *   above it    receipted records go, oldest first: the chart has them, they stayed for a resend only
- *   above high  the oldest waiting readings are replaced by STORE_FULL gaps that count them, so that the
- *               newest always have room. What is not a reading (clock fixes, events) is stepped over if it can be
+ *   above it    receipted records go, oldest first: the chart has them, they stayed for a
+ * resend only above high  the oldest waiting readings are replaced by STORE_FULL gaps
+ * that count them, so that the newest always have room. What is not a reading (clock
+ * fixes, events) is stepped over if it can be
  *
- * LMDB frees pages for the commit after next, and a full map can't even delete: both are why the mark is well below it.
+ * LMDB frees pages for the commit after next, and a full map can't even delete: both are
+ * why the mark is well below it.
  */
 #include <string.h>
 
 #include "bedside/store_internal.h"
 
 #define KEEP_PERCENT 5
-#define CHUNK_MIN 64   /* records freed at once: a gap stands for at least so many */
-#define CHUNK_MAX 4096 /* bounds one commit's work */
-#define RUN_MIN 8      /* shorter runs are left: their gap would take the room they free */
+#define CHUNK_MIN    64   /* records freed at once: a gap stands for at least so many */
+#define CHUNK_MAX    4096 /* bounds one commit's work */
+#define RUN_MIN      8 /* shorter runs are left: their gap would take the room they free */
 #define COMMIT_PAGES 12 /* pages that a commit copies whatever it adds */
 
-static uint64_t
-records_in(const struct store *store, uint64_t pages)
+static uint64_t records_in(const struct store *store, uint64_t pages)
 {
     uint64_t leaves = store->leaf_pages > 0 ? store->leaf_pages : 1;
 
@@ -28,8 +29,7 @@ records_in(const struct store *store, uint64_t pages)
 }
 
 /* Deletes up to `most` receipted records, oldest first. Returns how many. */
-static uint64_t
-trim(struct store *store, uint64_t most)
+static uint64_t trim(struct store *store, uint64_t most)
 {
     uint64_t freed = 0, from = 1;
 
@@ -75,8 +75,7 @@ struct run { /* readings that one gap will stand for */
 };
 
 /* Adds what a record stands for to the gap. */
-static void
-run_count(struct run *run)
+static void run_count(struct run *run)
 {
     const wardgate_Record *record = &run->record;
 
@@ -102,8 +101,8 @@ run_count(struct run *run)
     run->gap.to = record->time;
 }
 
-static enum store_visit
-run_visit(void *context, uint64_t seq, const uint8_t *sealed, size_t size, uint64_t *skip_to)
+static enum store_visit run_visit(void *context, uint64_t seq, const uint8_t *sealed,
+                                  size_t size, uint64_t *skip_to)
 {
     struct run *run = context;
     struct store *store = run->store;
@@ -142,9 +141,10 @@ run_visit(void *context, uint64_t seq, const uint8_t *sealed, size_t size, uint6
     return run->n >= run->want ? STORE_STOP : STORE_GO_ON;
 }
 
-/* Finds the oldest run of at most `most` records from `from` on. False if there is none. */
-static bool
-find_run(struct store *store, uint64_t from, uint64_t most, bool all, struct run *run)
+/* Finds the oldest run of at most `most` records from `from` on. False if there is none.
+ */
+static bool find_run(struct store *store, uint64_t from, uint64_t most, bool all,
+                     struct run *run)
 {
     memset(run, 0, sizeof(*run));
     run->store = store;
@@ -158,16 +158,17 @@ find_run(struct store *store, uint64_t from, uint64_t most, bool all, struct run
     return run->n > 0;
 }
 
-/* Replaces up to `most` of the oldest waiting readings by one gap. Returns how many records will go; 0: none could. */
-static uint64_t
-evict(struct store *store, uint64_t most)
+/* Replaces up to `most` of the oldest waiting readings by one gap. Returns how many
+ * records will go; 0: none could. */
+static uint64_t evict(struct store *store, uint64_t most)
 {
     struct run run;
     uint64_t oldest = store_oldest_unreceipted(store);
     uint64_t from = oldest > store->evict_from ? oldest : store->evict_from;
 
     /* A store of nothing but events and clock fixes must give way too. */
-    if (!find_run(store, from, most, false, &run) && !find_run(store, oldest, most, true, &run))
+    if (!find_run(store, from, most, false, &run) &&
+        !find_run(store, oldest, most, true, &run))
         return 0;
     run.gap.reason = wardgate_Gap_Reason_STORE_FULL;
     run.gap.from_seq = run.from_seq;
@@ -188,14 +189,12 @@ evict(struct store *store, uint64_t most)
     return run.n;
 }
 
-static uint64_t
-clamp(uint64_t value, uint64_t low, uint64_t high)
+static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
 {
     return value < low ? low : value > high ? high : value;
 }
 
-int
-store_make_room(struct store *store)
+int store_make_room(struct store *store)
 {
     uint64_t high = store->map_pages * store->high_water / 100;
     uint64_t keep = store->map_pages * (store->high_water - KEEP_PERCENT) / 100;
@@ -219,8 +218,7 @@ store_make_room(struct store *store)
     return STORE_OK;
 }
 
-int
-store_damaged(struct store *store, uint64_t seq)
+int store_damaged(struct store *store, uint64_t seq)
 {
     wardgate_Record record;
     int error;

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Records out of a file that LMDB can't read. No tree is followed and no page is believed: every place of the
- * file where one of LMDB's nodes could stand is tried, and the seal says what was a record. What is found may be old
- * copies (LMDB never overwrites a page in use): they are the same bytes under the same seq, or, if a seq was given
- * again after a cut, the one of the later session holds, which is what the file `sessions` is for.
+ * Records out of a file that LMDB can't read. No tree is followed and no page is
+ * believed: every place of the file where one of LMDB's nodes could stand is tried, and
+ * the seal says what was a record. What is found may be old copies (LMDB never overwrites
+ * a page in use): they are the same bytes under the same seq, or, if a seq was given
+ * again after a cut, the one of the later session holds, which is what the file
+ * `sessions` is for.
  *
- * A record that the chart had receipted may come back. It has the epoch and seq it always had, so it is known there.
+ * A record that the chart had receipted may come back. It has the epoch and seq it always
+ * had, so it is known there.
  *
- * The new file is built in a folder of its own and put in place by renaming; a cut in between is finished at the
- * next try.
+ * The new file is built in a folder of its own and put in place by renaming; a cut in
+ * between is finished at the next try.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,12 +24,13 @@
 #include "base/file.h"
 #include "bedside/store_internal.h"
 
-#define PAGE_HEADER 16    /* LMDB 0.9: page number 8, unused 2, flags 2, lower 2, upper 2 */
-#define NODE_HEADER 8     /* data size 2 + 2, flags 2, key size 2 */
-#define NODE_BIG 1        /* the data is on pages of its own, whose number stands here */
-#define BUILD "salvage"   /* folder of the new file, below the store's */
-#define READY "salvage.done"
-#define WINDOW_PAGES 256
+#define PAGE_HEADER 16  /* LMDB 0.9: page number 8, unused 2, flags 2, lower 2, upper 2  \
+                         */
+#define NODE_HEADER   8 /* data size 2 + 2, flags 2, key size 2 */
+#define NODE_BIG      1 /* the data is on pages of its own, whose number stands here */
+#define BUILD         "salvage" /* folder of the new file, below the store's */
+#define READY         "salvage.done"
+#define WINDOW_PAGES  256
 #define PROBE_RECORDS 1000 /* oldest records that a quick look reads */
 
 struct session_place { /* of the file `sessions`, sorted by id */
@@ -47,15 +51,13 @@ struct salvage {
     uint8_t plain[STORE_SEALED_MAX], other[STORE_SEALED_MAX], big[STORE_SEALED_MAX];
 };
 
-static int
-compare_sessions(const void *a, const void *b)
+static int compare_sessions(const void *a, const void *b)
 {
     return memcmp(a, b, SEAL_SESSION_SIZE);
 }
 
 /* Where a session stands in time; -1: not one of ours. */
-static long
-session_order(const struct salvage *s, const uint8_t *id)
+static long session_order(const struct salvage *s, const uint8_t *id)
 {
     const struct session_place *place =
         bsearch(id, s->sessions, s->session_count, sizeof(*place), compare_sessions);
@@ -65,8 +67,7 @@ session_order(const struct salvage *s, const uint8_t *id)
     return place != NULL ? place->order : -1;
 }
 
-static int
-load_sessions(struct salvage *s, const char *folder)
+static int load_sessions(struct salvage *s, const char *folder)
 {
     uint8_t *ids;
     long count = store_sessions_read(folder, &ids);
@@ -89,8 +90,7 @@ load_sessions(struct salvage *s, const char *folder)
 }
 
 /* Takes a record over if its seal holds. */
-static int
-try_record(struct salvage *s, uint64_t seq, const uint8_t *sealed, size_t size)
+static int try_record(struct salvage *s, uint64_t seq, const uint8_t *sealed, size_t size)
 {
     size_t n, other;
     long order = session_order(s, sealed);
@@ -113,23 +113,22 @@ try_record(struct salvage *s, uint64_t seq, const uint8_t *sealed, size_t size)
 }
 
 /* Remembers a device's last reading if it is the newest found. */
-static void
-try_last(struct salvage *s, const uint8_t *sealed, size_t size)
+static void try_last(struct salvage *s, const uint8_t *sealed, size_t size)
 {
     struct store_device found, *known;
 
     if (session_order(s, sealed) < 0 ||
         store_last_decode(s->store, sealed, size, &found) != STORE_OK)
         return;
-    if ((known = store_device(s->store, found.id, true)) == NULL || known->seq > found.seq)
+    if ((known = store_device(s->store, found.id, true)) == NULL ||
+        known->seq > found.seq)
         return;
     *known = found;
     known->dirty = true;
 }
 
 /* Data that stands on pages of its own, after one page header. */
-static int
-try_big(struct salvage *s, uint64_t seq, uint64_t page, size_t size)
+static int try_big(struct salvage *s, uint64_t seq, uint64_t page, size_t size)
 {
     uint64_t at = page * s->page_size + PAGE_HEADER;
 
@@ -139,8 +138,7 @@ try_big(struct salvage *s, uint64_t seq, uint64_t page, size_t size)
     return try_record(s, seq, s->big, size);
 }
 
-static unsigned
-get16(const uint8_t *bytes) /* LMDB writes the board's own byte order */
+static unsigned get16(const uint8_t *bytes) /* LMDB writes the board's own byte order */
 {
     uint16_t value;
 
@@ -149,12 +147,12 @@ get16(const uint8_t *bytes) /* LMDB writes the board's own byte order */
 }
 
 /* Looks at every place where a node can start: they are even. */
-static int
-try_page(struct salvage *s, const uint8_t *page)
+static int try_page(struct salvage *s, const uint8_t *page)
 {
     int error = STORE_OK;
 
-    for (size_t at = PAGE_HEADER; at + NODE_HEADER < s->page_size && error == STORE_OK; at += 2) {
+    for (size_t at = PAGE_HEADER; at + NODE_HEADER < s->page_size && error == STORE_OK;
+         at += 2) {
         const uint8_t *node = page + at;
         size_t size = get16(node) | (size_t)get16(node + 2) << 16, key = get16(node + 6);
         unsigned flags = get16(node + 4);
@@ -164,7 +162,8 @@ try_page(struct salvage *s, const uint8_t *page)
             size > STORE_SEALED_MAX)
             continue;
         if (flags == NODE_BIG) {
-            if (key != STORE_KEY_SIZE || at + NODE_HEADER + key + sizeof(number) > s->page_size)
+            if (key != STORE_KEY_SIZE ||
+                at + NODE_HEADER + key + sizeof(number) > s->page_size)
                 continue;
             memcpy(&number, data, sizeof(number));
             error = try_big(s, store_get64(node + NODE_HEADER), number, size);
@@ -179,8 +178,7 @@ try_page(struct salvage *s, const uint8_t *page)
     return error;
 }
 
-static int
-try_file(struct salvage *s)
+static int try_file(struct salvage *s)
 {
     size_t window = WINDOW_PAGES * s->page_size;
     uint8_t *pages = malloc(window);
@@ -212,8 +210,8 @@ struct holes {
     bool failed;
 };
 
-static enum store_visit
-hole_visit(void *context, uint64_t seq, const uint8_t *sealed, size_t size, uint64_t *skip_to)
+static enum store_visit hole_visit(void *context, uint64_t seq, const uint8_t *sealed,
+                                   size_t size, uint64_t *skip_to)
 {
     struct holes *holes = context;
 
@@ -231,9 +229,9 @@ hole_visit(void *context, uint64_t seq, const uint8_t *sealed, size_t size, uint
     return STORE_GO_ON;
 }
 
-/* What was not found is one gap: how many of it the chart has, or were readings, nobody knows. */
-static int
-add_gap(struct salvage *s)
+/* What was not found is one gap: how many of it the chart has, or were readings, nobody
+ * knows. */
+static int add_gap(struct salvage *s)
 {
     wardgate_Record record;
 
@@ -250,8 +248,7 @@ add_gap(struct salvage *s)
 }
 
 /* After the import: states what is there, begins the new epoch, commits. */
-static int
-finish(struct salvage *s)
+static int finish(struct salvage *s)
 {
     struct store *store = s->store;
     struct holes holes = {.store = store, .expected = 1};
@@ -261,9 +258,11 @@ finish(struct salvage *s)
         return error;
     if ((error = store_walk(store, 1, UINT64_MAX - 1, hole_visit, &holes)) != STORE_OK)
         return error;
-    s->report->missing =
-        s->report->last > 0 ? s->report->last - s->report->first + 1 - s->report->records : 0;
-    /* Records that were lost had seqs too: the new epoch makes it harmless to give them again. */
+    s->report->missing = s->report->last > 0
+                             ? s->report->last - s->report->first + 1 - s->report->records
+                             : 0;
+    /* Records that were lost had seqs too: the new epoch makes it harmless to give them
+     * again. */
     store->next = store->assigned = store->disk_next = holes.expected;
     if (holes.failed || store_new_epoch(store) != STORE_OK || add_gap(s) != STORE_OK)
         return STORE_SYSTEM;
@@ -273,9 +272,10 @@ finish(struct salvage *s)
     return store_epochs_repeat(store);
 }
 
-/* Makes the empty store that the records go into. It knows the old epochs only to open and keep their records. */
-static int
-build(struct salvage *s, const struct store_config *config, const char *folder, char *error)
+/* Makes the empty store that the records go into. It knows the old epochs only to open
+ * and keep their records. */
+static int build(struct salvage *s, const struct store_config *config, const char *folder,
+                 char *error)
 {
     struct store_config fresh = *config;
     struct store *store = calloc(1, sizeof(*store));
@@ -294,7 +294,8 @@ build(struct salvage *s, const struct store_config *config, const char *folder, 
         goto out;
     for (size_t i = 0; i < s->epoch_count; i++) {
         store->epochs[i] = s->epochs[i];
-        if (seal_new(&store->key, &store->epochs[i].id, &store->epochs[i].seal) != CRYPTO_OK) {
+        if (seal_new(&store->key, &store->epochs[i].id, &store->epochs[i].seal) !=
+            CRYPTO_OK) {
             result = STORE_SYSTEM;
             goto out;
         }
@@ -306,15 +307,16 @@ build(struct salvage *s, const struct store_config *config, const char *folder, 
 out:
     if (result != STORE_OK)
         snprintf(error, STORE_ERROR_SIZE, "%s",
-                 store->error_text[0] != '\0' ? store->error_text : "salvage: out of memory");
+                 store->error_text[0] != '\0' ? store->error_text
+                                              : "salvage: out of memory");
     return result;
 }
 
 /* Removes what an earlier try left. */
-static void
-clear(const char *folder)
+static void clear(const char *folder)
 {
-    static const char *const names[] = {STORE_DATA, "lock.mdb", "owner", STORE_EPOCHS, STORE_SESSIONS};
+    static const char *const names[] = {STORE_DATA, "lock.mdb", "owner", STORE_EPOCHS,
+                                        STORE_SESSIONS};
     char path[STORE_PATH_MAX];
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -323,9 +325,9 @@ clear(const char *folder)
     rmdir(folder);
 }
 
-/* Renames one file of the new folder into the store's. A file that is not there was moved before the cut. */
-static int
-move(const char *ready, const char *folder, const char *name)
+/* Renames one file of the new folder into the store's. A file that is not there was moved
+ * before the cut. */
+static int move(const char *ready, const char *folder, const char *name)
 {
     char from[STORE_PATH_MAX], to[STORE_PATH_MAX];
 
@@ -335,17 +337,20 @@ move(const char *ready, const char *folder, const char *name)
 }
 
 /* Puts a finished new store in place: all of this may be done again after a cut. */
-static int
-put_in_place(const char *folder, int64_t utc_us, struct store_salvage *report)
+static int put_in_place(const char *folder, int64_t utc_us, struct store_salvage *report)
 {
-    char ready[STORE_PATH_MAX], fresh[STORE_PATH_MAX], old[STORE_PATH_MAX], lock[STORE_PATH_MAX];
+    char ready[STORE_PATH_MAX], fresh[STORE_PATH_MAX], old[STORE_PATH_MAX],
+        lock[STORE_PATH_MAX];
     int error;
 
-    if (store_path(folder, READY, ready) != 0 || store_path(ready, STORE_DATA, fresh) != 0 ||
-        store_path(folder, STORE_DATA, old) != 0 || store_path(folder, "lock.mdb", lock) != 0)
+    if (store_path(folder, READY, ready) != 0 ||
+        store_path(ready, STORE_DATA, fresh) != 0 ||
+        store_path(folder, STORE_DATA, old) != 0 ||
+        store_path(folder, "lock.mdb", lock) != 0)
         return -ENAMETOOLONG;
     if (access(fresh, F_OK) == 0) {
-        snprintf(report->kept_as, sizeof(report->kept_as), "%.200s/" STORE_DATA ".damaged-%lld", folder,
+        snprintf(report->kept_as, sizeof(report->kept_as),
+                 "%.200s/" STORE_DATA ".damaged-%lld", folder,
                  (long long)(utc_us / 1000000));
         if (rename(old, report->kept_as) != 0 && errno != ENOENT)
             return -errno;
@@ -360,9 +365,9 @@ put_in_place(const char *folder, int64_t utc_us, struct store_salvage *report)
     return file_sync_folder(old);
 }
 
-/* The new store's sessions are the old ones and its own: old records are opened and ordered by them. */
-static int
-carry_sessions(const struct store_config *config, const char *building)
+/* The new store's sessions are the old ones and its own: old records are opened and
+ * ordered by them. */
+static int carry_sessions(const struct store_config *config, const char *building)
 {
     char to[STORE_PATH_MAX];
     uint8_t *ids;
@@ -375,8 +380,7 @@ carry_sessions(const struct store_config *config, const char *building)
     return n < 0 ? (int)n : error;
 }
 
-static int
-open_old(struct salvage *s, const char *folder)
+static int open_old(struct salvage *s, const char *folder)
 {
     char path[STORE_PATH_MAX];
     struct stat st;
@@ -394,9 +398,8 @@ open_old(struct salvage *s, const char *folder)
     return load_sessions(s, folder);
 }
 
-int
-store_salvage(const struct store_config *config, int64_t utc_us, struct store_salvage *report,
-              char *error)
+int store_salvage(const struct store_config *config, int64_t utc_us,
+                  struct store_salvage *report, char *error)
 {
     struct salvage *s = calloc(1, sizeof(*s));
     char building[STORE_PATH_MAX], ready[STORE_PATH_MAX];
@@ -411,7 +414,8 @@ store_salvage(const struct store_config *config, int64_t utc_us, struct store_sa
     if ((rc = store_path(config->folder, BUILD, building)) != 0 ||
         (rc = store_path(config->folder, READY, ready)) != 0)
         goto err1;
-    if (store_salvage_unfinished(config->folder)) { /* a cut came between building and moving */
+    if (store_salvage_unfinished(
+            config->folder)) { /* a cut came between building and moving */
         rc = put_in_place(config->folder, utc_us, report);
         result = rc == 0 ? STORE_OK : STORE_IO;
         goto err1;
@@ -428,7 +432,8 @@ store_salvage(const struct store_config *config, int64_t utc_us, struct store_sa
         goto err1;
     result = build(s, config, building, error);
     store_close(s->store);
-    if (result == STORE_OK && (rename(building, ready) != 0 || file_sync_folder(ready) != 0)) {
+    if (result == STORE_OK &&
+        (rename(building, ready) != 0 || file_sync_folder(ready) != 0)) {
         rc = -errno;
         result = STORE_IO;
     }
@@ -437,7 +442,9 @@ store_salvage(const struct store_config *config, int64_t utc_us, struct store_sa
 err1:
     if (result != STORE_OK && error[0] == '\0')
         snprintf(error, STORE_ERROR_SIZE, "%.100s: salvage: %s", config->folder,
-                 strerror(lock < 0 ? -lock : rc != 0 ? -rc : ENOMEM));
+                 strerror(lock < 0  ? -lock
+                          : rc != 0 ? -rc
+                                    : ENOMEM));
     if (s != NULL) {
         if (s->fd >= 0)
             close(s->fd);
@@ -449,8 +456,7 @@ err1:
     return result;
 }
 
-bool
-store_salvage_unfinished(const char *folder)
+bool store_salvage_unfinished(const char *folder)
 {
     char ready[STORE_PATH_MAX];
 
@@ -462,8 +468,8 @@ struct probe {
     unsigned sum;
 };
 
-static enum store_visit
-probe_visit(void *context, uint64_t seq, const uint8_t *sealed, size_t size, uint64_t *skip_to)
+static enum store_visit probe_visit(void *context, uint64_t seq, const uint8_t *sealed,
+                                    size_t size, uint64_t *skip_to)
 {
     struct probe *probe = context;
 
@@ -474,8 +480,7 @@ probe_visit(void *context, uint64_t seq, const uint8_t *sealed, size_t size, uin
     return --probe->left > 0 ? STORE_GO_ON : STORE_STOP;
 }
 
-bool
-store_probe(const struct store_config *config, bool all)
+bool store_probe(const struct store_config *config, bool all)
 {
     struct store *store;
     char error[STORE_ERROR_SIZE];

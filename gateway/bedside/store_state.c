@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a commit keeps beside the records, receipts, and what is asked about them. Everything here costs the same
- * whatever is queued: sets of seqs are ranges, and a chart that works leaves few of them.
+ * What a commit keeps beside the records, receipts, and what is asked about them.
+ * Everything here costs the same whatever is queued: sets of seqs are ranges, and a chart
+ * that works leaves few of them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +10,10 @@
 #include "bedside/store_internal.h"
 
 #define STATE_FORMAT 1
-#define STATE_TAG 'S'
-#define STATE_HEAD (2 + 5 * 8 + DIGEST_SIZE + 2 * 8)
-#define EPOCH_ENTRY (EPOCH_SIZE + 8)
-#define LAST_HEAD (2 + 7 * 8)
+#define STATE_TAG    'S'
+#define STATE_HEAD   (2 + 5 * 8 + DIGEST_SIZE + 2 * 8)
+#define EPOCH_ENTRY  (EPOCH_SIZE + 8)
+#define LAST_HEAD    (2 + 7 * 8)
 
 /* A bounds-checked cursor over bytes from the file. */
 struct cursor {
@@ -20,8 +21,7 @@ struct cursor {
     bool failed;
 };
 
-static uint64_t
-take64(struct cursor *in)
+static uint64_t take64(struct cursor *in)
 {
     uint64_t value;
 
@@ -34,8 +34,7 @@ take64(struct cursor *in)
     return value;
 }
 
-static void
-take(struct cursor *in, void *out, size_t n)
+static void take(struct cursor *in, void *out, size_t n)
 {
     if ((size_t)(in->end - in->at) < n) {
         in->failed = true;
@@ -45,19 +44,18 @@ take(struct cursor *in, void *out, size_t n)
     in->at += n;
 }
 
-static uint8_t *
-give64(uint8_t *out, uint64_t value)
+static uint8_t *give64(uint8_t *out, uint64_t value)
 {
     store_put64(out, value);
     return out + 8;
 }
 
-int
-store_new_session(struct store *store, struct store_epoch *epoch)
+int store_new_session(struct store *store, struct store_epoch *epoch)
 {
     int error;
 
-    if (epoch->seal == NULL && seal_new(&store->key, &epoch->id, &epoch->seal) != CRYPTO_OK)
+    if (epoch->seal == NULL &&
+        seal_new(&store->key, &epoch->id, &epoch->seal) != CRYPTO_OK)
         return STORE_SYSTEM;
     /* Synced before the first record is sealed under it. */
     error = store_sessions_add(store->folder, seal_session(epoch->seal));
@@ -67,8 +65,7 @@ store_new_session(struct store *store, struct store_epoch *epoch)
     return STORE_OK;
 }
 
-const struct store_epoch *
-store_epoch_of(const struct store *store, uint64_t seq)
+const struct store_epoch *store_epoch_of(const struct store *store, uint64_t seq)
 {
     size_t i = store->epoch_count;
 
@@ -77,8 +74,7 @@ store_epoch_of(const struct store *store, uint64_t seq)
     return &store->epochs[i - 1];
 }
 
-size_t
-store_epochs_encode(const struct store *store, uint8_t *out)
+size_t store_epochs_encode(const struct store *store, uint8_t *out)
 {
     uint8_t *at = out;
 
@@ -89,8 +85,7 @@ store_epochs_encode(const struct store *store, uint8_t *out)
     return (size_t)(at - out);
 }
 
-int
-store_epochs_decode(struct store *store, const uint8_t *bytes, size_t n)
+int store_epochs_decode(struct store *store, const uint8_t *bytes, size_t n)
 {
     struct cursor in = {bytes, bytes + n, false};
     size_t count = n / EPOCH_ENTRY;
@@ -109,19 +104,21 @@ store_epochs_decode(struct store *store, const uint8_t *bytes, size_t n)
 }
 
 /* Seals n bytes of plain under seq 0 with the present epoch. */
-static int
-seal_note(struct store *store, const uint8_t *plain, size_t n, uint8_t *out, size_t capacity)
+static int seal_note(struct store *store, const uint8_t *plain, size_t n, uint8_t *out,
+                     size_t capacity)
 {
     if (n + SEAL_OVERHEAD > capacity)
         return STORE_INVALID;
-    if (seal_close(store->epochs[store->epoch_count - 1].seal, 0, plain, n, out) != CRYPTO_OK)
+    if (seal_close(store->epochs[store->epoch_count - 1].seal, 0, plain, n, out) !=
+        CRYPTO_OK)
         return STORE_SYSTEM;
     return (int)(n + SEAL_OVERHEAD);
 }
 
-/* Opens a note of any epoch that is still listed: after a new epoch began, older notes are of the one before. */
-static int
-unseal_note(struct store *store, const uint8_t *sealed, size_t size, uint8_t *out, size_t *n)
+/* Opens a note of any epoch that is still listed: after a new epoch began, older notes
+ * are of the one before. */
+static int unseal_note(struct store *store, const uint8_t *sealed, size_t size,
+                       uint8_t *out, size_t *n)
 {
     for (size_t i = store->epoch_count; i > 0; i--)
         if (seal_open(store->epochs[i - 1].seal, 0, sealed, size, out, n) == CRYPTO_OK)
@@ -129,8 +126,7 @@ unseal_note(struct store *store, const uint8_t *sealed, size_t size, uint8_t *ou
     return STORE_BROKEN;
 }
 
-static uint8_t *
-give_ranges(uint8_t *out, const struct ranges *set)
+static uint8_t *give_ranges(uint8_t *out, const struct ranges *set)
 {
     for (size_t i = 0; i < set->count; i++) {
         out = give64(out, set->items[i].first);
@@ -139,8 +135,7 @@ give_ranges(uint8_t *out, const struct ranges *set)
     return out;
 }
 
-int
-store_state_encode(struct store *store, uint64_t next, uint8_t *out, size_t capacity)
+int store_state_encode(struct store *store, uint64_t next, uint8_t *out, size_t capacity)
 {
     size_t ranges = store->done.count + store->absent.count;
     uint8_t *plain = malloc(STATE_HEAD + ranges * 16), *at = plain;
@@ -165,8 +160,7 @@ store_state_encode(struct store *store, uint64_t next, uint8_t *out, size_t capa
     return n;
 }
 
-static bool
-take_ranges(struct cursor *in, uint64_t count, struct ranges *set)
+static bool take_ranges(struct cursor *in, uint64_t count, struct ranges *set)
 {
     for (uint64_t i = 0; i < count && !in->failed; i++) {
         uint64_t first = take64(in), last = take64(in);
@@ -176,8 +170,7 @@ take_ranges(struct cursor *in, uint64_t count, struct ranges *set)
     return !in->failed;
 }
 
-int
-store_state_decode(struct store *store, const uint8_t *sealed, size_t n)
+int store_state_decode(struct store *store, const uint8_t *sealed, size_t n)
 {
     uint8_t *plain = malloc(n), tag[2] = {0, 0};
     struct cursor in;
@@ -199,17 +192,16 @@ store_state_decode(struct store *store, const uint8_t *sealed, size_t n)
     done = take64(&in);
     absent = take64(&in);
     if (!in.failed && tag[0] == STATE_TAG && tag[1] == STATE_FORMAT && store->next >= 1 &&
-        take_ranges(&in, done, &store->done) && take_ranges(&in, absent, &store->absent) &&
-        in.at == in.end)
+        take_ranges(&in, done, &store->done) &&
+        take_ranges(&in, absent, &store->absent) && in.at == in.end)
         error = STORE_OK;
 out:
     free(plain);
     return error;
 }
 
-int
-store_last_encode(struct store *store, const struct store_device *device, uint8_t *out,
-                  size_t capacity)
+int store_last_encode(struct store *store, const struct store_device *device,
+                      uint8_t *out, size_t capacity)
 {
     uint8_t plain[LAST_HEAD + sizeof(device->id)], *at = plain;
     size_t n = strlen(device->id);
@@ -227,15 +219,16 @@ store_last_encode(struct store *store, const struct store_device *device, uint8_
     return seal_note(store, plain, (size_t)(at - plain) + n, out, capacity);
 }
 
-int
-store_last_decode(struct store *store, const uint8_t *sealed, size_t n, struct store_device *device)
+int store_last_decode(struct store *store, const uint8_t *sealed, size_t n,
+                      struct store_device *device)
 {
     uint8_t plain[LAST_HEAD + sizeof(device->id)], head[2] = {0, 0};
     struct cursor in;
     size_t left;
     uint64_t sync;
 
-    if (n > sizeof(plain) + SEAL_OVERHEAD || unseal_note(store, sealed, n, plain, &n) != STORE_OK)
+    if (n > sizeof(plain) + SEAL_OVERHEAD ||
+        unseal_note(store, sealed, n, plain, &n) != STORE_OK)
         return STORE_BROKEN;
     memset(device, 0, sizeof(*device));
     in = (struct cursor){plain, plain + n, false};
@@ -248,8 +241,9 @@ store_last_decode(struct store *store, const uint8_t *sealed, size_t n, struct s
     sync = take64(&in);
     device->time.uncertainty_ms = (uint32_t)take64(&in);
     left = (size_t)(in.end - in.at);
-    if (in.failed || head[0] != STORE_KEY_LAST || sync > wardgate_TimeBlock_Sync_HOLDOVER ||
-        left == 0 || left >= sizeof(device->id))
+    if (in.failed || head[0] != STORE_KEY_LAST ||
+        sync > wardgate_TimeBlock_Sync_HOLDOVER || left == 0 ||
+        left >= sizeof(device->id))
         return STORE_BROKEN;
     device->time.sync = (wardgate_TimeBlock_Sync)sync;
     device->has_sample = (head[1] & 1) != 0;
@@ -258,19 +252,18 @@ store_last_decode(struct store *store, const uint8_t *sealed, size_t n, struct s
     return STORE_OK;
 }
 
-int
-store_unseal(struct store *store, uint64_t seq, const uint8_t *sealed, size_t size, uint8_t *out,
-             size_t *n)
+int store_unseal(struct store *store, uint64_t seq, const uint8_t *sealed, size_t size,
+                 uint8_t *out, size_t *n)
 {
     return seal_open(store_epoch_of(store, seq)->seal, seq, sealed, size, out, n);
 }
 
-bool
-store_item_decode(const uint8_t *item, size_t n, wardgate_Record *record)
+bool store_item_decode(const uint8_t *item, size_t n, wardgate_Record *record)
 {
     size_t head = 1, size = 0;
 
-    /* Tag, then a length of one or two bytes: the seal held, so this is what envelope_item wrote. */
+    /* Tag, then a length of one or two bytes: the seal held, so this is what
+     * envelope_item wrote. */
     for (unsigned shift = 0; head < n && head <= 2; shift += 7) {
         size |= (size_t)(item[head] & 0x7f) << shift;
         if ((item[head++] & 0x80) == 0)
@@ -280,34 +273,32 @@ store_item_decode(const uint8_t *item, size_t n, wardgate_Record *record)
            record_decode(item + head, size, record, NULL) == WIRE_OK;
 }
 
-/* fresh of the waiting records wait no longer. Sizes are not looked up: a share of the bytes goes with a share of
- * the records, and all of them with the last. */
-static void
-wait_no_longer(struct store *store, uint64_t fresh)
+/* fresh of the waiting records wait no longer. Sizes are not looked up: a share of the
+ * bytes goes with a share of the records, and all of them with the last. */
+static void wait_no_longer(struct store *store, uint64_t fresh)
 {
     uint64_t waiting = store_unreceipted(store, 1, store->next - 1);
 
     if (fresh >= waiting)
         store->unreceipted_bytes = 0;
     else
-        store->unreceipted_bytes -=
-            (uint64_t)((double)store->unreceipted_bytes * ((double)fresh / (double)waiting));
+        store->unreceipted_bytes -= (uint64_t)((double)store->unreceipted_bytes *
+                                               ((double)fresh / (double)waiting));
 }
 
-int
-store_remove(struct store *store, uint64_t first, uint64_t last)
+int store_remove(struct store *store, uint64_t first, uint64_t last)
 {
     store->changed = true;
     wait_no_longer(store, store_unreceipted(store, first, last));
-    if (ranges_add(&store->done, first, last) != 0 || ranges_add(&store->absent, first, last) != 0 ||
+    if (ranges_add(&store->done, first, last) != 0 ||
+        ranges_add(&store->absent, first, last) != 0 ||
         ranges_add(&store->removal, first, last) != 0)
         return STORE_SYSTEM;
     return STORE_OK;
 }
 
 /* The lowest seq from `from` on that is not in the set. */
-static uint64_t
-first_outside(const struct ranges *set, uint64_t from)
+static uint64_t first_outside(const struct ranges *set, uint64_t from)
 {
     for (size_t i = 0; i < set->count && set->items[i].first <= from; i++)
         if (set->items[i].last >= from)
@@ -315,24 +306,21 @@ first_outside(const struct ranges *set, uint64_t from)
     return from;
 }
 
-uint64_t
-store_first(const struct store *store)
+uint64_t store_first(const struct store *store)
 {
     uint64_t first = first_outside(&store->absent, 1);
 
     return first < store->next ? first : store->next;
 }
 
-uint64_t
-store_oldest_unreceipted(const struct store *store)
+uint64_t store_oldest_unreceipted(const struct store *store)
 {
     uint64_t first = first_outside(&store->done, 1);
 
     return first < store->next ? first : store->next;
 }
 
-uint64_t
-store_unreceipted(const struct store *store, uint64_t first, uint64_t last)
+uint64_t store_unreceipted(const struct store *store, uint64_t first, uint64_t last)
 {
     if (last >= store->next)
         last = store->next - 1;
@@ -344,8 +332,8 @@ store_unreceipted(const struct store *store, uint64_t first, uint64_t last)
 }
 
 /* The seqs of an epoch: [*first, *end). False if the store does not know it. */
-static bool
-epoch_span(const struct store *store, const struct epoch *epoch, uint64_t *first, uint64_t *end)
+static bool epoch_span(const struct store *store, const struct epoch *epoch,
+                       uint64_t *first, uint64_t *end)
 {
     for (size_t i = 0; i < store->epoch_count; i++) {
         if (!epoch_equal(&store->epochs[i].id, epoch))
@@ -359,9 +347,8 @@ epoch_span(const struct store *store, const struct epoch *epoch, uint64_t *first
     return false;
 }
 
-int
-store_receipt(struct store *store, const struct epoch *epoch, uint64_t first, uint64_t last,
-              uint64_t *newly)
+int store_receipt(struct store *store, const struct epoch *epoch, uint64_t first,
+                  uint64_t last, uint64_t *newly)
 {
     uint64_t begin, end, fresh;
     int error = STORE_OK;
@@ -380,9 +367,10 @@ store_receipt(struct store *store, const struct epoch *epoch, uint64_t first, ui
     }
     if ((fresh = store_unreceipted(store, first, last)) == 0)
         return STORE_OK;
-    /* A chart that receipts every other record for ever would make the set grow without end. What is not
-     * marked is offered again and receipted again. */
-    if (store->done.count >= STORE_RANGES_MAX - 1 && ranges_overlap(&store->done, first - 1, last + 1) == 0) {
+    /* A chart that receipts every other record for ever would make the set grow without
+     * end. What is not marked is offered again and receipted again. */
+    if (store->done.count >= STORE_RANGES_MAX - 1 &&
+        ranges_overlap(&store->done, first - 1, last + 1) == 0) {
         store->receipts_refused++;
         return STORE_OK;
     }
@@ -395,8 +383,8 @@ store_receipt(struct store *store, const struct epoch *epoch, uint64_t first, ui
     return STORE_OK;
 }
 
-int
-store_resend(struct store *store, const struct epoch *epoch, uint64_t from, uint64_t *again)
+int store_resend(struct store *store, const struct epoch *epoch, uint64_t from,
+                 uint64_t *again)
 {
     uint64_t begin, end, before, mean;
 
@@ -429,16 +417,14 @@ store_resend(struct store *store, const struct epoch *epoch, uint64_t from, uint
     return STORE_OK;
 }
 
-size_t
-store_epochs(const struct store *store, struct epoch out[STORE_EPOCHS_MAX])
+size_t store_epochs(const struct store *store, struct epoch out[STORE_EPOCHS_MAX])
 {
     for (size_t i = 0; i < store->epoch_count; i++)
         out[i] = store->epochs[i].id;
     return store->epoch_count;
 }
 
-int
-store_new_epoch(struct store *store)
+int store_new_epoch(struct store *store)
 {
     struct store_epoch fresh = {.first = store->assigned};
     int error;
@@ -446,10 +432,12 @@ store_new_epoch(struct store *store)
     if (crypto_random(fresh.id.bytes, EPOCH_SIZE) != CRYPTO_OK)
         return STORE_SYSTEM;
     if (store->epoch_count == STORE_EPOCHS_MAX) {
-        /* Only the oldest epoch's records could be given up, and they are not ours to give up. */
-        if (store_unreceipted(store, store->epochs[0].first, store->epochs[1].first - 1) > 0)
-            return store_failed(store, STORE_SYSTEM, "%d epochs still have records waiting",
-                                STORE_EPOCHS_MAX);
+        /* Only the oldest epoch's records could be given up, and they are not ours to
+         * give up. */
+        if (store_unreceipted(store, store->epochs[0].first, store->epochs[1].first - 1) >
+            0)
+            return store_failed(store, STORE_SYSTEM,
+                                "%d epochs still have records waiting", STORE_EPOCHS_MAX);
     }
     if ((error = store_new_session(store, &fresh)) != STORE_OK) {
         seal_free(fresh.seal);
@@ -463,13 +451,12 @@ store_new_epoch(struct store *store)
     }
     store->epochs[store->epoch_count++] = fresh;
     store->changed = true;
-    /* Known to salvage before any record is of it. The very first is not: a file of epochs beside an empty store means
-     * that a store was lost. */
+    /* Known to salvage before any record is of it. The very first is not: a file of
+     * epochs beside an empty store means that a store was lost. */
     return store->epoch_count > 1 ? store_epochs_repeat(store) : STORE_OK;
 }
 
-int
-store_epochs_repeat(struct store *store)
+int store_epochs_repeat(struct store *store)
 {
     struct store_epoch there[STORE_EPOCHS_MAX];
     int n = store_epochs_read(store->folder, there), error;

@@ -1,0 +1,648 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From the lines to the store. The loop does not wake for every reading: the first item
+ * of a quiet line starts the tick, the tick drains all lines and commits what they gave,
+ * and a tick that finds nothing stops itself.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "bedside/daemon.h"
+#include "ports/profile.h"
+
+#define QUIET_ITEMS     12 /* taken at one drain: more, and the next drain comes sooner */
+#define DRAIN_MIN_US    4000
+#define ROUND_ITEMS     4096 /* of one bus in one round */
+#define SILENT_READINGS 3
+
+/* --- records --- */
+
+/* Stores a record; false if it could not be. */
+static bool keep(struct daemon *daemon, wardgate_Record *record)
+{
+    return daemon->store != NULL && store_add(daemon->store, record) == STORE_OK;
+}
+
+static void origin_of(const struct daemon_bus *bus, const struct daemon_device *device,
+                      struct stamp_origin *origin)
+{
+    *origin = (struct stamp_origin){
+        .device = device->config->id,
+        .identity = device->identity,
+        .profile = device->config->profile_name,
+        .line = bus->config->name,
+        .place = device->config->place,
+        .role = (uint8_t)device->config->subject,
+        .number = (uint32_t)device->config->number,
+    };
+}
+
+void collect_event(struct daemon *daemon, const struct daemon_bus *bus,
+                   const struct daemon_device *device, wardgate_Event_Kind kind,
+                   const char *detail)
+{
+    struct stamp_origin origin;
+
+    if (device != NULL)
+        origin_of(bus, device, &origin);
+    stamp_event(&daemon->stamp, device != NULL ? &origin : NULL, kind, detail,
+                clock_monotonic_us(), &daemon->record);
+    if (!keep(daemon, &daemon->record))
+        log_notice("event not stored: %s", detail);
+}
+
+/* Stores gaps of a device; one that can't be stored becomes part of the next. */
+static void keep_gaps(struct daemon *daemon, const struct daemon_bus *bus,
+                      struct daemon_device *device, const struct gaps_out *gaps,
+                      uint64_t monotonic_us)
+{
+    struct stamp_origin origin;
+
+    for (int i = 0; i < gaps->count; i++) {
+        wardgate_Record *record = &daemon->record;
+        memset(record, 0, sizeof(*record));
+        origin_of(bus, device, &origin);
+        stamp_origin_fill(&origin, record);
+        record->kind = wardgate_Record_Kind_GAP;
+        record->has_time = true;
+        stamp_time(&daemon->stamp, monotonic_us, &record->time);
+        record->has_gap = true;
+        record->gap = gaps->items[i];
+        if (keep(daemon, record))
+            device->gap_records++;
+        else
+            gaps_again(&device->gaps, &gaps->items[i]);
+    }
+}
+
+static void take_sample(struct daemon *daemon, const struct daemon_bus *bus,
+                        struct daemon_device *device, const struct bus_item *item)
+{
+    const struct bus_sample *sample = &item->sample;
+    uint64_t at_us = item->at.monotonic_us;
+    struct stamp_origin origin;
+    struct gaps_out gaps;
+    wardgate_TimeBlock time, before;
+
+    device->present = true;
+    if (device->held) {
+        device->held_back++; /* inside the IDENTITY gap that is open */
+        return;
+    }
+    stamp_time(&daemon->stamp, at_us, &time);
+    /* A device that counts its samples says itself what is missing; for others the line
+     * knows. */
+    if (!sample->set.has_sample && sample->missed > 0 && sample->has_previous) {
+        stamp_time(&daemon->stamp, sample->previous.monotonic_us, &before);
+        gaps_lost(&device->gaps, wardgate_Gap_Reason_DEVICE_SILENT, sample->missed,
+                  &before);
+        gaps_lost_until(&device->gaps, &time);
+    }
+    if (gaps_reading(&device->gaps, &time, sample->set.has_sample, sample->set.sample,
+                     &gaps) == GAPS_REPEAT)
+        return;
+    keep_gaps(daemon, bus, device, &gaps, at_us);
+    origin_of(bus, device, &origin);
+    if (!stamp_reading(&daemon->stamp, &origin, &sample->set, at_us, &daemon->record))
+        return;
+    if (!keep(daemon, &daemon->record)) {
+        gaps_lost(&device->gaps, wardgate_Gap_Reason_STORE_ERROR, 1, &time);
+        return;
+    }
+    device->readings++;
+    device->last_seq = daemon->record.seq;
+    device->last_utc_us = daemon->record.time.utc_us;
+}
+
+static void open_gap(struct daemon *daemon, const struct daemon_bus *bus,
+                     struct daemon_device *device, wardgate_Gap_Reason reason,
+                     uint64_t at_us)
+{
+    struct gaps_out gaps;
+    wardgate_TimeBlock time;
+
+    stamp_time(&daemon->stamp, at_us, &time);
+    gaps_open(&device->gaps, reason, &time, &gaps);
+    keep_gaps(daemon, bus, device, &gaps, at_us);
+}
+
+/* What the device says it is decides whose readings these are: another one at the same
+ * address is held until someone says that it is right (P3). */
+static void take_identity(struct daemon *daemon, const struct daemon_bus *bus,
+                          struct daemon_device *device, const struct bus_item *item)
+{
+    char detail[192];
+
+    memcpy(device->identity, item->identity, sizeof(device->identity));
+    if (device->identity[0] == '\0')
+        return;
+    if (device->expected[0] == '\0') {
+        memcpy(device->expected, device->identity, sizeof(device->expected));
+        return;
+    }
+    if (strcmp(device->expected, device->identity) == 0) {
+        device->held = false;
+        return;
+    }
+    if (device->held)
+        return;
+    device->held = true;
+    snprintf(detail, sizeof(detail), "was '%.80s', now says '%.80s'", device->expected,
+             device->identity);
+    log_warning("%s on %s %s: readings are held back until it is confirmed",
+                device->config->id, bus->config->name, detail);
+    collect_event(daemon, bus, device, wardgate_Event_Kind_IDENTITY_CHANGED, detail);
+    open_gap(daemon, bus, device, wardgate_Gap_Reason_IDENTITY, item->at.monotonic_us);
+}
+
+static void take_line(struct daemon *daemon, struct daemon_bus *bus,
+                      const struct bus_item *item)
+{
+    bool lost = item->kind == BUS_LINE_LOST;
+    char detail[192];
+
+    bus->line_down = lost;
+    snprintf(detail, sizeof(detail), "%s: %s", bus->config->name,
+             lost ? strerror(item->reason) : "line open");
+    log_notice("%s", detail);
+    collect_event(daemon, NULL, NULL,
+                  lost ? wardgate_Event_Kind_BUS_LOST : wardgate_Event_Kind_BUS_BACK,
+                  detail);
+    for (size_t i = 0; lost && i < bus->config->devices.count; i++) {
+        bus->devices[i].present = false;
+        open_gap(daemon, bus, &bus->devices[i], wardgate_Gap_Reason_BUS_DOWN,
+                 item->at.monotonic_us);
+    }
+}
+
+static void take_item(struct daemon *daemon, struct daemon_bus *bus,
+                      const struct bus_item *item)
+{
+    struct daemon_device *device;
+
+    if (item->kind == BUS_LINE_LOST || item->kind == BUS_LINE_BACK) {
+        take_line(daemon, bus, item);
+        return;
+    }
+    if (item->device >= bus->config->devices.count)
+        return;
+    device = &bus->devices[item->device];
+    switch (item->kind) {
+    case BUS_SAMPLE:
+        take_sample(daemon, bus, device, item);
+        break;
+    case BUS_IDENTITY:
+        take_identity(daemon, bus, device, item);
+        break;
+    case BUS_APPEARED:
+        device->present = true;
+        log_info("%s on %s answers", device->config->id, bus->config->name);
+        collect_event(daemon, bus, device, wardgate_Event_Kind_DEVICE_APPEARED, "");
+        break;
+    case BUS_LOST:
+        device->present = false;
+        log_notice("%s on %s is silent", device->config->id, bus->config->name);
+        collect_event(daemon, bus, device, wardgate_Event_Kind_DEVICE_LOST, "");
+        open_gap(daemon, bus, device, wardgate_Gap_Reason_DEVICE_SILENT,
+                 item->at.monotonic_us);
+        break;
+    case BUS_REJECTED:
+        if (device->rejected++ == 0)
+            log_warning("%s on %s: field '%s' is not as its profile says",
+                        device->config->id, bus->config->name, item->reject.field);
+        break;
+    case BUS_LINE_LOST:
+    case BUS_LINE_BACK:
+        break;
+    }
+}
+
+bool collect_confirm(struct daemon *daemon, const char *id)
+{
+    for (size_t b = 0; b < daemon->bus_count; b++) {
+        struct daemon_bus *bus = &daemon->buses[b];
+        for (size_t d = 0; d < bus->config->devices.count; d++) {
+            struct daemon_device *device = &bus->devices[d];
+            if (strcmp(device->config->id, id) != 0)
+                continue;
+            if (!device->held)
+                return false;
+            memcpy(device->expected, device->identity, sizeof(device->expected));
+            device->held = false;
+            collect_event(daemon, bus, device, wardgate_Event_Kind_IDENTITY_CHANGED,
+                          "confirmed");
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- rounds --- */
+
+/* Looks at the clock before anything is stamped. */
+static void look(struct daemon *daemon)
+{
+    struct instant now;
+    struct stamp_notes notes;
+
+    clock_now(&now);
+    stamp_look(&daemon->stamp, &now, &notes);
+    if (notes.stepped) {
+        stamp_stepped(&notes, &daemon->record);
+        log_notice("%s", daemon->record.event.detail);
+        (void)keep(daemon, &daemon->record);
+    }
+    if (notes.fix) {
+        stamp_fix(&notes, &daemon->record);
+        (void)keep(daemon, &daemon->record);
+        if (daemon->tls != NULL)
+            tls_link_floor(daemon->tls, stamp_known_utc(&daemon->stamp));
+    }
+}
+
+/* Takes what the lines have. Returns how many items the busiest had. */
+static size_t drain(struct daemon *daemon)
+{
+    struct bus_item item;
+    size_t most = 0;
+
+    for (size_t b = 0; b < daemon->bus_count; b++) {
+        struct daemon_bus *bus = &daemon->buses[b];
+        for (bus->taken = 0; bus->taken < ROUND_ITEMS && bus_take(bus->bus, &item);
+             bus->taken++)
+            take_item(daemon, bus, &item);
+        if (bus->taken > most)
+            most = bus->taken;
+    }
+    return most;
+}
+
+/* Gaps that fall due by time, and those of readings that could not be kept. */
+static void pass_time(struct daemon *daemon)
+{
+    uint64_t now_us = clock_monotonic_us();
+    wardgate_TimeBlock time;
+    struct gaps_out gaps;
+
+    stamp_time(&daemon->stamp, now_us, &time);
+    for (size_t b = 0; b < daemon->bus_count; b++) {
+        struct daemon_bus *bus = &daemon->buses[b];
+        for (size_t d = 0; d < bus->config->devices.count; d++) {
+            struct daemon_device *device = &bus->devices[d];
+            if (!gaps_has_lost(&device->gaps) && gaps_due_us(&device->gaps) > now_us)
+                continue;
+            if (daemon->store == NULL)
+                continue;
+            gaps_tick(&device->gaps, &time, &gaps);
+            keep_gaps(daemon, bus, device, &gaps, now_us);
+        }
+    }
+}
+
+/* Earliest time at which pass_time has something to do. */
+static uint64_t next_due_us(const struct daemon *daemon)
+{
+    uint64_t due_us = UINT64_MAX;
+
+    for (size_t b = 0; b < daemon->bus_count; b++) {
+        const struct daemon_bus *bus = &daemon->buses[b];
+        for (size_t d = 0; d < bus->config->devices.count; d++) {
+            uint64_t device_us = gaps_due_us(&bus->devices[d].gaps);
+            if (device_us < due_us)
+                due_us = device_us;
+        }
+    }
+    return due_us;
+}
+
+static void broken(struct daemon *daemon)
+{
+    log_error("store: %s: it will be salvaged", daemon->store_error);
+    daemon->again = true;
+    (void)sd_event_exit(daemon->loop, 0);
+}
+
+static void commit(struct daemon *daemon)
+{
+    struct store_status status;
+    int error;
+
+    if (daemon->store == NULL)
+        return;
+    error = store_commit(daemon->store, stamp_known_utc(&daemon->stamp));
+    if (error == STORE_OK) {
+        if (daemon->store_error[0] != '\0')
+            log_notice("store: writing again");
+        daemon->store_error[0] = '\0';
+        daemon->receipts_since_us = 0;
+        uplink_committed(daemon);
+        return;
+    }
+    store_status(daemon->store, &status);
+    if (daemon->store_error[0] == '\0')
+        log_error("store: %s; readings are kept in memory and tried again",
+                  status.error_text);
+    memcpy(daemon->store_error, status.error_text, sizeof(daemon->store_error));
+    if (error == STORE_BROKEN)
+        broken(daemon);
+}
+
+/* Receipts alone are no reason to write at once: they ride with the next readings, or
+ * wait a little. */
+static bool worth_committing(struct daemon *daemon, uint64_t now_us)
+{
+    if (daemon->store == NULL || !store_dirty(daemon->store))
+        return false;
+    if (store_pending(daemon->store) > 0)
+        return true;
+    if (daemon->receipts_since_us == 0)
+        daemon->receipts_since_us = now_us;
+    return now_us - daemon->receipts_since_us >= RECEIPT_COMMIT_US;
+}
+
+static void watch_lines(struct daemon *daemon, int enabled)
+{
+    for (size_t b = 0; b < daemon->bus_count; b++)
+        (void)sd_event_source_set_enabled(daemon->buses[b].source, enabled);
+}
+
+static void set_tick(struct daemon *daemon, uint64_t at_us)
+{
+    (void)sd_event_source_set_time(daemon->tick, at_us);
+    (void)sd_event_source_set_enabled(daemon->tick, SD_EVENT_ONESHOT);
+}
+
+void collect_round(struct daemon *daemon, bool now)
+{
+    uint64_t now_us, next_us,
+        interval_us = (uint64_t)daemon->config.store.commit_ms * 1000;
+    size_t most;
+
+    look(daemon);
+    most = drain(daemon);
+    pass_time(daemon);
+    now_us = clock_monotonic_us();
+    if (daemon->store == NULL && now_us >= daemon->store_retry_us)
+        collect_store_open(daemon);
+    if (now || now_us + DRAIN_MIN_US / 2 >= daemon->commit_due_us) {
+        if (now || worth_committing(daemon, now_us))
+            commit(daemon);
+        daemon->commit_due_us = now_us + interval_us;
+    }
+    daemon->progress++;
+    if (daemon->stopping)
+        return;
+
+    /* A busy line's queue must not fill up before the next drain. */
+    next_us = daemon->commit_due_us;
+    if (most > QUIET_ITEMS) {
+        uint64_t sooner_us = interval_us * QUIET_ITEMS / most;
+        if (sooner_us < DRAIN_MIN_US)
+            sooner_us = DRAIN_MIN_US;
+        if (now_us + sooner_us < next_us)
+            next_us = now_us + sooner_us;
+    }
+    daemon->ticking = most > 0 || (daemon->store != NULL && store_dirty(daemon->store));
+    if (!daemon->ticking) {
+        next_us = next_due_us(daemon);
+        if (daemon->store == NULL && daemon->store_retry_us < next_us)
+            next_us = daemon->store_retry_us;
+        if (next_us >
+            now_us + US_PER_S) /* a stepped clock is noticed while nothing comes */
+            next_us = now_us + US_PER_S;
+    }
+    watch_lines(daemon, daemon->ticking ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+    set_tick(daemon, next_us);
+}
+
+static int on_tick(sd_event_source *source, uint64_t at_us, void *context)
+{
+    (void)source;
+    (void)at_us;
+    collect_round(context, false);
+    return 0;
+}
+
+/* The first item after a quiet time: what follows it in the next commit interval comes
+ * along. */
+static int on_item(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+    struct daemon *daemon = context;
+    uint64_t now_us = clock_monotonic_us();
+
+    (void)source;
+    (void)fd;
+    (void)events;
+    if (daemon->ticking)
+        return 0;
+    daemon->ticking = true;
+    watch_lines(daemon, SD_EVENT_OFF);
+    daemon->commit_due_us = now_us + (uint64_t)daemon->config.store.commit_ms * 1000;
+    set_tick(daemon, daemon->commit_due_us < now_us + DRAIN_MIN_US * 5
+                         ? daemon->commit_due_us
+                         : now_us + DRAIN_MIN_US * 5);
+    return 0;
+}
+
+/* --- opening --- */
+
+static void restart_gap(struct daemon *daemon, struct daemon_device *device)
+{
+    wardgate_Record *record = &daemon->record;
+
+    if (!device->gaps.has_last && store_last(daemon->store, device->config->id, record))
+        gaps_restart(&device->gaps, &record->time, record->has_sample, record->sample);
+}
+
+int collect_key(struct daemon *daemon)
+{
+    const char *path = daemon->config.store.key;
+    int error;
+
+    if (daemon->has_key)
+        return 0;
+    error = key_file(path, 1, &daemon->store_config.key);
+    daemon->has_key = error == CRYPTO_OK;
+    if (!daemon->has_key)
+        snprintf(daemon->store_error, sizeof(daemon->store_error), "key %.100s: %.40s",
+                 path, error == CRYPTO_FILE ? strerror(errno) : "no random numbers");
+    return daemon->has_key ? 0 : -1;
+}
+
+void collect_store_open(struct daemon *daemon)
+{
+    char error[STORE_ERROR_SIZE] = "";
+    struct store_status status;
+
+    daemon->store_retry_us = clock_monotonic_us() + STORE_RETRY_US;
+    if (collect_key(daemon) != 0)
+        return;
+    if (store_open(&daemon->store_config, &daemon->store, error) != STORE_OK) {
+        if (strcmp(error, daemon->store_error) != 0)
+            log_error("store: %s; readings are counted as lost until it opens", error);
+        memcpy(daemon->store_error, error, sizeof(error));
+        return;
+    }
+    daemon->store_error[0] = '\0';
+    store_status(daemon->store, &status);
+    if (!status.preallocated && !daemon->store_config.no_preallocate)
+        log_warning("store: the disk has no room for all of its %llu bytes",
+                    (unsigned long long)status.map_bytes);
+    if (status.committed_utc_us > daemon->stamp.floor_utc_us)
+        daemon->stamp.floor_utc_us = status.committed_utc_us;
+    for (size_t b = 0; b < daemon->bus_count; b++)
+        for (size_t d = 0; d < daemon->buses[b].config->devices.count; d++)
+            restart_gap(daemon, &daemon->buses[b].devices[d]);
+    log_info("store: %llu records, %llu wait for the chart",
+             (unsigned long long)status.stored, (unsigned long long)status.unreceipted);
+    uplink_committed(daemon);
+}
+
+/* How wide the device's sample counter is. */
+static uint32_t sample_bits(const struct bedside_device *config)
+{
+    const struct regmap *map =
+        config->loaded != NULL ? profile_regmap(config->loaded) : NULL;
+
+    for (size_t i = 0; map != NULL && i < map->field_count; i++) {
+        if (map->fields[i].role != REGMAP_SAMPLE)
+            continue;
+        switch ((enum regmap_type)map->fields[i].type) {
+        case REGMAP_U16:
+        case REGMAP_I16:
+            return 16;
+        case REGMAP_U32:
+        case REGMAP_I32:
+            return 32;
+        default:
+            return 64;
+        }
+    }
+    return 64;
+}
+
+static void device_open(struct daemon *daemon, struct daemon_device *device,
+                        const struct bedside_device *config)
+{
+    uint64_t every_ms = (uint64_t)config->every_ms,
+             silence_ms = (uint64_t)config->silence_ms;
+    struct gaps_config gaps = {.sample_bits = sample_bits(config)};
+
+    if (every_ms == 0 && config->loaded != NULL)
+        every_ms = profile_regmap(config->loaded)->every_ms;
+    if (silence_ms == 0 && config->streams != NULL)
+        silence_ms = config->streams->silence_ms;
+    if (silence_ms == 0)
+        silence_ms = SILENT_READINGS * (every_ms > 0 ? every_ms : 1000);
+    gaps.silence_us = silence_ms * 1000;
+    memset(device, 0, sizeof(*device));
+    device->config = config;
+    memcpy(device->expected, config->identity, sizeof(config->identity));
+    gaps_init(&device->gaps, &gaps, clock_monotonic_us());
+    if (daemon->store != NULL)
+        restart_gap(daemon, device);
+}
+
+int collect_bus_open(struct daemon *daemon, struct daemon_bus *bus)
+{
+    struct bus_device devices[BUS_DEVICES_MAX];
+    struct bus_setting setting;
+    int error;
+
+    bus->devices = calloc(bus->config->devices.count, sizeof(*bus->devices));
+    if (bus->devices == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < bus->config->devices.count; i++)
+        device_open(daemon, &bus->devices[i], bedside_device(bus->config, i));
+    bedside_setting(bus->config, devices, &setting);
+    if ((error = bus_start(&setting, &bus->bus)) != 0)
+        goto err1;
+    error = sd_event_add_io(daemon->loop, &bus->source, bus_fd(bus->bus), EPOLLIN,
+                            on_item, daemon);
+    if (error < 0)
+        goto err2;
+    (void)sd_event_source_set_enabled(bus->source,
+                                      daemon->ticking ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+    return 0;
+
+err2:
+    bus_stop(bus->bus);
+    bus->bus = NULL;
+err1:
+    free(bus->devices);
+    bus->devices = NULL;
+    log_error("bus %s: %s", bus->config->name, strerror(-error));
+    return error;
+}
+
+void collect_bus_close(struct daemon *daemon, struct daemon_bus *bus)
+{
+    struct bus_item item;
+
+    bus->source = sd_event_source_disable_unref(bus->source);
+    if (bus->bus != NULL) {
+        bus_quiesce(bus->bus);
+        while (bus_take(bus->bus, &item))
+            take_item(daemon, bus, &item);
+        bus_stop(bus->bus);
+        bus->bus = NULL;
+        for (size_t i = 0; i < bus->config->devices.count; i++)
+            open_gap(daemon, bus, &bus->devices[i], wardgate_Gap_Reason_STOPPED,
+                     clock_monotonic_us());
+    }
+    free(bus->devices);
+    bus->devices = NULL;
+}
+
+int collect_open(struct daemon *daemon)
+{
+    int error = sd_event_add_time(daemon->loop, &daemon->tick, CLOCK_BOOTTIME, 0, 1000,
+                                  on_tick, daemon);
+
+    if (error < 0)
+        return error;
+    look(daemon);
+    collect_store_open(daemon);
+    if (daemon->salvaged[0] != '\0')
+        collect_event(daemon, NULL, NULL, wardgate_Event_Kind_STORE_SALVAGED,
+                      daemon->salvaged);
+    collect_event(daemon, NULL, NULL, wardgate_Event_Kind_STARTED,
+                  "wardgated " WARDGATE_VERSION);
+    for (size_t i = 0; i < daemon->config.buses.count; i++) {
+        struct daemon_bus *bus = &daemon->buses[daemon->bus_count];
+        memset(bus, 0, sizeof(*bus));
+        bus->config = bedside_bus(&daemon->config, i);
+        if ((error = collect_bus_open(daemon, bus)) != 0)
+            return error;
+        daemon->bus_count++;
+    }
+    collect_round(daemon, true);
+    return 0;
+}
+
+void collect_stop(struct daemon *daemon)
+{
+    if (daemon->stopping)
+        return;
+    daemon->stopping = true;
+    collect_event(daemon, NULL, NULL, wardgate_Event_Kind_STOPPING,
+                  "stopped by its manager");
+    while (daemon->bus_count > 0)
+        collect_bus_close(daemon, &daemon->buses[--daemon->bus_count]);
+    look(daemon);
+    commit(daemon);
+    daemon->tick = sd_event_source_disable_unref(daemon->tick);
+}
+
+void collect_close(struct daemon *daemon)
+{
+    collect_stop(daemon);
+    /* Receipts that came since are worth a last commit: they spare sending again. */
+    if (daemon->store != NULL && store_dirty(daemon->store))
+        (void)store_commit(daemon->store, 0);
+    store_close(daemon->store);
+    daemon->store = NULL;
+}

@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The keys, and what they must mean together. Order of the tables: as in the example.
+ */
+#include "bedside/config.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bedside/store.h"
+#include "ports/profile.h"
+
+#define KIB INT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+static const char *const trusts[] = {"kernel", "wall", NULL};
+static const char *const kinds[] = {"rtu", "tcp", "serial", NULL};
+static const char *const parities[] = {"preset", "none", "even", "odd", NULL};
+static const char *const subjects[] = {"patient", "fetus", "newborn", NULL};
+
+#define AT(type, member) .offset = offsetof(struct type, member)
+#define STORE(member)                                                                    \
+    .offset = offsetof(struct bedside_config, store.member) -                            \
+              offsetof(struct bedside_config, store)
+#define CLOCK(member)                                                                    \
+    .offset = offsetof(struct bedside_config, clock.member) -                            \
+              offsetof(struct bedside_config, clock)
+#define BROKER(member)                                                                   \
+    .offset = offsetof(struct bedside_config, broker.member) -                           \
+              offsetof(struct bedside_config, broker)
+
+static const struct config_field store_fields[] = {
+    {.key = "folder",
+     .type = CONFIG_PATH,
+     STORE(folder),
+     .size = BEDSIDE_PATH_SIZE,
+     .preset_text = "/var/lib/wardgated/store",
+     .help = "folder of mode 0700 on a local disk"},
+    {.key = "key",
+     .type = CONFIG_PATH,
+     STORE(key),
+     .size = BEDSIDE_PATH_SIZE,
+     .preset_text = "/var/lib/wardgated/store.key",
+     .help = "32 bytes that seal the records, mode 0600; made when missing"},
+    {.key = "size",
+     .type = CONFIG_SIZE,
+     STORE(size),
+     .minimum = MIB,
+     .maximum = 1024 * GIB,
+     .preset = 2 * GIB,
+     .help = "taken from the disk at the first start; 10 million readings of 8 values "
+             "need about 2 GiB"},
+    {.key = "commit",
+     .type = CONFIG_DURATION,
+     STORE(commit_ms),
+     .minimum = 5,
+     .maximum = 10000,
+     .preset = 100,
+     .help = "longest wait before readings are synced; 1s spares SD and eMMC"},
+    {.key = "batch",
+     .type = CONFIG_SIZE,
+     STORE(batch),
+     .minimum = 16 * KIB,
+     .maximum = 64 * MIB,
+     .preset = MIB,
+     .help = "memory for readings that a failing disk does not take"},
+    {.key = "high_water",
+     .type = CONFIG_INTEGER,
+     STORE(high_water),
+     .minimum = 20,
+     .maximum = 90,
+     .preset = 80,
+     .help = "percent of size; above it the oldest readings become gaps"},
+    {.key = NULL},
+};
+
+static const struct config_field clock_fields[] = {
+    {.key = "trust",
+     .type = CONFIG_CHOICE,
+     CLOCK(trust),
+     .choices = trusts,
+     .preset = BEDSIDE_TRUST_KERNEL,
+     .help = "kernel: time is known when NTP says so; wall: the wall clock is believed"},
+    {.key = "uncertainty",
+     .type = CONFIG_DURATION,
+     CLOCK(uncertainty_ms),
+     .minimum = 1,
+     .maximum = 60000,
+     .preset = 1000,
+     .help = "of the wall clock where it is believed"},
+    {.key = NULL},
+};
+
+static const struct config_field broker_fields[] = {
+    {.key = "host",
+     .type = CONFIG_TEXT,
+     BROKER(host),
+     .size = BEDSIDE_PATH_SIZE,
+     .required = true,
+     .minimum = 1,
+     .help = "must be in the broker's certificate, exactly"},
+    {.key = "port",
+     .type = CONFIG_INTEGER,
+     BROKER(port),
+     .minimum = 1,
+     .maximum = 65535,
+     .preset = 8883},
+    {.key = "ca",
+     .type = CONFIG_PATH,
+     BROKER(ca),
+     .size = BEDSIDE_PATH_SIZE,
+     .required = true,
+     .help = "PEM: the site's own authority"},
+    {.key = "certificate",
+     .type = CONFIG_PATH,
+     BROKER(certificate),
+     .size = BEDSIDE_PATH_SIZE,
+     .required = true,
+     .help = "PEM: this board's"},
+    {.key = "key",
+     .type = CONFIG_PATH,
+     BROKER(key),
+     .size = BEDSIDE_PATH_SIZE,
+     .required = true,
+     .help = "PEM: this board's, mode 0600"},
+    {.key = "crl",
+     .type = CONFIG_PATH,
+     BROKER(crl),
+     .size = BEDSIDE_PATH_SIZE,
+     .help = "PEM: revoked certificates"},
+    {.key = "keepalive",
+     .type = CONFIG_DURATION,
+     BROKER(keepalive_ms),
+     .minimum = 5000,
+     .maximum = 600000,
+     .preset = 30000},
+    {.key = "handshake",
+     .type = CONFIG_DURATION,
+     BROKER(handshake_ms),
+     .minimum = 500,
+     .maximum = 60000,
+     .preset = 10000,
+     .help = "TCP connection and TLS handshake together"},
+    {.key = "reconnect_min",
+     .type = CONFIG_DURATION,
+     BROKER(reconnect_min_ms),
+     .minimum = 50,
+     .maximum = 60000,
+     .preset = 500},
+    {.key = "reconnect_max",
+     .type = CONFIG_DURATION,
+     BROKER(reconnect_max_ms),
+     .minimum = 50,
+     .maximum = 600000,
+     .preset = 30000},
+    {.key = "window",
+     .type = CONFIG_SIZE,
+     BROKER(window),
+     .minimum = 64 * KIB,
+     .maximum = 4 * MIB,
+     .preset = 256 * KIB,
+     .help = "readings on the way to the chart without its receipt"},
+    {.key = "backlog_rate",
+     .type = CONFIG_SIZE,
+     BROKER(backlog_rate),
+     .maximum = GIB,
+     .help = "a second, for readings of an outage; 0: as fast as the chart takes them"},
+    {.key = NULL},
+};
+
+static const struct config_field device_fields[] = {
+    {.key = "id",
+     .type = CONFIG_TEXT,
+     AT(bedside_device, id),
+     .size = 64,
+     .required = true,
+     .minimum = 1,
+     .help = "unique on this gateway"},
+    {.key = "address",
+     .type = CONFIG_INTEGER,
+     AT(bedside_device, address),
+     .maximum = 255,
+     .help = "Modbus unit: 1-247 on a serial bus, 0-255 on TCP"},
+    {.key = "profile",
+     .type = CONFIG_TEXT,
+     AT(bedside_device, profile),
+     .size = BEDSIDE_PATH_SIZE,
+     .help = "Modbus: a name in the folder of profiles, or a path to a .yaml"},
+    {.key = "driver",
+     .type = CONFIG_TEXT,
+     AT(bedside_device, driver),
+     .size = NAME_MAX_LENGTH + 1,
+     .help = "serial: nonin-df2, ..."},
+    {.key = "beta",
+     .type = CONFIG_BOOLEAN,
+     AT(bedside_device, beta),
+     .help = "a driver that is not stable yet may be used"},
+    {.key = "place",
+     .type = CONFIG_TEXT,
+     AT(bedside_device, place),
+     .size = 64,
+     .help = "the bed it stands at; empty: it moves"},
+    {.key = "subject",
+     .type = CONFIG_CHOICE,
+     AT(bedside_device, subject),
+     .choices = subjects,
+     .preset = BEDSIDE_PATIENT},
+    {.key = "number",
+     .type = CONFIG_INTEGER,
+     AT(bedside_device, number),
+     .maximum = 9,
+     .help = "fetus or newborn 1, 2, ..."},
+    {.key = "every",
+     .type = CONFIG_DURATION,
+     AT(bedside_device, every_ms),
+     .maximum = 3600000,
+     .help = "between readings; 0: as the profile says"},
+    {.key = "response",
+     .type = CONFIG_DURATION,
+     AT(bedside_device, response_ms),
+     .maximum = 60000,
+     .help = "its worst time to a reply; 0: as the profile says"},
+    {.key = "turnaround",
+     .type = CONFIG_DURATION,
+     AT(bedside_device, turnaround_ms),
+     .maximum = 10000,
+     .help = "silence before each request; 0: as the profile says"},
+    {.key = "silence",
+     .type = CONFIG_DURATION,
+     AT(bedside_device, silence_ms),
+     .maximum = 86400000,
+     .help =
+         "without a reading for so long it counts as silent; 0: three missed readings"},
+    {.key = "identity",
+     .type = CONFIG_TEXT,
+     AT(bedside_device, identity),
+     .size = BEDSIDE_TEXT_SIZE,
+     .help = "readings of a device that says it is another are held back; empty: first "
+             "one seen"},
+    {.key = NULL},
+};
+
+static const struct config_field bus_fields[] = {
+    {.key = "name",
+     .type = CONFIG_NAME,
+     AT(bedside_bus, name),
+     .size = NAME_MAX_LENGTH + 1,
+     .required = true},
+    {.key = "kind",
+     .type = CONFIG_CHOICE,
+     AT(bedside_bus, kind),
+     .choices = kinds,
+     .required = true,
+     .help = "rtu, tcp: Modbus; serial: one streaming device"},
+    {.key = "port",
+     .type = CONFIG_TEXT,
+     AT(bedside_bus, port),
+     .size = BEDSIDE_PATH_SIZE,
+     .help = "rtu, serial: /dev/serial/by-id/..."},
+    {.key = "host",
+     .type = CONFIG_TEXT,
+     AT(bedside_bus, host),
+     .size = BEDSIDE_PATH_SIZE,
+     .help = "tcp: name or address"},
+    {.key = "tcp_port",
+     .type = CONFIG_INTEGER,
+     AT(bedside_bus, tcp_port),
+     .minimum = 1,
+     .maximum = 65535,
+     .preset = 502},
+    {.key = "baud",
+     .type = CONFIG_INTEGER,
+     AT(bedside_bus, baud),
+     .maximum = 4000000,
+     .help = "0: 19200, or the driver's"},
+    {.key = "parity",
+     .type = CONFIG_CHOICE,
+     AT(bedside_bus, parity),
+     .choices = parities,
+     .help = "preset: even, or the driver's"},
+    {.key = "data_bits",
+     .type = CONFIG_INTEGER,
+     AT(bedside_bus, data_bits),
+     .maximum = 8,
+     .help = "0: 8, or the driver's"},
+    {.key = "stop_bits",
+     .type = CONFIG_INTEGER,
+     AT(bedside_bus, stop_bits),
+     .maximum = 2,
+     .help = "0: 1, or 2 without parity, or the driver's"},
+    {.key = "rs485",
+     .type = CONFIG_BOOLEAN,
+     AT(bedside_bus, rs485),
+     .help = "the kernel drives the transmitter"},
+    {.key = "devices",
+     .type = CONFIG_LIST,
+     AT(bedside_bus, devices),
+     .size = sizeof(struct bedside_device),
+     .required = true,
+     .of = device_fields},
+    {.key = NULL},
+};
+
+static const struct config_field fields[] = {
+    {.key = "site",
+     .type = CONFIG_NAME,
+     AT(bedside_config, site),
+     .size = NAME_MAX_LENGTH + 1,
+     .required = true,
+     .help = "the hospital, as in the broker's topics"},
+    {.key = "gateway",
+     .type = CONFIG_NAME,
+     AT(bedside_config, gateway),
+     .size = NAME_MAX_LENGTH + 1,
+     .required = true,
+     .help = "this board: the name in its certificate"},
+    {.key = "run",
+     .type = CONFIG_PATH,
+     AT(bedside_config, run),
+     .size = BEDSIDE_PATH_SIZE,
+     .preset_text = "/run/wardgated",
+     .help = "folder of mode 0700 for control.sock and link.sock"},
+    {.key = "profiles",
+     .type = CONFIG_PATH,
+     AT(bedside_config, profiles),
+     .size = BEDSIDE_PATH_SIZE,
+     .preset_text = "/usr/share/wardgate/profiles"},
+    {.key = "store",
+     .type = CONFIG_SECTION,
+     AT(bedside_config, store),
+     .of = store_fields},
+    {.key = "clock",
+     .type = CONFIG_SECTION,
+     AT(bedside_config, clock),
+     .of = clock_fields},
+    {.key = "broker",
+     .type = CONFIG_SECTION,
+     AT(bedside_config, broker),
+     .required = true,
+     .of = broker_fields},
+    {.key = "buses",
+     .type = CONFIG_LIST,
+     AT(bedside_config, buses),
+     .size = sizeof(struct bedside_bus),
+     .required = true,
+     .of = bus_fields},
+    {.key = NULL},
+};
+
+/* --- what they must mean together --- */
+
+struct check {
+    struct bedside_config *config;
+    char *error;
+    bool files;
+};
+
+#define WRONG(check, at, ...)                                                            \
+    config_error((check)->config->file, (at), (check)->error, __VA_ARGS__)
+
+/* Loads the map that a profile names. */
+static int find_profile(struct check *check, struct bedside_device *device)
+{
+    char path[2 * BEDSIDE_PATH_SIZE + 8], error[PROFILE_ERROR_MAX];
+    const char *base, *name = device->profile;
+    struct stat st;
+    size_t n;
+
+    if (strchr(name, '/') != NULL || strstr(name, ".yaml") != NULL)
+        snprintf(path, sizeof(path), "%s", name);
+    else
+        snprintf(path, sizeof(path), "%s/%s.yaml", check->config->profiles, name);
+    if (profile_load(path, &device->loaded, error, sizeof(error)) != PROFILE_OK)
+        return WRONG(check, device->profile, "%s", error);
+    if (stat(path, &st) == 0) {
+        device->profile_time_ns =
+            (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+        device->profile_size = st.st_size;
+    }
+    base = profile_regmap(device->loaded)->name;
+    n = strnlen(base, sizeof(device->profile_name) - 1);
+    memcpy(device->profile_name, base, n);
+    device->profile_name[n] = '\0';
+    return 0;
+}
+
+static int find_driver(struct check *check, struct bedside_device *device)
+{
+    device->streams = driver_by_name(device->driver);
+    if (device->streams == NULL)
+        return WRONG(check, device->driver, "there is no driver of this name");
+    if (!device->streams->stable && !device->beta)
+        return WRONG(check, device->driver,
+                     "this driver is beta: 'beta: true' allows it");
+    memcpy(device->profile_name, device->driver, sizeof(device->driver));
+    return 0;
+}
+
+static int check_device(struct check *check, const struct bedside_bus *bus,
+                        struct bedside_device *device)
+{
+    bool patient = device->subject == BEDSIDE_PATIENT;
+
+    if (bus->kind == BEDSIDE_SERIAL) {
+        if (device->profile[0] != '\0')
+            return WRONG(check, device->profile,
+                         "a serial bus takes a driver, not a profile");
+        if (device->driver[0] == '\0')
+            return WRONG(check, device->id, "a serial bus needs a driver");
+        if (find_driver(check, device) != 0)
+            return -1;
+    } else {
+        if (device->driver[0] != '\0')
+            return WRONG(check, device->driver,
+                         "a Modbus bus takes a profile, not a driver");
+        if (device->profile[0] == '\0')
+            return WRONG(check, device->id, "a Modbus bus needs a profile");
+        if (bus->kind == BEDSIDE_RTU && (device->address < 1 || device->address > 247))
+            return WRONG(check,
+                         device->address > 0 ? (const void *)&device->address
+                                             : device->id,
+                         "address %lld is not 1 to 247", (long long)device->address);
+        if (find_profile(check, device) != 0)
+            return -1;
+    }
+    if (patient != (device->number == 0))
+        return WRONG(check,
+                     patient ? (const void *)&device->number
+                             : (const void *)&device->subject,
+                     patient ? "a patient has no number"
+                             : "a fetus or newborn needs its number");
+    return 0;
+}
+
+static bool same_line(const struct bedside_bus *a, const struct bedside_bus *b)
+{
+    if ((a->kind == BEDSIDE_TCP) != (b->kind == BEDSIDE_TCP))
+        return false;
+    if (a->kind == BEDSIDE_TCP)
+        return strcmp(a->host, b->host) == 0 && a->tcp_port == b->tcp_port;
+    return strcmp(a->port, b->port) == 0;
+}
+
+static int check_bus(struct check *check, size_t index)
+{
+    struct bedside_bus *bus = bedside_bus(check->config, index);
+    size_t most = bus->kind == BEDSIDE_SERIAL ? 1 : BUS_DEVICES_MAX;
+
+    if (bus->kind == BEDSIDE_TCP && bus->host[0] == '\0')
+        return WRONG(check, bus->name, "a tcp bus needs a host");
+    if (bus->kind != BEDSIDE_TCP && bus->port[0] == '\0')
+        return WRONG(check, bus->name, "a bus of this kind needs a port");
+    if (bus->data_bits != 0 && bus->data_bits != 7 && bus->data_bits != 8)
+        return WRONG(check, &bus->data_bits, "must be 7 or 8");
+    if (bus->kind == BEDSIDE_RTU && bus->data_bits == 7)
+        return WRONG(check, &bus->data_bits, "Modbus RTU needs 8");
+    if (bus->devices.count == 0 || bus->devices.count > most)
+        return WRONG(check, bus->name,
+                     "%zu devices: 1 to %zu are possible on a bus of this kind",
+                     bus->devices.count, most);
+    for (size_t i = 0; i < index; i++) {
+        if (strcmp(bedside_bus(check->config, i)->name, bus->name) == 0)
+            return WRONG(check, bus->name, "another bus has this name");
+        if (same_line(bedside_bus(check->config, i), bus))
+            return WRONG(check, bus->kind == BEDSIDE_TCP ? bus->host : bus->port,
+                         "bus '%s' has this line already",
+                         bedside_bus(check->config, i)->name);
+    }
+    for (size_t i = 0; i < bus->devices.count; i++) {
+        struct bedside_device *device = bedside_device(bus, i);
+        for (size_t j = 0; j < i; j++)
+            if (bus->kind != BEDSIDE_SERIAL &&
+                bedside_device(bus, j)->address == device->address)
+                return WRONG(check, &device->address,
+                             "device '%s' has address %lld already",
+                             bedside_device(bus, j)->id, (long long)device->address);
+        if (check_device(check, bus, device) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Ids are unique over all buses. */
+static int check_ids(struct check *check)
+{
+    size_t count = 0;
+
+    for (size_t b = 0; b < check->config->buses.count; b++) {
+        const struct bedside_bus *bus = bedside_bus(check->config, b);
+        for (size_t d = 0; d < bus->devices.count; d++, count++) {
+            const struct bedside_device *device = bedside_device(bus, d);
+            for (size_t b2 = 0; b2 <= b; b2++) {
+                const struct bedside_bus *other = bedside_bus(check->config, b2);
+                for (size_t d2 = 0; d2 < (b2 == b ? d : other->devices.count); d2++)
+                    if (strcmp(bedside_device(other, d2)->id, device->id) == 0)
+                        return WRONG(check, device->id,
+                                     "bus '%s' has a device of this id", other->name);
+            }
+        }
+    }
+    if (count > BEDSIDE_DEVICES_MAX)
+        return WRONG(check, NULL, "%zu devices: at most %d on one gateway", count,
+                     BEDSIDE_DEVICES_MAX);
+    return 0;
+}
+
+/* Files and folders that must be there before the first reading can leave. */
+static int check_files(struct check *check)
+{
+    struct bedside_config *config = check->config;
+    const char *const files[] = {config->broker.ca, config->broker.certificate,
+                                 config->broker.key};
+    const char *const folders[] = {config->store.folder, config->run};
+    struct stat st;
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        if (access(files[i], R_OK) != 0)
+            return WRONG(check, files[i], "%s can't be read", files[i]);
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        if (stat(folders[i], &st) != 0 || !S_ISDIR(st.st_mode))
+            return WRONG(check, folders[i], "%s is no folder", folders[i]);
+        if ((st.st_mode & 077) != 0)
+            return WRONG(check, folders[i], "%s must have mode 0700", folders[i]);
+    }
+    return 0;
+}
+
+static int check_all(struct check *check)
+{
+    struct bedside_config *config = check->config;
+
+    if (config->broker.reconnect_min_ms > config->broker.reconnect_max_ms)
+        return WRONG(check, &config->broker.reconnect_max_ms,
+                     "is less than reconnect_min");
+    if (config->buses.count > BEDSIDE_BUSES_MAX)
+        return WRONG(check, NULL, "%zu buses: at most %d", config->buses.count,
+                     BEDSIDE_BUSES_MAX);
+    for (size_t i = 0; i < config->buses.count; i++)
+        if (check_bus(check, i) != 0)
+            return -1;
+    if (check_ids(check) != 0)
+        return -1;
+    return check->files ? check_files(check) : 0;
+}
+
+int bedside_config_load(const char *path, const char *text, bool files,
+                        struct bedside_config *config, char error[CONFIG_ERROR_SIZE])
+{
+    struct check check = {config, error, files};
+
+    memset(config, 0, sizeof(*config));
+    if (config_load(path, text, fields, config, &config->file, error) != 0)
+        return -1;
+    if (check_all(&check) == 0)
+        return 0;
+    bedside_config_free(config);
+    return -1;
+}
+
+void bedside_config_free(struct bedside_config *config)
+{
+    for (size_t b = 0; b < config->buses.count; b++)
+        for (size_t d = 0; d < bedside_bus(config, b)->devices.count; d++)
+            profile_free(bedside_device(bedside_bus(config, b), d)->loaded);
+    config_free(config->file);
+    memset(config, 0, sizeof(*config));
+}
+
+void bedside_config_print(const struct bedside_config *config, void *file)
+{
+    config_print(fields, config, file);
+}
+
+/* --- for the bus --- */
+
+static void set_line(const struct bedside_bus *bus, struct port_line *line)
+{
+    const struct driver *driver = bedside_device(bus, 0)->streams;
+    const char *path = bus->kind == BEDSIDE_TCP ? bus->host : bus->port;
+
+    memset(line, 0, sizeof(*line));
+    memcpy(line->path, path, strlen(path) + 1);
+    line->tcp_port = bus->kind == BEDSIDE_TCP ? (uint16_t)bus->tcp_port : 0;
+    line->baud = bus->baud != 0   ? (uint32_t)bus->baud
+                 : driver != NULL ? driver->line.baud
+                                  : 19200;
+    line->data_bits = bus->data_bits != 0 ? (uint8_t)bus->data_bits
+                      : driver != NULL    ? driver->line.data_bits
+                                          : 8;
+    line->parity = bus->parity != 0 ? (uint8_t)(bus->parity - 1)
+                   : driver != NULL ? driver->line.parity
+                                    : DRIVER_PARITY_EVEN;
+    if (bus->stop_bits != 0)
+        line->stop_bits = (uint8_t)bus->stop_bits;
+    else if (driver != NULL)
+        line->stop_bits = driver->line.stop_bits;
+    else
+        line->stop_bits = line->parity == DRIVER_PARITY_NONE ? 2 : 1;
+    line->rs485 = bus->rs485;
+}
+
+void bedside_setting(const struct bedside_bus *bus, struct bus_device *devices,
+                     struct bus_setting *setting)
+{
+    set_line(bus, &setting->line);
+    for (size_t i = 0; i < bus->devices.count; i++) {
+        const struct bedside_device *from = bedside_device(bus, i);
+        devices[i] = (struct bus_device){
+            .unit = (uint8_t)from->address,
+            .map = from->loaded != NULL ? profile_regmap(from->loaded) : NULL,
+            .driver = from->streams,
+            .every_ms = (uint32_t)from->every_ms,
+            .response_ms = (uint32_t)from->response_ms,
+            .turnaround_ms = (uint32_t)from->turnaround_ms,
+        };
+    }
+    setting->devices = devices;
+    setting->device_count = bus->devices.count;
+}
+
+bool bedside_bus_same(const struct bedside_bus *a, const struct bedside_bus *b)
+{
+    struct bedside_bus x = *a, y = *b;
+
+    x.devices = y.devices = (struct config_list){NULL, 0};
+    if (memcmp(&x, &y, sizeof(x)) != 0 || a->devices.count != b->devices.count)
+        return false;
+    for (size_t i = 0; i < a->devices.count; i++) {
+        struct bedside_device p = *bedside_device(a, i), q = *bedside_device(b, i);
+        p.loaded = q.loaded = NULL;
+        if (memcmp(&p, &q, sizeof(p)) != 0)
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the parts of wardgated's one loop share. Each part is a file with an open and a
+ * close; main.c calls them in an order that it explains.
+ *
+ *   collect.c  items of the lines -> readings, gaps, events -> store
+ *   uplink.c   store -> envelopes -> broker; receipts -> store
+ *   health.c   what systemd sees
+ *   bedside_control.c  what an engineer asks
+ *   reload.c   a new configuration
+ *   check_store.c  a store that can't be opened
+ */
+#ifndef BEDSIDE_DAEMON_H
+#define BEDSIDE_DAEMON_H
+
+#include <systemd/sd-event.h>
+
+#include "base/control.h"
+#include "bedside/bus.h"
+#include "bedside/config.h"
+#include "bedside/forward.h"
+#include "bedside/gaps.h"
+#include "bedside/stamp.h"
+#include "bedside/store.h"
+#include "link/mqtt.h"
+#include "link/tls_link.h"
+
+#define STORE_RETRY_US (5 * US_PER_S)
+#define RECEIPT_COMMIT_US                                                                \
+    (5 * US_PER_S) /* receipts alone wait this long for readings to ride with */
+
+struct daemon_device {
+    const struct bedside_device *config;
+    struct gaps gaps;
+    char identity[BUS_IDENTITY_MAX + 1]; /* as it last said */
+    char
+        expected[BUS_IDENTITY_MAX + 1]; /* configured, confirmed, or the first one seen */
+    bool held;                          /* says it is another: readings are held back */
+    bool present;
+    uint64_t readings, gap_records, rejected, held_back;
+    uint64_t last_seq;
+    int64_t last_utc_us;
+};
+
+struct daemon_bus {
+    const struct bedside_bus *config;
+    struct bus *bus;
+    struct daemon_device *devices;
+    sd_event_source *source; /* its items; off while the tick drains anyway */
+    bool line_down;
+    size_t taken; /* items at the last drain */
+};
+
+struct daemon {
+    sd_event *loop;
+    const char *path; /* of the configuration */
+    struct bedside_config config;
+    char home[256];
+
+    struct store *store; /* NULL while it can't be opened */
+    struct store_config store_config;
+    char store_error[STORE_ERROR_SIZE];
+    uint64_t store_retry_us;
+    struct stamp stamp;
+    uint64_t started_us;
+
+    struct daemon_bus buses[BEDSIDE_BUSES_MAX];
+    size_t bus_count;
+    sd_event_source *tick; /* drains the lines, then commits */
+    bool ticking;
+    uint64_t commit_due_us, receipts_since_us;
+
+    struct forward forward;
+    struct mqtt *mqtt;
+    struct tls_link *tls;
+    char link_path[BEDSIDE_PATH_SIZE + 16];
+    sd_event_source *uplink_timer;
+    uint8_t *items, *envelope; /* buffers of one envelope */
+    bool forwarding;           /* forward is begun: the store was open once */
+    bool epoch_ended; /* this process has ended one because the chart knew more */
+    uint64_t receipts, receipts_refused, bad_receipts;
+
+    struct control_server *control;
+    sd_event_source *watchdog;
+    uint64_t progress; /* rounds of the loop that did what they should */
+    bool stopping;
+    bool again; /* start the program again: the store is to be salvaged */
+    bool has_key;
+    char salvaged[160]; /* what a salvage at this start brought; empty: there was none */
+
+    wardgate_Record record; /* scratch: it is large */
+};
+
+/* collect.c */
+int collect_open(struct daemon *daemon);
+/* Ends the lines, takes what they still hold, opens STOPPED gaps, commits. May be called
+ * again. */
+void collect_stop(struct daemon *daemon);
+/* Closes the store. */
+void collect_close(struct daemon *daemon);
+/* Loads the store's key, or makes it. Returns 0 or -1 with store_error. */
+int collect_key(struct daemon *daemon);
+/* One round: drain, stamp, account, commit if due (or if now is true). */
+void collect_round(struct daemon *daemon, bool now);
+int collect_bus_open(struct daemon *daemon, struct daemon_bus *bus);
+void collect_bus_close(struct daemon *daemon, struct daemon_bus *bus);
+/* Adds an event of the gateway itself or, with bus and device, of a device. */
+void collect_event(struct daemon *daemon, const struct daemon_bus *bus,
+                   const struct daemon_device *device, wardgate_Event_Kind kind,
+                   const char *detail);
+/* Accepts what a device now says it is. False if there is nothing to accept. */
+bool collect_confirm(struct daemon *daemon, const char *device);
+/* Tries to open a store that is shut; gaps then begin at its last readings. */
+void collect_store_open(struct daemon *daemon);
+
+/* uplink.c */
+int uplink_open(struct daemon *daemon);
+void uplink_close(struct daemon *daemon);
+/* Gives the last envelopes and their receipts a moment; what does not make it is sent
+ * after the next start. */
+void uplink_last(struct daemon *daemon);
+/* The store has new committed records, or was just opened. */
+void uplink_committed(struct daemon *daemon);
+/* Offers what may be offered now. */
+void uplink_pump(struct daemon *daemon);
+
+/* health.c */
+int health_open(struct daemon *daemon);
+void health_close(struct daemon *daemon);
+void health_ready(struct daemon *daemon);
+void health_reloading(struct daemon *daemon);
+void health_stopping(struct daemon *daemon);
+/* One line that says how it goes. */
+void health_line(const struct daemon *daemon, char *out, size_t size);
+
+/* bedside_control.c */
+int bedside_control_open(struct daemon *daemon);
+void bedside_control_close(struct daemon *daemon);
+
+/* reload.c */
+/* Loads the configuration again. A bad one changes nothing. Returns 0 or -1, logged. */
+int reload(struct daemon *daemon);
+
+#endif
