@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/zone.h"
 #include "wire/record.h"
 
 #define GAPS_MAX 4096
@@ -145,8 +146,15 @@ static void judge_charted(struct books *books, const struct served *truth,
 static bool needless(const struct books *books, const struct ledger_entry *entry,
                      const struct served *truth)
 {
-    int64_t margin = 2 * SECOND;
+    int64_t margin = 2 * SECOND, both[2] = {0};
+    struct zone zone;
+    struct civil local;
 
+    zone_parse(ZONE_LONDON, &zone);
+    civil_from_utc(truth->at_us + zone_offset_s(&zone, truth->at_us) * SECOND, &local);
+    if (zone_to_utc(&zone, &local, both) ==
+        2) /* the feed's local times say nothing certain */
+        return false;
     return entry->state == LEDGER_HELD && entry->time_known &&
            truth->patient != WARD_NOBODY &&
            ward_patient_at(books->ward, truth->bed, entry->t_low_us - margin) ==
@@ -228,6 +236,7 @@ void audit_day(struct audit *audit, struct ledger *ledger, const struct epr *epr
 bool audit_clean(const struct audit *audit)
 {
     return audit->lost + audit->duplicates + audit->wrong_patient + audit->wrong_value +
-               audit->wrong_time + audit->books + audit->pending ==
+               audit->wrong_time + audit->books + audit->pending +
+               audit->held_needlessly ==
            0;
 }

@@ -6,6 +6,7 @@ and must make it fail. A mutant whose text is no longer in the source is a failu
   mutants.py ROOT BUILD [--days N] [NAME ...]"""
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -33,11 +34,13 @@ def make(root, build, folder, compiles, link, mutant):
     source = os.path.join(root, path)
     with open(source, encoding='utf-8') as file:
         text = file.read()
-    if text.count(old) != 1:
-        raise ValueError(f'{path} has the text {text.count(old)} times')
+    places = list(re.finditer(r'\s+'.join(re.escape(word) for word in old.split()), text))
+    if len(places) != 1:
+        raise ValueError(f'{path} has the text {len(places)} times')
+    text = text[:places[0].start()] + new + text[places[0].end():]
     changed = os.path.join(folder, name + '.c')
     with open(changed, 'w', encoding='utf-8') as file:
-        file.write(text.replace(old, new))
+        file.write(text)
     entry = compiles[source]
     words = shlex.split(entry['command'])
     words[words.index('-o') + 1] = changed + '.o'
@@ -60,7 +63,7 @@ def judge(root, build, folder, compiles, link, days, mutant):
         detail = getattr(problem, 'stderr', b'') or b''
         return mutant[0], False, f'{problem} {detail.decode()[-300:]}'
     try:
-        run = subprocess.run([program, '--days', str(days), '--seed', str(SEED)], capture_output=True, text=True, timeout=LIMIT_S)
+        run = subprocess.run([program, '--days', str(days), '--seed', str(SEED), '--first'], capture_output=True, text=True, timeout=LIMIT_S)
     except subprocess.TimeoutExpired:
         return mutant[0], True, 'did not end'
     last = (run.stdout or run.stderr).strip().split('\n')

@@ -431,11 +431,13 @@ static void one_day(struct totals *totals, struct day *day, uint64_t seed, bool 
     if (!audit_clean(&audit)) {
         totals->broken++;
         printf("broken: --seed %lu: lost %lu, duplicates %lu, wrong patient %lu, wrong "
-               "value %lu, wrong time %lu, pending %lu, books %lu\n",
+               "value %lu, wrong time %lu, pending %lu, "
+               "held needlessly %lu, books %lu\n",
                (unsigned long)seed, (unsigned long)audit.lost,
                (unsigned long)audit.duplicates, (unsigned long)audit.wrong_patient,
                (unsigned long)audit.wrong_value, (unsigned long)audit.wrong_time,
-               (unsigned long)audit.pending, (unsigned long)audit.books);
+               (unsigned long)audit.pending, (unsigned long)audit.held_needlessly,
+               (unsigned long)audit.books);
     }
     remove_folder(folder);
 }
@@ -467,7 +469,7 @@ static void report(const struct totals *t)
 int main(int argc, char **argv)
 {
     unsigned long days = 20, seed = 1;
-    bool verbose = false;
+    bool verbose = false, first = false;
     struct totals totals = {0};
     struct day *day = calloc(1, sizeof *day);
 
@@ -476,15 +478,17 @@ int main(int argc, char **argv)
             days = strtoul(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
             seed = strtoul(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--first") == 0)
+            first = true;
         else if (strcmp(argv[i], "--verbose") == 0)
             verbose = true;
         else {
-            fprintf(stderr, "usage: sim [--days N] [--seed S] [--verbose]\n");
+            fprintf(stderr, "usage: sim [--days N] [--seed S] [--first] [--verbose]\n");
             return 64;
         }
     }
     must(day != NULL, "out of memory");
-    for (unsigned long i = 0; i < days; i++)
+    for (unsigned long i = 0; i < days && !(first && totals.broken > 0); i++)
         one_day(&totals, day, seed + i, verbose);
     report(&totals);
     free(day);
