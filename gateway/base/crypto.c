@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mbedtls/gcm.h>
 #include <mbedtls/hkdf.h>
 #include <mbedtls/md.h>
 #include <mbedtls/platform_util.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -58,6 +60,58 @@ int crypto_hkdf(const struct key *secret, const void *salt, size_t salt_size,
                         KEY_SIZE) == 0
                ? CRYPTO_OK
                : CRYPTO_FAILED;
+}
+
+struct crypto_gcm {
+    mbedtls_gcm_context context;
+};
+
+int crypto_gcm_new(const struct key *key, struct crypto_gcm **out)
+{
+    struct crypto_gcm *gcm = malloc(sizeof(*gcm));
+
+    if (gcm == NULL)
+        return CRYPTO_FAILED;
+    mbedtls_gcm_init(&gcm->context);
+    if (mbedtls_gcm_setkey(&gcm->context, MBEDTLS_CIPHER_ID_AES, key->bytes,
+                           KEY_SIZE * 8) != 0) {
+        crypto_gcm_free(gcm);
+        return CRYPTO_FAILED;
+    }
+    *out = gcm;
+    return CRYPTO_OK;
+}
+
+void crypto_gcm_free(struct crypto_gcm *gcm)
+{
+    if (gcm == NULL)
+        return;
+    mbedtls_gcm_free(&gcm->context); /* wipes the key schedule */
+    free(gcm);
+}
+
+int crypto_gcm_seal(struct crypto_gcm *gcm, const uint8_t nonce[GCM_NONCE_SIZE],
+                    const uint8_t *aad, size_t aad_size, const uint8_t *plain, size_t n,
+                    uint8_t *out)
+{
+    return mbedtls_gcm_crypt_and_tag(&gcm->context, MBEDTLS_GCM_ENCRYPT, n, nonce,
+                                     GCM_NONCE_SIZE, aad, aad_size, plain, out,
+                                     GCM_TAG_SIZE, out + n) == 0
+               ? CRYPTO_OK
+               : CRYPTO_FAILED;
+}
+
+int crypto_gcm_open(struct crypto_gcm *gcm, const uint8_t nonce[GCM_NONCE_SIZE],
+                    const uint8_t *aad, size_t aad_size, const uint8_t *sealed, size_t n,
+                    uint8_t *out)
+{
+    int result =
+        mbedtls_gcm_auth_decrypt(&gcm->context, n, nonce, GCM_NONCE_SIZE, aad, aad_size,
+                                 sealed + n, GCM_TAG_SIZE, sealed, out);
+
+    if (result == MBEDTLS_ERR_GCM_AUTH_FAILED)
+        return CRYPTO_TAMPERED;
+    return result == 0 ? CRYPTO_OK : CRYPTO_FAILED;
 }
 
 void crypto_wipe(void *secret, size_t n)

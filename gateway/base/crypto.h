@@ -35,6 +35,25 @@ int crypto_hmac_sha256(const struct key *key, const void *data, size_t n,
 int crypto_hkdf(const struct key *secret, const void *salt, size_t salt_size,
                 const char *info, struct key *out);
 
+/* AES-256-GCM under one key, expanded once. Not for two threads at once. */
+#define GCM_NONCE_SIZE 12
+#define GCM_TAG_SIZE   16
+struct crypto_gcm;
+int crypto_gcm_new(const struct key *key, struct crypto_gcm **out);
+void crypto_gcm_free(struct crypto_gcm *gcm); /* NULL is fine */
+
+/* Writes n bytes of ciphertext and GCM_TAG_SIZE of tag to out. The nonce must never come
+ * twice. */
+int crypto_gcm_seal(struct crypto_gcm *gcm, const uint8_t nonce[GCM_NONCE_SIZE],
+                    const uint8_t *aad, size_t aad_size, const uint8_t *plain, size_t n,
+                    uint8_t *out);
+
+/* The reverse: sealed is n + GCM_TAG_SIZE bytes. CRYPTO_TAMPERED, and out cleared, if a
+ * bit differs. */
+int crypto_gcm_open(struct crypto_gcm *gcm, const uint8_t nonce[GCM_NONCE_SIZE],
+                    const uint8_t *aad, size_t aad_size, const uint8_t *sealed, size_t n,
+                    uint8_t *out);
+
 /* Overwrites a secret so that the compiler can't drop the store. */
 void crypto_wipe(void *secret, size_t n);
 

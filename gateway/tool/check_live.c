@@ -23,12 +23,15 @@
 #include "wire/topics.h"
 
 #define PATIENCE_US (10 * US_PER_S) /* for one attempt */
+#define LOOK_US     50000
 #define SOON_US     (INT64_C(30) * 86400 * US_PER_S)
 
 /* One attempt: what came of it. */
 struct attempt {
     sd_event *loop;
+    struct tls_link *link;
     struct mqtt *mqtt;
+    uint64_t deadline_us;
     const char *topic; /* to publish on; NULL: only connect */
     bool connected;
     int reason; /* of the PUBACK; -1: none came */
@@ -71,11 +74,17 @@ static void on_acknowledged(void *context, int token, uint8_t reason)
     (void)sd_event_exit(attempt->loop, 0);
 }
 
-static int on_patience(sd_event_source *source, uint64_t usec, void *context)
+/* Looks every so often whether TLS has been refused: MQTT alone would only try again. */
+static int on_look(sd_event_source *source, uint64_t now_us, void *context)
 {
-    (void)usec;
-    (void)context;
-    return sd_event_exit(sd_event_source_get_event(source), 0);
+    struct attempt *attempt = context;
+    struct tls_link_status status;
+
+    tls_link_status(attempt->link, &status);
+    if (status.state == TLS_LINK_REFUSED || now_us > attempt->deadline_us)
+        return sd_event_exit(attempt->loop, 0);
+    (void)sd_event_source_set_time(source, now_us + LOOK_US);
+    return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 /* Connects once through tls_link; status says how TLS went. Returns 0 or a tool_exit. */
@@ -99,7 +108,7 @@ static int attempt_run(const struct broker_address *a, const char *folder,
                                      .clean_start = true,
                                      .reconnect_min_ms = 60000,
                                      .reconnect_max_ms = 60000};
-    struct tls_link *link = NULL;
+    uint64_t now_us = 0;
     int error = TOOL_UNAVAILABLE;
 
     (void)snprintf(socket, sizeof(socket), "%.250s/link.sock", folder);
@@ -107,17 +116,19 @@ static int attempt_run(const struct broker_address *a, const char *folder,
     attempt->reason = -1;
     if (sd_event_new(&attempt->loop) < 0)
         return tool_fail(TOOL_IO, "no event loop");
-    if (sd_event_add_time_relative(attempt->loop, NULL, CLOCK_MONOTONIC, PATIENCE_US, 0,
-                                   on_patience, NULL) >= 0 &&
-        tls_link_open(attempt->loop, &tls, &link) == 0 &&
-        mqtt_open(attempt->loop, &mqtt, &ops, attempt, &attempt->mqtt) == 0) {
+    (void)sd_event_now(attempt->loop, CLOCK_MONOTONIC, &now_us);
+    attempt->deadline_us = now_us + PATIENCE_US;
+    if (tls_link_open(attempt->loop, &tls, &attempt->link) == 0 &&
+        mqtt_open(attempt->loop, &mqtt, &ops, attempt, &attempt->mqtt) == 0 &&
+        sd_event_add_time(attempt->loop, NULL, CLOCK_MONOTONIC, now_us + LOOK_US, 0,
+                          on_look, attempt) >= 0) {
         (void)sd_event_loop(attempt->loop);
-        tls_link_status(link, status);
+        tls_link_status(attempt->link, status);
         error = TOOL_OK;
     } else
         (void)tool_fail(TOOL_IO, "the link can't be started");
     mqtt_close(attempt->mqtt, false);
-    tls_link_close(link);
+    tls_link_close(attempt->link);
     sd_event_unref(attempt->loop);
     return error;
 }
