@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * status, devices, queue, tail, held and resend against a control server that answers as
+ * the daemons do.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <jansson.h>
+
+#include "base/control.h"
+#include "tool_run.h"
+
+static char socket_path[300];
+static pid_t server = -1;
+
+/* Answers with the request itself under "asked", so that the test sees what was sent. */
+static void echo(void *context, const json_t *request, struct control_peer *peer)
+{
+    (void)context;
+    control_send(peer, json_pack("{s:b, s:O}", "ok", 1, "asked", request));
+}
+
+static void do_status(void *context, const json_t *request, struct control_peer *peer)
+{
+    (void)context;
+    (void)request;
+    control_send(peer,
+                 json_pack("{s:b, s:s, s:s, s:{s:b}, s:[{s:s, s:b, s:i}], s:{s:b}}", "ok",
+                           1, "version", "9.9", "trouble", "disk \x1b[31mfull", "broker",
+                           "connected", 0, "destinations", "name", "epr", "up", 1, "dead",
+                           3, "books", "balanced", 1));
+}
+
+static void do_devices(void *context, const json_t *request, struct control_peer *peer)
+{
+    (void)context;
+    (void)request;
+    control_send(peer, json_pack("{s:s, s:b, s:i}", "device", "monitor-1", "up", 1,
+                                 "readings", 12));
+    control_send(peer, json_pack("{s:s, s:b, s:i}", "device", "a-much-longer-name", "up",
+                                 0, "readings", 3456));
+    control_send(peer, json_pack("{s:b, s:b, s:i}", "ok", 1, "end", 1, "lines", 2));
+}
+
+static void do_tail(void *context, const json_t *request, struct control_peer *peer)
+{
+    json_int_t after = json_integer_value(json_object_get(request, "after"));
+    json_int_t count = json_integer_value(json_object_get(request, "count"));
+
+    (void)context;
+    for (json_int_t seq = after + 1; seq <= after + (after > 0 ? 1 : count); seq++)
+        control_send(peer, json_pack("{s:I, s:s}", "seq", seq, "kind", "reading"));
+    control_send(peer, json_pack("{s:b, s:b}", "ok", 1, "end", 1));
+}
+
+static void do_held(void *context, const json_t *request, struct control_peer *peer)
+{
+    (void)context;
+    (void)request;
+    control_send(peer, json_pack("{s:s, s:s, s:i}", "place", "bay-1-bed-3", "reason",
+                                 "empty-bed", "readings", 5));
+    control_send(peer, json_pack("{s:b, s:b, s:i}", "ok", 1, "end", 1, "lines", 1));
+}
+
+static void do_refuse(void *context, const json_t *request, struct control_peer *peer)
+{
+    (void)context;
+    (void)request;
+    control_fail(peer, "number: no patient has it");
+}
+
+static void do_nothing(void *context, const json_t *request, struct control_peer *peer)
+{
+    (void)context;
+    (void)request;
+    control_send(peer, json_pack("{s:b, s:b, s:i}", "ok", 1, "end", 1, "lines", 0));
+}
+
+static const struct control_verb verbs[] = {
+    {"status", do_status}, {"devices", do_devices}, {"queue", echo},   {"tail", do_tail},
+    {"held", do_held},     {"assign", do_refuse},   {"discard", echo}, {"trust", echo},
+    {"dead", do_nothing},  {"offer", echo},         {"resend", echo},  {NULL, NULL}};
+
+static int setup(void **state)
+{
+    struct control_server *control;
+    sd_event *loop;
+    int ready[2];
+    char byte;
+
+    (void)state;
+    if (temporary_folder(run_folder) != 0 || pipe(ready) != 0)
+        return -1;
+    (void)snprintf(socket_path, sizeof(socket_path), "%s/control", run_folder);
+    server = fork();
+    if (server == 0) {
+        if (sd_event_new(&loop) < 0 ||
+            control_open(loop, socket_path, verbs, NULL, &control) != 0 ||
+            write(ready[1], "x", 1) != 1)
+            _exit(1);
+        (void)sd_event_loop(loop);
+        _exit(0);
+    }
+    (void)close(ready[1]);
+    if (read(ready[0], &byte, 1) != 1)
+        return -1;
+    (void)close(ready[0]);
+    return setenv("WARDGATE_SOCKET", socket_path, 1) != 0 ||
+           setenv("USER", "tester", 1) != 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    process_end(server);
+    temporary_remove(run_folder);
+    return 0;
+}
+
+static void test_status(void **state)
+{
+    (void)state;
+    assert_int_equal(run("wardgate", "status", NULL), 1);
+    assert_non_null(strstr(run_output, "version: 9.9\n"));
+    assert_non_null(
+        strstr(run_output,
+               "trouble: disk ?[31mfull")); /* no escape reaches the terminal */
+    assert_non_null(strstr(run_output, "the broker is not connected"));
+    assert_non_null(strstr(run_output, "destination epr has dead letters"));
+    assert_int_equal(run("wardgate", "status", "--json", NULL), 1);
+    assert_ptr_equal(strstr(run_output, "{\"version\":\"9.9\""), run_output);
+}
+
+static void test_devices_and_queue(void **state)
+{
+    (void)state;
+    assert_int_equal(run("wardgate", "devices", NULL), 1); /* one is absent */
+    assert_string_equal(run_output, "device              up   readings\n"
+                                    "monitor-1           yes  12\n"
+                                    "a-much-longer-name  no   3456\n");
+    assert_int_equal(run("wardgate", "devices", "--json", NULL), 1);
+    assert_ptr_equal(strstr(run_output,
+                            "{\"device\":\"monitor-1\",\"up\":true,\"readings\":12}\n"),
+                     run_output);
+    assert_int_equal(run("wardgate", "queue", NULL), 0);
+    assert_string_equal(run_output, "asked:\n  do: queue\n\n");
+}
+
+static void test_tail(void **state)
+{
+    (void)state;
+    assert_int_equal(run("wardgate", "tail", "--count", "3", NULL), 0);
+    assert_string_equal(
+        run_output, "{\"seq\":1,\"kind\":\"reading\"}\n{\"seq\":2,\"kind\":\"reading\"}\n"
+                    "{\"seq\":3,\"kind\":\"reading\"}\n");
+    assert_int_equal(run("wardgate", "tail", "--count", "0", NULL), 64);
+    assert_int_equal(run("wardgate", "tail", "--count", "1001", NULL), 64);
+    /* Following goes on from the last one, each once, and ends with its reader. */
+    assert_int_equal(run("sh", "-c", WARDGATE_TOOL " tail --count 2 --follow | head -n 4",
+                         NULL),
+                     0);
+    assert_string_equal(
+        run_output,
+        "{\"seq\":1,\"kind\":\"reading\"}\n{\"seq\":2,\"kind\":\"reading\"}\n"
+        "{\"seq\":3,\"kind\":\"reading\"}\n{\"seq\":4,\"kind\":\"reading\"}\n");
+}
+
+static void test_held(void **state)
+{
+    (void)state;
+    assert_int_equal(run("wardgate", "held", NULL), 1);
+    assert_non_null(strstr(run_output, "bay-1-bed-3  empty-bed  5\n"));
+    assert_int_equal(run("wardgate", "held", "dead", NULL), 0);
+    assert_string_equal(run_output, "");
+    assert_int_equal(run("wardgate", "held", "assign", "--place", "b", "--reason",
+                         "empty-bed", "--number", "1", NULL),
+                     1);
+    assert_string_equal(run_output, "wardgate: number: no patient has it\n");
+    assert_int_equal(run("wardgate", "held", "discard", "--place", "b", "--reason",
+                         "empty-bed", "--from", "2026-07-22T14:00:00Z", "--why", "porter",
+                         "--json", NULL),
+                     0);
+    assert_string_equal(
+        run_output, "{\"asked\":{\"do\":\"discard\",\"place\":\"b\",\"reason\":\"empty-"
+                    "bed\",\"from\":"
+                    "\"2026-07-22T14:00:00Z\",\"who\":\"tester\",\"why\":\"porter\"}}\n");
+    assert_int_equal(run("wardgate", "held", "trust", "bay-1", "--who", "me", "--json",
+                         NULL),
+                     0);
+    assert_string_equal(
+        run_output,
+        "{\"asked\":{\"do\":\"trust\",\"gateway\":\"bay-1\",\"who\":\"me\"}}\n");
+
+    assert_int_equal(run("wardgate", "held", "assign", "--place", "b", "--reason",
+                         "empty-bed", NULL),
+                     64);
+    assert_int_equal(run("wardgate", "held", "assign", "--number", "1", NULL), 64);
+    assert_int_equal(run("wardgate", "held", "discard", "--reason", "empty-bed", NULL),
+                     64);
+    assert_int_equal(run("wardgate", "held", "trust", NULL), 64);
+    assert_int_equal(run("wardgate", "held", "forget", NULL), 64);
+}
+
+static void test_resend(void **state)
+{
+    (void)state;
+    assert_int_equal(run("wardgate", "resend", "bay-1", "--json", NULL), 0);
+    assert_string_equal(run_output,
+                        "{\"asked\":{\"do\":\"offer\",\"gateway\":\"bay-1\"}}\n");
+    assert_int_equal(run("wardgate", "resend", "--destination", "epr", "--message", "17",
+                         "--json", NULL),
+                     0);
+    assert_string_equal(run_output, "{\"asked\":{\"do\":\"resend\",\"destination\":"
+                                    "\"epr\",\"message\":17,\"who\":\"tester\"}}\n");
+    assert_int_equal(run("wardgate", "resend", "bay-1", "bay-2", NULL), 64);
+    assert_int_equal(run("wardgate", "resend", "--message", "17", NULL), 64);
+    assert_int_equal(run("wardgate", "resend", "--destination", "epr", "--message", "all",
+                         NULL),
+                     64);
+}
+
+static void test_nobody_answers(void **state)
+{
+    static const char *const asking[] = {"status", "devices", "queue",
+                                         "tail",   "held",    "resend"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(asking) / sizeof(asking[0]); i++) {
+        assert_int_equal(run("wardgate", asking[i], "--socket", "/nowhere/at/all", NULL),
+                         69);
+        assert_non_null(strstr(run_output, "nobody answers at /nowhere/at/all"));
+        assert_int_equal(run("wardgate", asking[i], "--socket", NULL), 64);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_status), cmocka_unit_test(test_devices_and_queue),
+        cmocka_unit_test(test_tail),   cmocka_unit_test(test_held),
+        cmocka_unit_test(test_resend), cmocka_unit_test(test_nobody_answers),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
