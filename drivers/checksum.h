@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The checks that device protocols use. None of them protects against an attacker; each only
- * finds line noise, and the comments say how much of it.
+ * The checks that device protocols use. None of them protects against an attacker; each
+ * only finds line noise, and the comments say how much of it.
  */
 #ifndef DRIVERS_CHECKSUM_H
 #define DRIVERS_CHECKSUM_H
@@ -16,7 +16,8 @@ uint16_t checksum_modbus(const uint8_t *bytes, size_t n);
 /* Modbus ASCII: two's complement of the sum, over the bytes before hex encoding. */
 uint8_t checksum_lrc(const uint8_t *bytes, size_t n);
 
-/* Sum modulo 256 (Nonin). Finds every single bit; of other damage about 1 in 256 passes. */
+/* Sum modulo 256 (Nonin). Finds every single bit; of other damage about 1 in 256 passes.
+ */
 uint8_t checksum_sum8(const uint8_t *bytes, size_t n);
 
 /* Exclusive or of all bytes. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A bounds-checked reader of foreign bytes. Failure is sticky: after the first read past the
- * end every read gives 0 and `failed` stays true, so that a decoder reads like the protocol's
- * table and asks once, at its end.
+ * A bounds-checked reader of foreign bytes. Failure is sticky: after the first read past
+ * the end every read gives 0 and `failed` stays true, so that a decoder reads like the
+ * protocol's table and asks once, at its end.
  */
 #ifndef DRIVERS_CURSOR_H
 #define DRIVERS_CURSOR_H
@@ -20,13 +20,15 @@ struct cursor {
 /* A cursor over n bytes. bytes may be NULL only if n is 0. */
 struct cursor cursor_make(const uint8_t *bytes, size_t n);
 
-/* The next 1, 2 or 4 bytes as an unsigned number, big- or little-endian; 0 after failure. */
+/* The next 1, 2 or 4 bytes as an unsigned number, big- or little-endian; 0 after failure.
+ */
 uint8_t cursor_u8(struct cursor *cursor);
 uint16_t cursor_be16(struct cursor *cursor);
 uint16_t cursor_le16(struct cursor *cursor);
 uint32_t cursor_be32(struct cursor *cursor);
 
-/* The next n bytes, in place; NULL after failure. n = 0 gives a pointer not to be read. */
+/* The next n bytes, in place; NULL after failure. n = 0 gives a pointer not to be read.
+ */
 const uint8_t *cursor_bytes(struct cursor *cursor, size_t n);
 
 /* Bytes not yet read; 0 after failure. */

@@ -51,9 +51,8 @@ int decimal_fit(struct decimal value, int minimum, int maximum, struct decimal *
  * exponents. */
 int decimal_compare(struct decimal a, struct decimal b);
 
-/* Reads "-12.50" as {-1250, -2}: trailing zeros are kept, they are the device's. An
- * exponent
- * ("1e3") is not taken. Digits only, at most 18; no spaces. */
+/* Reads "-12.50" as {-1250, -2}: trailing zeros are kept, they are the device's. No
+ * exponent ("1e3"). Digits only, at most 18; no spaces. */
 int decimal_parse(const char *text, struct decimal *out);
 
 /* Writes the value in plain notation: {1030, -1} is "103.0", {12, 2} is "1200". Returns

@@ -15,13 +15,15 @@
 
 enum driver_parity { DRIVER_PARITY_NONE, DRIVER_PARITY_EVEN, DRIVER_PARITY_ODD };
 
-struct driver_line { /* the maker's default; a config may override it */
+/* The maker's default; a config may override it */
+struct driver_line {
     uint32_t baud;
     uint8_t data_bits, stop_bits;
     uint8_t parity; /* enum driver_parity */
 };
 
-enum driver_fault { /* why bytes were thrown away; counted per device */
+/* Why bytes were thrown away; counted per device. */
+enum driver_fault {
     DRIVER_FAULT_SYNC,     /* bytes that belong to no frame */
     DRIVER_FAULT_CHECKSUM, /* a frame whose check failed */
     DRIVER_FAULT_LENGTH,   /* a frame of impossible length */
@@ -39,25 +41,27 @@ struct driver_sink {
 };
 
 struct driver {
-    const char *name;   /* as written in a config: "nonin-df2" */
-    const char *title;  /* for people: "Nonin oximeter, data format 2" */
-    bool stable;        /* false: beta, off unless the config says so */
-    uint32_t silence_ms; /* no complete set for this long means that the device is silent */
+    const char *name;    /* as written in a config: "nonin-df2" */
+    const char *title;   /* for people: "Nonin oximeter, data format 2" */
+    bool stable;         /* false: beta, off unless the config says so */
+    uint32_t silence_ms; /* no complete set for this long: the device is silent */
     struct driver_line line;
-    size_t state_size;  /* bytes; the caller provides and aligns them for max_align_t */
+    size_t state_size; /* bytes; the caller provides and aligns them for max_align_t */
 
     /* Makes a fresh state. Called once before anything else, and after every outage. */
     void (*init)(void *state);
 
     /* Consumes n bytes, any split; calls the sink zero or more times. Never blocks. */
-    void (*feed)(void *state, const uint8_t *bytes, size_t n, const struct driver_sink *sink);
+    void (*feed)(void *state, const uint8_t *bytes, size_t n,
+                 const struct driver_sink *sink);
 
-    /* What to send now, if anything: writes at most DRIVER_SEND_MAX bytes to out and returns
-     * how many; *again_ms says when to ask again. now_ms is monotonic. NULL: only listens. */
+    /* What to send now, if anything: writes at most DRIVER_SEND_MAX bytes to out and
+     * returns how many; *again_ms says when to ask again. now_ms is monotonic. NULL: only
+     * listens. */
     size_t (*poll)(void *state, uint64_t now_ms, uint8_t *out, uint64_t *again_ms);
 
-    /* True if these bytes are on the driver's allow-list (P6). The bus thread asks before every
-     * write and refuses what is not. NULL: nothing may ever be sent. */
+    /* True if these bytes are on the driver's allow-list (P6). The bus thread asks before
+     * every write and refuses what is not. NULL: nothing may ever be sent. */
     bool (*may_send)(const uint8_t *bytes, size_t n);
 };
 

@@ -34,10 +34,11 @@ size_t nonin_select_write(uint8_t format, uint8_t *out);
  * seconds, until data of the format was seen. */
 size_t nonin_select_poll(struct nonin_select *select, uint8_t format, uint64_t now_ms,
                          uint8_t *out, uint64_t *again_ms);
+bool nonin_select_allowed(uint8_t format, const uint8_t *bytes, size_t n);
 
 /* True if the one byte that is left is the device's answer to a selection: no fault. */
-bool nonin_select_answer(const struct nonin_select *select, const uint8_t *bytes, size_t n);
-bool nonin_select_allowed(uint8_t format, const uint8_t *bytes, size_t n);
+bool nonin_select_answer(const struct nonin_select *select, const uint8_t *bytes,
+                         size_t n);
 
 /* Fills out with pulse rate and SpO2 as the device coded them (NONIN_*_MISSING for none).
  * quality is or-ed into both; with QUALITY_SENSOR_OFF both are absent. Returns false if a

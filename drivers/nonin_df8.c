@@ -66,33 +66,38 @@ static bool agrees(unsigned now, unsigned before, unsigned missing, unsigned ste
     return before != missing && (now > before ? now - before : before - now) <= step;
 }
 
-static void take(struct state *s, const struct driver_sink *sink)
+/* A frame whose shape is right. */
+static void give(struct state *s, unsigned hr, unsigned spo2,
+                 const struct driver_sink *sink)
 {
     const uint8_t *b = s->frame;
-    unsigned hr = frame_hr(b), spo2 = b[2], quality = 0;
+    const bool known[2] = {agrees(hr, s->hr, NONIN_HR_MISSING, STEP_HR),
+                           agrees(spo2, s->spo2, NONIN_SPO2_MISSING, STEP_SPO2)};
     struct observation_set set;
-    bool known[2] = {
-        s->has_before && agrees(hr, s->hr, NONIN_HR_MISSING, STEP_HR),
-        s->has_before && agrees(spo2, s->spo2, NONIN_SPO2_MISSING, STEP_SPO2),
-    };
+    unsigned quality = 0;
 
     if (b[3] & LAST_ALARM)
         quality |= QUALITY_SENSOR_OFF;
     if (b[0] & (FIRST_TRACK | FIRST_LOW | FIRST_ARTF))
         quality |= QUALITY_QUESTIONABLE;
-    nonin_set_make(&set, hr, spo2,
-                   quality); /* rule 2 saw to it that the values are legal */
+    nonin_set_make(&set, hr, spo2, quality); /* rule 2: the values are legal */
     for (size_t i = 0; i < set.count; i++)
         if (!known[i] && set.items[i].kind == OBSERVATION_NUMERIC) {
             set.items[i].kind = OBSERVATION_ABSENT;
             set.items[i].mantissa = 0;
             set.items[i].quality |= QUALITY_QUESTIONABLE;
         }
-    /* A first frame alone may be noise: it says nothing yet, not even that it is absent.
-     */
+    sink->set(sink->context, &set);
+}
+
+/* A first frame alone may be noise: it says nothing yet, not even that it is absent. */
+static void take(struct state *s, const struct driver_sink *sink)
+{
+    unsigned hr = frame_hr(s->frame), spo2 = s->frame[2];
+
     if (s->has_before) {
         s->select.seen = true;
-        sink->set(sink->context, &set);
+        give(s, hr, spo2, sink);
     }
     s->has_before = true;
     s->hr = hr;

@@ -13,12 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OBSERVATIONS_MAX 32     /* observations in one set */
-#define OBSERVATION_TEXT_MAX 31 /* bytes of text, without the terminator */
+#define OBSERVATIONS_MAX         32 /* observations in one set */
+#define OBSERVATION_TEXT_MAX     31 /* bytes of text, without the terminator */
 #define OBSERVATION_EXPONENT_MIN (-18)
 #define OBSERVATION_EXPONENT_MAX 18
 
-/* IEEE 11073-10101 context-free codes used by the decoders (partition << 16 | term). */
+/* What an observation holds. All codes are IEEE 11073-10101, context-free: partition <<
+ * 16 | term. */
 enum observation_kind {
     OBSERVATION_ABSENT,  /* the device said that it has no value; never 0 */
     OBSERVATION_NUMERIC, /* mantissa and exponent */
@@ -39,15 +40,15 @@ enum observation_quality {
 };
 
 struct observation {
-    uint32_t code;     /* MDC code of the quantity, e.g. 147842 heart rate */
-    uint32_t unit;     /* MDC code of the unit, e.g. 264864 beats per minute; 0 if none */
-    uint32_t site;     /* MDC code of the body site; 0 if not known */
-    uint32_t method;   /* MDC code of the method; 0 if not known */
-    int64_t mantissa;  /* OBSERVATION_NUMERIC */
-    uint32_t coded;    /* OBSERVATION_CODED */
-    uint16_t quality;  /* enum observation_quality, or-ed */
-    uint8_t kind;      /* enum observation_kind */
-    int8_t exponent;   /* OBSERVATION_NUMERIC, OBSERVATION_EXPONENT_MIN.._MAX */
+    uint32_t code;    /* MDC code of the quantity, e.g. 147842 heart rate */
+    uint32_t unit;    /* MDC code of the unit, e.g. 264864 beats per minute; 0 if none */
+    uint32_t site;    /* MDC code of the body site; 0 if not known */
+    uint32_t method;  /* MDC code of the method; 0 if not known */
+    int64_t mantissa; /* OBSERVATION_NUMERIC */
+    uint32_t coded;   /* OBSERVATION_CODED */
+    uint16_t quality; /* enum observation_quality, or-ed */
+    uint8_t kind;     /* enum observation_kind */
+    int8_t exponent;  /* OBSERVATION_NUMERIC, OBSERVATION_EXPONENT_MIN.._MAX */
     char text[OBSERVATION_TEXT_MAX + 1]; /* OBSERVATION_TEXT */
 };
 

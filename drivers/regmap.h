@@ -12,39 +12,48 @@
 #include "drivers/observation.h"
 
 #define REGMAP_SENTINELS_MAX 6
-#define REGMAP_REGISTERS_MAX 125 /* one Modbus read of functions 3 and 4 */
-#define REGMAP_BITS_MAX 2000     /* one Modbus read of functions 1 and 2 */
-#define REGMAP_BLOCKS_MAX 16
+#define REGMAP_REGISTERS_MAX 125  /* one Modbus read of functions 3 and 4 */
+#define REGMAP_BITS_MAX      2000 /* one Modbus read of functions 1 and 2 */
+#define REGMAP_BLOCKS_MAX    16
 
 enum regmap_type {
-    REGMAP_U16, REGMAP_I16, REGMAP_U32, REGMAP_I32, REGMAP_U64, REGMAP_I64,
-    REGMAP_F32,    /* IEEE 754 single; decimals says how many digits the device means */
+    REGMAP_U16,
+    REGMAP_I16,
+    REGMAP_U32,
+    REGMAP_I32,
+    REGMAP_U64,
+    REGMAP_I64,
+    REGMAP_F32, /* IEEE 754 single; decimals says how many digits the device means */
     REGMAP_F64,
     REGMAP_SFLOAT, /* IEEE 11073-20601 SFLOAT-Type: 4-bit exponent, 12-bit mantissa */
     REGMAP_FLOAT,  /* IEEE 11073-20601 FLOAT-Type: 8-bit exponent, 24-bit mantissa */
-    REGMAP_BCD16, REGMAP_BCD32,
-    REGMAP_SM16,   /* sign and magnitude */
-    REGMAP_TEXT,   /* length registers of two ASCII bytes each */
-    REGMAP_BIT,    /* one bit: a coil or input, or bit number `bit` of a register */
-    REGMAP_BITS,   /* several bits of a register, as an enumeration */
+    REGMAP_BCD16,
+    REGMAP_BCD32,
+    REGMAP_SM16, /* sign and magnitude */
+    REGMAP_TEXT, /* length registers of two ASCII bytes each */
+    REGMAP_BIT,  /* one bit: a coil or input, or bit number `bit` of a register */
+    REGMAP_BITS, /* several bits of a register, as an enumeration */
 };
 
 /* Order of the bytes on the wire, most significant first = ABCD (Modbus's own order). */
 enum regmap_order { REGMAP_ABCD, REGMAP_CDAB, REGMAP_BADC, REGMAP_DCBA };
 
-enum regmap_role { /* what a field is for */
+/* What a field is for. */
+enum regmap_role {
     REGMAP_OBSERVE,  /* becomes an observation */
     REGMAP_SAMPLE,   /* sample counter: an unchanged value means nothing new */
     REGMAP_IDENTITY, /* compared with the expected identity */
     REGMAP_SELFTEST, /* must equal `expect`, or the word order is wrong */
 };
 
-struct regmap_sentinel { /* a raw bit pattern that is not a value */
+/* A raw bit pattern that is not a value. */
+struct regmap_sentinel {
     uint64_t raw;
     uint16_t quality; /* QUALITY_*, or-ed into the absent observation */
 };
 
-struct regmap_enum { /* raw value of an enumeration or bit -> coded observation */
+/* Raw value of an enumeration or bit -> coded observation. */
+struct regmap_enum {
     uint32_t raw;
     uint32_t coded;
     const char *label;
@@ -72,19 +81,19 @@ struct regmap_field {
     uint64_t expect;   /* REGMAP_SELFTEST */
     uint8_t sentinel_count;
     struct regmap_sentinel sentinels[REGMAP_SENTINELS_MAX];
-    const struct regmap_enum *values; /* REGMAP_BIT, REGMAP_BITS and enumerated integers */
+    const struct regmap_enum *values; /* bits and enumerated integers */
     uint16_t value_count;
 };
 
 struct regmap {
-    const char *name;  /* "vaisala-hmp110" */
+    const char *name; /* "vaisala-hmp110" */
     const char *title;
     bool stable;
-    uint16_t hole_max;       /* unused registers that a read may span to save a request */
-    uint16_t block_max;      /* registers that the device answers at most; 0 = 125 */
-    uint16_t response_ms;    /* worst time to a reply */
-    uint16_t turnaround_ms;  /* silence that the device needs after a reply */
-    uint32_t every_ms;       /* how often to read */
+    uint16_t hole_max;      /* unused registers that a read may span to save a request */
+    uint16_t block_max;     /* registers that the device answers at most; 0 = 125 */
+    uint16_t response_ms;   /* worst time to a reply */
+    uint16_t turnaround_ms; /* silence that the device needs after a reply */
+    uint32_t every_ms;      /* how often to read */
     const struct regmap_field *fields;
     uint16_t field_count;
 };
@@ -110,46 +119,49 @@ enum regmap_error {
     REGMAP_TOO_MANY_OBSERVATIONS = -5, /* more than OBSERVATIONS_MAX fields observe */
 };
 
-/* Plans the fewest requests that read every field whose rate is due (all if due is NULL). A value is
- * never split over two requests. */
+/* Plans the fewest requests that read every field whose rate is due (all if due is NULL).
+ * A value is never split over two requests. */
 int regmap_plan(const struct regmap *map, const bool *due, struct regmap_plan *plan);
 
-/* Decodes what the plan's blocks returned. data[i] holds block i: registers big-endian as on the wire
- * (2 bytes each), or packed bits for functions 1 and 2; NULL if that block was not read. Fields of
- * blocks not read give nothing. out is overwritten. On an error out is empty and *field, if not NULL,
- * names the field at fault. */
+/* Decodes what the plan's blocks returned. data[i] holds block i: registers big-endian as
+ * on the wire (2 bytes each), or packed bits for functions 1 and 2; NULL if that block
+ * was not read. Fields of blocks not read give nothing. out is overwritten. On an error
+ * out is empty and *field, if not NULL, names the field at fault. */
 int regmap_decode(const struct regmap *map, const struct regmap_plan *plan,
                   const uint8_t *const data[], struct observation_set *out,
                   const struct regmap_field **field);
 
-/* Where a field's value is in a plan's data; NULL if no block that was read holds all of it. */
-const uint8_t *regmap_find(const struct regmap_field *field, const struct regmap_plan *plan,
-                           const uint8_t *const data[], const struct regmap_block **block);
+/* Where a field's value is in a plan's data; NULL if no block that was read holds all of
+ * it. */
+const uint8_t *regmap_find(const struct regmap_field *field,
+                           const struct regmap_plan *plan, const uint8_t *const data[],
+                           const struct regmap_block **block);
 
 /* Registers that the field covers; 1 for a bit. */
 uint16_t regmap_span(const struct regmap_field *field);
 
-/* One field's raw bits, word order undone, from `bytes` = the block's data. The field must lie
- * in the block, as regmap_find() saw to. Not for REGMAP_TEXT: 0. */
+/* One field's raw bits, word order undone, from `bytes` = the block's data. The field
+ * must lie in the block, as regmap_find() saw to. Not for REGMAP_TEXT: 0. */
 uint64_t regmap_raw(const struct regmap_field *field, const struct regmap_block *block,
                     const uint8_t *bytes);
 
-/* The way back, for emulators: writes raw in the field's order to its regmap_span() registers,
- * 2 bytes each. Not for REGMAP_TEXT, REGMAP_BIT and REGMAP_BITS. */
+/* The way back, for emulators: writes raw in the field's order to its regmap_span()
+ * registers, 2 bytes each. Not for REGMAP_TEXT, REGMAP_BIT and REGMAP_BITS. */
 void regmap_put(const struct regmap_field *field, uint64_t raw, uint8_t *registers);
 
 /* One field's value as an observation, whatever its role. */
 void regmap_observe(const struct regmap_field *field, const struct regmap_block *block,
                     const uint8_t *bytes, struct observation *out);
 
-/* Renders the identity fields that were read as "maker=X model=Y serial=123" in the profile's
- * order, for comparing and for people. Returns the length, 0 if no identity field was read. A
- * value that does not fit is left out with all that follow. size > 0. */
+/* Renders the identity fields that were read as "maker=X model=Y serial=123" in the
+ * profile's order, for comparing and for people. Returns the length, 0 if no identity
+ * field was read. A value that does not fit is left out with all that follow. size > 0.
+ */
 size_t regmap_identity(const struct regmap *map, const struct regmap_plan *plan,
                        const uint8_t *const data[], char *out, size_t size);
 
-/* REGMAP_OK if the rendered identity is `expected`, or if `expected` is NULL or "" or nothing of
- * it was read; otherwise REGMAP_IDENTITY_DIFFERS. */
+/* REGMAP_OK if the rendered identity is `expected`, or if `expected` is NULL or "" or
+ * nothing of it was read; otherwise REGMAP_IDENTITY_DIFFERS. */
 int regmap_identity_check(const struct regmap *map, const struct regmap_plan *plan,
                           const uint8_t *const data[], const char *expected);
 

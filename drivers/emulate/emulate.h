@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The contract of an emulated device: bytes of a line and the time in, bytes and the time at
- * which they start on the wire out. Pure: no I/O, no clock, no heap, no globals. Whoever
- * drives one (a test, the simulator, `wardgate emulate`) owns line, clock and byte timing.
+ * The contract of an emulated device: bytes of a line and the time in, bytes and the time
+ * at which they start on the wire out. Pure: no I/O, no clock, no heap, no globals.
+ * Whoever drives one (a test, the simulator, `wardgate emulate`) owns line, clock and
+ * byte timing.
  *
- * Caveat: due_us is when the first byte of a burst may leave. How long the burst then takes
- * at the line's baud rate is the driver's business; bursts are returned in order of due_us,
- * and a burst that is due while an earlier one is still leaving waits for it.
+ * Caveat: due_us is when the first byte of a burst may leave. How long the burst then
+ * takes at the line's baud rate is the driver's business; bursts are returned in order of
+ * due_us, and a burst that is due while an earlier one is still leaving waits for it.
  */
 #ifndef DRIVERS_EMULATE_EMULATE_H
 #define DRIVERS_EMULATE_EMULATE_H
@@ -15,11 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EMULATE_BURST_MAX 264 /* bytes: the longest Modbus TCP frame, or a Nonin packet */
-#define EMULATE_BURSTS_MAX 6  /* bursts that one call may return */
+#define EMULATE_BURST_MAX  264 /* bytes: a Modbus TCP frame, a Nonin packet with noise */
+#define EMULATE_BURSTS_MAX 6   /* bursts that one call may return */
 
 struct emulate_burst {
-    uint64_t due_us; /* monotonic time of the first byte; never before the call's now_us */
+    uint64_t due_us; /* monotonic time of its first byte, not before the call's now_us */
     size_t size;     /* bytes used */
     uint8_t bytes[EMULATE_BURST_MAX];
 };
@@ -31,8 +32,8 @@ struct emulate_output {
 };
 
 /* The two ways in, for a caller that drives several kinds. `state` is the emulator's own
- * struct, made by its init function. Either pointer may be NULL: a device that only listens,
- * or only talks. */
+ * struct, made by its init function. Either pointer may be NULL: a device that only
+ * listens, or only talks. */
 struct emulator {
     const char *name; /* "modbus-rtu", "modbus-tcp", "nonin" */
 
@@ -40,19 +41,21 @@ struct emulator {
     void (*feed)(void *state, const uint8_t *bytes, size_t n, uint64_t now_us,
                  struct emulate_output *out);
 
-    /* Time passed. Appends what the device says by itself until now_us and says in *again_us
-     * when to call next (UINT64_MAX: no need). Harmless to call early; called late, it returns
-     * what was missed in several calls (again_us is then in the past). */
-    void (*tick)(void *state, uint64_t now_us, struct emulate_output *out, uint64_t *again_us);
+    /* Time passed. Appends what the device says by itself until now_us and says in
+     * *again_us when to call next (UINT64_MAX: no need). Harmless to call early; called
+     * late, it returns what was missed in several calls (again_us is then in the past).
+     */
+    void (*tick)(void *state, uint64_t now_us, struct emulate_output *out,
+                 uint64_t *again_us);
 };
 
 enum emulate_error {
     EMULATE_OK = 0,
-    EMULATE_NO_FIELD = -1,  /* no field of that name */
-    EMULATE_SYNTAX = -2,    /* not a decimal number, a label or a text as the field needs */
-    EMULATE_INEXACT = -3,   /* the field cannot hold every digit of the value */
-    EMULATE_RANGE = -4,     /* too large or too small for the field */
-    EMULATE_NO_ABSENT = -5, /* an empty value, but the device has no way to say "no value" */
+    EMULATE_NO_FIELD = -1, /* no field of that name */
+    EMULATE_SYNTAX = -2,  /* not a decimal number, a label or a text as the field needs */
+    EMULATE_INEXACT = -3, /* the field cannot hold every digit of the value */
+    EMULATE_RANGE = -4,   /* too large or too small for the field */
+    EMULATE_NO_ABSENT = -5, /* an empty value, but the device cannot say "no value" */
     EMULATE_FULL = -6,      /* more registers than a unit holds */
 };
 

@@ -122,8 +122,7 @@ static void append(struct emulate_output *out, const struct emulate_burst *burst
         out->bursts[out->count++] = *burst;
 }
 
-/* Noise that is the same in every run: a small generator seeded by the request's number.
- */
+/* Noise that is the same in every run: a small generator seeded by a number. */
 static void make_garbage(struct emulate_burst *burst, uint64_t seed, size_t size)
 {
     uint32_t x = (uint32_t)seed * 2654435761U + 12345;

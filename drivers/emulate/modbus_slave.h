@@ -2,8 +2,8 @@
  *
  * An emulated Modbus slave, or several on one line: register images behind functions 1-4,
  * RTU and TCP framing, and a script of faults. It never takes a write: every request that
- * would write, and every function it does not know, is refused with exception 1 and counted,
- * so that a test can assert that nobody tried.
+ * would write, and every function it does not know, is refused with exception 1 and
+ * counted, so that a test can assert that nobody tried.
  *
  * Use: modbus_unit_init() for each unit, modbus_unit_set() for each value by field name,
  * modbus_slave_init() once, then modbus_slave_feed() with what arrives.
@@ -18,33 +18,34 @@
 
 enum modbus_framing { MODBUS_RTU, MODBUS_TCP };
 
-struct modbus_cell { /* one register, or one bit for functions 1 and 2 */
+/* One register, or one bit for functions 1 and 2. */
+struct modbus_cell {
     uint16_t address, value;
     uint8_t function; /* 1-4 */
 };
 
 struct modbus_unit {
-    uint8_t unit;            /* slave address, 1-247 (TCP: 0-255) */
+    uint8_t unit;             /* slave address, 1-247 (TCP: 0-255) */
     const struct regmap *map; /* borrowed; must outlive the unit */
-    uint32_t turnaround_us;  /* from the request's last byte to the reply's first */
-    bool dead;               /* never answers */
-    bool strict;             /* a request that spans an unused register gets exception 2;
-                              * otherwise unused registers between used ones read 0 */
-    uint64_t requests;       /* good requests addressed to this unit */
+    uint32_t turnaround_us;   /* from the request's last byte to the reply's first */
+    bool dead;                /* never answers */
+    bool strict;              /* a request that spans an unused register gets exception 2;
+                               * otherwise unused registers between used ones read 0 */
+    uint64_t requests;        /* good requests addressed to this unit */
     uint16_t cell_count;
     struct modbus_cell cells[MODBUS_UNIT_CELLS_MAX]; /* sorted by function, address */
 };
 
 enum modbus_fault_kind {
-    MODBUS_FAULT_LATE,      /* reply `value` microseconds later than usual */
-    MODBUS_FAULT_TWICE,     /* the same reply again, `value` microseconds after the first */
-    MODBUS_FAULT_SHORT,     /* only the first `value` bytes of the reply */
-    MODBUS_FAULT_FOREIGN,   /* a good reply, but from unit `value` */
-    MODBUS_FAULT_FLIP,      /* bit `value` (modulo the length) of the reply inverted */
-    MODBUS_FAULT_SILENT,    /* no reply */
-    MODBUS_FAULT_EXCEPTION, /* exception `value` instead of the reply */
-    MODBUS_FAULT_ECHO,      /* the request's own bytes before the reply, as a 2-wire adapter */
-    MODBUS_FAULT_GARBAGE,   /* `value` bytes of noise (at most 64) before the reply */
+    MODBUS_FAULT_LATE,    /* reply `value` microseconds later than usual */
+    MODBUS_FAULT_TWICE,   /* the same reply again, `value` microseconds after the first */
+    MODBUS_FAULT_SHORT,   /* only the first `value` bytes of the reply */
+    MODBUS_FAULT_FOREIGN, /* a good reply, but from unit `value` */
+    MODBUS_FAULT_FLIP,    /* bit `value` (modulo the length) of the reply inverted */
+    MODBUS_FAULT_SILENT,  /* no reply */
+    MODBUS_FAULT_EXCEPTION,   /* exception `value` instead of the reply */
+    MODBUS_FAULT_ECHO,        /* the request's own bytes before the reply */
+    MODBUS_FAULT_GARBAGE,     /* `value` bytes of noise (at most 64) before the reply */
     MODBUS_FAULT_TRANSACTION, /* TCP: transaction id + `value` */
 };
 
@@ -61,8 +62,8 @@ struct modbus_slave {
     size_t unit_count;
     const struct modbus_fault *faults; /* borrowed; NULL: none */
     size_t fault_count;
-    uint32_t frame_gap_us; /* RTU: silence that ends a frame. The wire's 3.5 characters are
-                            * far less, but a pty hands a frame over in pieces */
+    uint32_t frame_gap_us; /* RTU: silence that ends a frame. The wire's 3.5 characters
+                            * are far less, but a pty hands a frame over in pieces */
     uint64_t requests;     /* good requests to any of the units */
     uint64_t writes;       /* requests with a function that is not 1-4, refused */
     uint64_t bad_frames;   /* wrong CRC, impossible length, wrong protocol id */
@@ -71,15 +72,16 @@ struct modbus_slave {
     uint8_t buffer[EMULATE_BURST_MAX];
 };
 
-/* Makes a unit whose image has every register of the map, all "no value" where the field can
- * say so, otherwise 0; self-test registers read as expected. map is borrowed. Returns
+/* Makes a unit whose image has every register of the map, all "no value" where the field
+ * can say so, otherwise 0; self-test registers read as expected. map is borrowed. Returns
  * EMULATE_FULL if the map needs more than MODBUS_UNIT_CELLS_MAX cells. */
 int modbus_unit_init(struct modbus_unit *unit, uint8_t address, const struct regmap *map);
 
-/* Sets the field of that name. text is a decimal number in the field's unit ("36.8"), a label
- * or number of an enumeration, or a text; NULL or "" means "no value": NaN, or the field's
- * first sentinel. Every digit is kept or the call fails (enum emulate_error) and changes
- * nothing: EMULATE_INEXACT if the field has fewer digits. IEEE floats take the nearest. */
+/* Sets the field of that name. text is a decimal number in the field's unit ("36.8"), a
+ * label or number of an enumeration, or a text; NULL or "" means "no value": NaN, or the
+ * field's first sentinel. Every digit is kept or the call fails (enum emulate_error) and
+ * changes nothing: EMULATE_INEXACT if the field has fewer digits. IEEE floats take the
+ * nearest. */
 int modbus_unit_set(struct modbus_unit *unit, const char *field, const char *text);
 
 /* Sets one register or bit as it is on the wire, adding it if the image has none. */
@@ -87,15 +89,15 @@ int modbus_unit_set_raw(struct modbus_unit *unit, uint8_t function, uint16_t add
                         uint16_t value);
 
 /* Reads one register or bit of the image; false if there is none. */
-bool modbus_unit_get_raw(const struct modbus_unit *unit, uint8_t function, uint16_t address,
-                         uint16_t *value);
+bool modbus_unit_get_raw(const struct modbus_unit *unit, uint8_t function,
+                         uint16_t address, uint16_t *value);
 
 /* Makes a slave of unit_count units; units is borrowed. No faults; frame gap 20 ms. */
 void modbus_slave_init(struct modbus_slave *slave, enum modbus_framing framing,
                        struct modbus_unit *units, size_t unit_count);
 
-/* Bytes from the master; see struct emulator. Reply due = now_us + the unit's turnaround. What
- * does not fit into out (EMULATE_BURSTS_MAX) is lost: empty it between calls. */
+/* Bytes from the master; see struct emulator. Reply due = now_us + the unit's turnaround.
+ * What does not fit into out (EMULATE_BURSTS_MAX) is lost: empty it between calls. */
 void modbus_slave_feed(void *slave, const uint8_t *bytes, size_t n, uint64_t now_us,
                        struct emulate_output *out);
 

@@ -28,8 +28,7 @@ static uint8_t spo2_bits(int16_t spo2)
     return spo2 == NONIN_MISSING ? 127 : (uint8_t)(spo2 & 0x7F);
 }
 
-/* The value byte of frame `number` (from 1). The averages of all kinds are the same here.
- */
+/* The value byte of frame `number` (from 1). All averages are the same. */
 static uint8_t float_byte(const struct nonin_emulator *e, int number)
 {
     unsigned hr = pulse_bits(e->values.pulse);

@@ -42,25 +42,28 @@ struct nonin_fault {
 struct nonin_emulator {
     uint8_t format; /* 2, 7, 8 or 13 */
     struct nonin_values values;
-    bool measured;     /* format 13: send `values` once at the next tick */
-    uint16_t timer;    /* formats 2 and 7: the device's 1/3 s counter */
-    uint64_t next_us;  /* when the next burst is due */
-    uint64_t bursts;   /* bursts sent, also counting those left out */
-    uint64_t selected; /* format selections taken */
-    uint64_t refused;  /* other requests: none of them is answered */
+    bool measured;                    /* format 13: send `values` once at the next tick */
+    uint16_t timer;                   /* formats 2 and 7: the device's 1/3 s counter */
+    uint64_t next_us;                 /* when the next burst is due */
+    uint64_t bursts;                  /* bursts sent, also counting those left out */
+    uint64_t selected;                /* format selections taken */
+    uint64_t refused;                 /* other requests: none of them is answered */
     const struct nonin_fault *faults; /* borrowed; NULL: none */
     size_t fault_count;
     size_t have;
     uint8_t buffer[16];
 };
 
-/* Makes a device that speaks `format` (2, 7, 8 or 13; others speak 2) from start_us on. Its
- * first values are missing. A burst is a packet of 25 frames every 1/3 s (2, 7), a frame every
- * second (8), or a measurement whenever nonin_emulator_measure() was called (13). */
-void nonin_emulator_init(struct nonin_emulator *emulator, uint8_t format, uint64_t start_us);
+/* Makes a device that speaks `format` (2, 7, 8 or 13; others speak 2) from start_us on.
+ * Its first values are missing. A burst is a packet of 25 frames every 1/3 s (2, 7), a
+ * frame every second (8), or a measurement whenever nonin_emulator_measure() was called
+ * (13). */
+void nonin_emulator_init(struct nonin_emulator *emulator, uint8_t format,
+                         uint64_t start_us);
 
 /* Sets what the device measures from the next burst on. */
-void nonin_emulator_set(struct nonin_emulator *emulator, const struct nonin_values *values);
+void nonin_emulator_set(struct nonin_emulator *emulator,
+                        const struct nonin_values *values);
 
 /* Format 13: sends these values at the next tick. */
 void nonin_emulator_measure(struct nonin_emulator *emulator,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What must hold between the keys of a field, and between the fields of a profile. Private to
- * profile*.c.
+ * What must hold between the keys of a field, and between the fields of a profile.
+ * Private to profile*.c.
  */
 #ifndef PORTS_PROFILE_CHECK_H
 #define PORTS_PROFILE_CHECK_H
@@ -11,9 +11,28 @@
 
 /* The keys of a field; the index of a key is that of its line in field_build. */
 enum field_key {
-    KEY_NAME, KEY_ROLE, KEY_FUNCTION, KEY_ADDRESS, KEY_TYPE, KEY_ORDER, KEY_LENGTH, KEY_BIT,
-    KEY_BITS, KEY_DECIMALS, KEY_SCALE, KEY_OFFSET, KEY_MINIMUM, KEY_MAXIMUM, KEY_CODE,
-    KEY_UNIT, KEY_SITE, KEY_METHOD, KEY_EVERY_MS, KEY_EXPECT, KEY_ABSENT, KEY_VALUES,
+    KEY_NAME,
+    KEY_ROLE,
+    KEY_FUNCTION,
+    KEY_ADDRESS,
+    KEY_TYPE,
+    KEY_ORDER,
+    KEY_LENGTH,
+    KEY_BIT,
+    KEY_BITS,
+    KEY_DECIMALS,
+    KEY_SCALE,
+    KEY_OFFSET,
+    KEY_MINIMUM,
+    KEY_MAXIMUM,
+    KEY_CODE,
+    KEY_UNIT,
+    KEY_SITE,
+    KEY_METHOD,
+    KEY_EVERY_MS,
+    KEY_EXPECT,
+    KEY_ABSENT,
+    KEY_VALUES,
     FIELD_KEYS
 };
 
@@ -22,7 +41,8 @@ enum field_key {
 /* The words of enum observation_quality, by bit. */
 extern const char *const profile_qualities[PROFILE_QUALITIES];
 
-/* A field while it is read: decimals as written, and the line of each key (0: not given). */
+/* A field while it is read: decimals as written, and the line of each key, 0 if absent.
+ */
 struct field_build {
     struct regmap_field field;
     struct decimal scale, offset, minimum, maximum;
@@ -33,7 +53,8 @@ struct field_build {
  * common exponents. line is the field's own. */
 bool profile_check_field(struct reader *reader, size_t line, struct field_build *build);
 
-/* Checks the fields against each other: names, overlaps, counts, and that a plan exists. */
-bool profile_check_map(struct reader *reader, const struct regmap *map, const size_t *lines);
+/* Checks the fields against each other: names, overlaps, counts; a plan must exist. */
+bool profile_check_map(struct reader *reader, const struct regmap *map,
+                       const size_t *lines);
 
 #endif

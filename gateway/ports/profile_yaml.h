@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading a YAML document against tables of keys, with an error that names file, line and key.
- * Private to profile*.c.
+ * Reading a YAML document against tables of keys, with an error that names file, line and
+ * key. Private to profile*.c.
  */
 #ifndef PORTS_PROFILE_YAML_H
 #define PORTS_PROFILE_YAML_H
@@ -9,8 +9,6 @@
 #include "ports/profile.h"
 
 #include <yaml.h>
-
-#define READER_KEYS_MAX 32
 
 /* One document being read. The first error is the one that is kept. */
 struct reader {
@@ -22,29 +20,32 @@ struct reader {
     bool failed;
 };
 
-/* One key of a mapping. read gets the value's node and the mapping's target and returns false
- * after reader_fail(). */
+/* One key of a mapping. read gets the value's node and the mapping's target and returns
+ * false after reader_fail(). */
 struct key {
     const char *name;
     bool required;
-    bool (*read)(struct reader *reader, const char *key, yaml_node_t *value, void *target);
+    bool (*read)(struct reader *reader, const char *key, yaml_node_t *value,
+                 void *target);
 };
 
-/* Writes "file:line: key: message" unless there is an error already; always returns false. */
-bool reader_fail(struct reader *reader, size_t line, const char *key, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+/* Writes "file:line: key: message" unless there is an error already; always returns
+ * false. */
+bool reader_fail(struct reader *reader, size_t line, const char *key, const char *format,
+                 ...) __attribute__((format(printf, 4, 5)));
 
 /* The line of a node, from 1. */
 size_t reader_line(const yaml_node_t *node);
 
-/* Reads a mapping by a table of `count` keys. lines[i] becomes the line of key i, 0 if it is
- * not there. Refuses unknown keys, keys given twice and missing ones. */
+/* Reads a mapping by a table of `count` keys. lines[i] becomes the line of key i, 0 if it
+ * is not there. Refuses unknown keys, keys given twice and missing ones. */
 bool reader_mapping(struct reader *reader, const char *name, yaml_node_t *node,
                     const struct key *keys, size_t count, size_t *lines, void *target);
 
-/* How many items a list has, at least `minimum` and at most `maximum`; false if it is none. */
-bool reader_list(struct reader *reader, const char *key, yaml_node_t *node, size_t minimum,
-                 size_t maximum, size_t *count);
+/* How many items a list has, at least `minimum` and at most `maximum`; false if it is
+ * none. */
+bool reader_list(struct reader *reader, const char *key, yaml_node_t *node,
+                 size_t minimum, size_t maximum, size_t *count);
 yaml_node_t *reader_item(struct reader *reader, yaml_node_t *list, size_t i);
 
 /* The text of a scalar; NULL after reader_fail(). Borrowed from the document. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Replays recorded bytes and recorded values through the decoders; tests/captures/README.md.
- * Prints `pass: `, `fail: ` and `skip: ` lines for tests/run.sh.
+ * Replays recorded bytes and recorded values through the decoders;
+ * tests/captures/README.md. Prints `pass: `, `fail: ` and `skip: ` lines for
+ * tests/run.sh.
  */
 #include "drivers/checksum.h"
 #include "drivers/decimal.h"
@@ -57,7 +58,8 @@ static void add(struct text *text, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    int n = vsnprintf(text->at + text->used, sizeof(text->at) - text->used, format, arguments);
+    int n = vsnprintf(text->at + text->used, sizeof(text->at) - text->used, format,
+                      arguments);
     va_end(arguments);
     if (n < 0 || (size_t)n >= sizeof(text->at) - text->used)
         abort(); /* the captures are small */
@@ -134,13 +136,14 @@ static void replay(const char *folder)
 
     for (size_t i = 0; i < COUNT(captures); i++) {
         size_t size = load(folder, captures[i].file, ".bin", bytes, sizeof(bytes));
-        bool good = load(folder, captures[i].file, ".txt", want, sizeof(want)) > 0 && size > 0;
+        bool good =
+            load(folder, captures[i].file, ".txt", want, sizeof(want)) > 0 && size > 0;
         for (size_t p = 0; good && p < COUNT(pieces); p++) {
             decode(captures[i].driver, bytes, size, pieces[p], &got);
             good = strcmp(got.at, want) == 0;
         }
-        verdict(good, "%s.bin: %zu bytes, %zu sets, %zu ways of cutting it", captures[i].file,
-                size, got.sets, COUNT(pieces));
+        verdict(good, "%s.bin: %zu bytes, %zu sets, %zu ways of cutting it",
+                captures[i].file, size, got.sets, COUNT(pieces));
     }
 }
 
@@ -257,10 +260,12 @@ static bool same(const struct observation *o, const char *cell)
     return o->kind == OBSERVATION_NUMERIC && strcmp(text, cell) == 0;
 }
 
-static const struct regmap_field *field_by_name(const struct regmap *map, const char *name)
+static const struct regmap_field *field_by_name(const struct regmap *map,
+                                                const char *name)
 {
     for (uint16_t i = 0; i < map->field_count; i++)
-        if (strcmp(map->fields[i].name, name) == 0 && map->fields[i].role == REGMAP_OBSERVE)
+        if (strcmp(map->fields[i].name, name) == 0 &&
+            map->fields[i].role == REGMAP_OBSERVE)
             return &map->fields[i];
     return NULL;
 }
@@ -287,10 +292,12 @@ static void serve(struct monitor *m, char **cells)
     m->wrong += regmap_decode(m->map, &plan, data, &set, NULL) != REGMAP_OK;
     m->wrong += !set.has_sample || set.sample != m->rows;
     for (size_t i = 0; i < m->column_count; i++) {
-        const struct regmap_field *f = m->columns[i] ? field_by_name(m->map, m->columns[i]) : NULL;
+        const struct regmap_field *f =
+            m->columns[i] ? field_by_name(m->map, m->columns[i]) : NULL;
         for (size_t o = 0; f && o < set.count; o++)
             if (set.items[o].code == f->code) {
-                m->wrong += !same(&set.items[o], cells[i]) || set.items[o].unit != f->unit;
+                m->wrong +=
+                    !same(&set.items[o], cells[i]) || set.items[o].unit != f->unit;
                 m->values += cells[i][0] != '\0';
                 m->absent += cells[i][0] == '\0';
             }
@@ -346,8 +353,10 @@ static void recording(const char *name, enum modbus_framing framing,
             serve(&m, cells);
     }
     verdict(m.wrong == 0 && m.rows > 0 && m.values > 0 && m.slave.writes == 0,
-            "%s over %s: %zu rows, %zu values digit for digit, %zu absent, %zu columns without a field",
-            name, framing == MODBUS_TCP ? "TCP" : "RTU", m.rows, m.values, m.absent, left_out);
+            "%s over %s: %zu rows, %zu values digit for digit, %zu absent, %zu columns "
+            "without a field",
+            name, framing == MODBUS_TCP ? "TCP" : "RTU", m.rows, m.values, m.absent,
+            left_out);
 }
 
 static char *from_file(void *context, char *line)
@@ -384,7 +393,8 @@ static void recordings(const char *folder)
         printf("skip: recordings: no recordings in %s/vitals\n", folder);
 }
 
-/* A generated recording: every width of number that the monitor's format has, and gaps. */
+/* A generated recording: every width of number that the monitor's format has, and gaps.
+ */
 struct generator {
     size_t line;
     uint64_t seed;
@@ -400,9 +410,11 @@ static uint64_t draw(struct generator *g)
 
 static char *generated(void *context, char *line)
 {
-    static const char *const names[] = {"HR",     "PULSE",   "RESP",    "SpO2",   "NBPSys", "NBPDias",
-                                        "NBPMean", "TEMP",   "ABPSys",  "ABPDias", "ABPMean", "CVP",
-                                        "etCO2",  "ICP",     "PI",      "FiO2",   "PEEP"};
+    static const char *const names[] = {"HR",     "PULSE",   "RESP",    "SpO2",
+                                        "NBPSys", "NBPDias", "NBPMean", "TEMP",
+                                        "ABPSys", "ABPDias", "ABPMean", "CVP",
+                                        "etCO2",  "ICP",     "PI",      "FiO2",
+                                        "PEEP"};
     struct generator *g = context;
     size_t used = 0;
 
@@ -410,14 +422,16 @@ static char *generated(void *context, char *line)
         return NULL;
     for (size_t i = 0; i < COUNT(names); i++) {
         char cell[40] = "";
-        struct decimal d = {(int64_t)(draw(g) % 16777000) - 8388500, (int16_t)-(int)(draw(g) % 5)};
+        struct decimal d = {(int64_t)(draw(g) % 16777000) - 8388500,
+                            (int16_t) - (int)(draw(g) % 5)};
         if (draw(g) % 2)
             d.mantissa %= 3000;
         if (g->line == 1)
             snprintf(cell, sizeof(cell), "%s", names[i]);
         else if (draw(g) % 5)
             decimal_format(d, cell, sizeof(cell));
-        used += (size_t)snprintf(line + used, LINE_MAX - used, "%s%s", i ? "," : "", cell);
+        used +=
+            (size_t)snprintf(line + used, LINE_MAX - used, "%s%s", i ? "," : "", cell);
     }
     return line;
 }

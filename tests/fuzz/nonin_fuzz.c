@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A Nonin format (FUZZ_DRIVER) fed arbitrary bytes, once whole and once in arbitrary pieces: no
- * set outside the protocol, and the pieces make no difference.
+ * A Nonin format (FUZZ_DRIVER) fed arbitrary bytes, once whole and once in arbitrary
+ * pieces: no set outside the protocol, and the pieces make no difference.
  */
 #include "drivers/driver.h"
 

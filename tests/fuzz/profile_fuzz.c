@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char error[PROFILE_ERROR_MAX];
     struct profile *profile;
     struct regmap_plan plan;
-    int result = profile_load_string("f", (const char *)data, size, &profile, error, sizeof(error));
+    int result = profile_load_string("f", (const char *)data, size, &profile, error,
+                                     sizeof(error));
 
     if (result == PROFILE_OK) {
         if (error[0] || regmap_plan(profile_regmap(profile), NULL, &plan) != REGMAP_OK)

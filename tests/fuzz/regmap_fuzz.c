@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * regmap: an arbitrary table (within what a profile may say) over arbitrary registers, each
- * block in a buffer of exactly its size.
+ * regmap: an arbitrary table (within what a profile may say) over arbitrary registers,
+ * each block in a buffer of exactly its size.
  */
 #include "drivers/regmap.h"
 
@@ -53,7 +53,7 @@ static void make_field(struct cursor *c, struct regmap_field *f)
     f->has_maximum = options & 16;
     f->minimum = options & 8 ? wide(c) : 0;
     f->maximum = options & 16 ? wide(c) : 0;
-    f->limit_exponent = (int8_t)-(int)(options % 19);
+    f->limit_exponent = (int8_t) - (int)(options % 19);
     f->sentinel_count = options & 32 ? 2 : 0;
     f->sentinels[1].raw = options & 32 ? cursor_be16(c) : 0;
     f->values = labels;
@@ -70,7 +70,8 @@ static void check(const struct observation_set *set)
     for (size_t i = 0; i < set->count; i++) {
         const struct observation *o = &set->items[i];
         must(o->kind <= OBSERVATION_TEXT);
-        must(o->exponent >= OBSERVATION_EXPONENT_MIN && o->exponent <= OBSERVATION_EXPONENT_MAX);
+        must(o->exponent >= OBSERVATION_EXPONENT_MIN &&
+             o->exponent <= OBSERVATION_EXPONENT_MAX);
         must(memchr(o->text, 0, sizeof(o->text)) != NULL);
         if (o->kind == OBSERVATION_ABSENT)
             must(o->mantissa == 0 && o->coded == 0 && o->text[0] == '\0');
@@ -110,7 +111,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t b = 0; b < bytes; b++)
             blocks[i][b] = cursor_u8(&c);
     }
-    if (regmap_decode(&map, &plan, (const uint8_t *const *)blocks, &set, NULL) == REGMAP_OK)
+    if (regmap_decode(&map, &plan, (const uint8_t *const *)blocks, &set, NULL) ==
+        REGMAP_OK)
         check(&set);
     else
         must(set.count == 0 && !set.has_sample);

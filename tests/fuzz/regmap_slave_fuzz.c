@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The emulated slave fed arbitrary bytes in both framings: it stays inside its buffers and never
- * changes its registers.
+ * The emulated slave fed arbitrary bytes in both framings: it stays inside its buffers
+ * and never changes its registers.
  */
 #include "drivers/emulate/modbus_slave.h"
 
@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct emulate_output out = {0};
     struct modbus_fault fault = {0, 0, 0, 0};
 
-    if (!unit || size < 2 || modbus_unit_init(unit, 17, regmap_by_name("wardgate-monitor"))) {
+    if (!unit || size < 2 ||
+        modbus_unit_init(unit, 17, regmap_by_name("wardgate-monitor"))) {
         free(unit);
         return 0;
     }

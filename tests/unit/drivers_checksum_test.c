@@ -41,7 +41,8 @@ static void test_others(void **state)
     assert_int_equal(checksum_sum8(NULL, 0), 0);
 }
 
-/* Each check finds every single flipped bit; the CRC finds every burst of up to 16 bits. */
+/* Each check finds every single flipped bit; the CRC finds every burst of up to 16 bits.
+ */
 static void test_finds(void **state)
 {
     uint8_t b[32];

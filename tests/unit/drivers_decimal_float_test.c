@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * decimal_float: the integer conversions against the C library's, which rounds exactly (printf
- * with digits after the point rounds the binary value half to even).
+ * decimal_float: the integer conversions against the C library's, which rounds exactly
+ * (printf with digits after the point rounds the binary value half to even).
  */
 #include "drivers_test.h"
 
 #include "drivers/decimal.h"
 
-static void against_printf(double value, int error, struct decimal d, int digits, size_t *kept,
-                           size_t *over)
+static void against_printf(double value, int error, struct decimal d, int digits,
+                           size_t *kept, size_t *over)
 {
     char want[400], got[DECIMAL_TEXT_MAX] = "";
 
@@ -32,10 +32,11 @@ static void against_printf(double value, int error, struct decimal d, int digits
 
 static void test_f32(void **state)
 {
-    static const uint32_t edge[] = {0, 0x80000000, 1, 0x007FFFFF, 0x00800000, 0x3F800000,
-                                    0x3F000000, 0x3E800000, 0x40200000, 0x40600000,
-                                    0x42353333, 0x41B33333, 0xC2F6E666, 0x7F7FFFFF,
-                                    0xFF7FFFFF, 0x4B000001, 0x5EFFFFFF, 0x5F000000};
+    static const uint32_t edge[] = {0,          0x80000000, 1,          0x007FFFFF,
+                                    0x00800000, 0x3F800000, 0x3F000000, 0x3E800000,
+                                    0x40200000, 0x40600000, 0x42353333, 0x41B33333,
+                                    0xC2F6E666, 0x7F7FFFFF, 0xFF7FFFFF, 0x4B000001,
+                                    0x5EFFFFFF, 0x5F000000};
     uint64_t seed = SEED;
     size_t kept = 0, over = 0;
 
@@ -69,7 +70,8 @@ static void test_f64(void **state)
     for (size_t i = 0; i < 60000; i++) {
         uint64_t bits = draw(&seed);
         if (i % 4) /* of a size that devices send, half-way cases among them */
-            bits = (bits & 0x800FFFFFFFFFFFFF) | (uint64_t)(1000 + draw(&seed) % 80) << 52;
+            bits = (bits & 0x800FFFFFFFFFFFFF) | (uint64_t)(1000 + draw(&seed) % 80)
+                                                     << 52;
         if (i % 4 == 3)
             bits &= ~((1ull << (20 + draw(&seed) % 32)) - 1);
         double value;
@@ -77,7 +79,8 @@ static void test_f64(void **state)
         int digits = (int)(draw(&seed) % 10);
         int error = decimal_from_f64(bits, digits, &d);
         if ((bits >> 52 & 0x7FF) == 0x7FF)
-            assert_int_equal(error, bits & 0xFFFFFFFFFFFFF ? DECIMAL_NAN : DECIMAL_INFINITE);
+            assert_int_equal(error,
+                             bits & 0xFFFFFFFFFFFFF ? DECIMAL_NAN : DECIMAL_INFINITE);
         else
             against_printf(value, error, d, digits, &kept, &over);
     }
@@ -134,9 +137,10 @@ static void test_sfloat(void **state)
         uint16_t back = 0;
         if (bits == 0x07FF || bits == 0x07FE || bits == 0x0802 || bits == 0x0800 ||
             bits == 0x0801) {
-            assert_int_equal(error, bits == 0x07FF             ? DECIMAL_NAN
-                                    : bits == 0x0800 || bits == 0x0801 ? DECIMAL_RESERVED
-                                                                       : DECIMAL_INFINITE);
+            assert_int_equal(error, bits == 0x07FF ? DECIMAL_NAN
+                                    : bits == 0x0800 || bits == 0x0801
+                                        ? DECIMAL_RESERVED
+                                        : DECIMAL_INFINITE);
             specials++;
             continue;
         }
@@ -191,16 +195,19 @@ static void test_float(void **state)
         assert_int_equal(decimal_from_float(bits, &d), DECIMAL_OK);
         assert_true(d.mantissa == v.mantissa && d.exponent == v.exponent);
     }
-    assert_int_equal(decimal_to_float((struct decimal){0x7FFFFE, 0}, &bits), DECIMAL_OVERFLOW);
+    assert_int_equal(decimal_to_float((struct decimal){0x7FFFFE, 0}, &bits),
+                     DECIMAL_OVERFLOW);
     assert_int_equal(decimal_to_float((struct decimal){1, 128}, &bits), DECIMAL_OVERFLOW);
-    assert_int_equal(decimal_to_float((struct decimal){1, -129}, &bits), DECIMAL_OVERFLOW);
-    printf("FLOAT: %zu fixed cases, 100000 there and back, seed %u\n", COUNT(cases), SEED);
+    assert_int_equal(decimal_to_float((struct decimal){1, -129}, &bits),
+                     DECIMAL_OVERFLOW);
+    printf("FLOAT: %zu fixed cases, 100000 there and back, seed %u\n", COUNT(cases),
+           SEED);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f32),    cmocka_unit_test(test_f64),
+        cmocka_unit_test(test_f32),     cmocka_unit_test(test_f64),
         cmocka_unit_test(test_to_ieee), cmocka_unit_test(test_sfloat),
         cmocka_unit_test(test_float),
     };

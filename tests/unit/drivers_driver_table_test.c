@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * driver_table: every driver keeps the contract of driver.h, and may send next to nothing.
+ * driver_table: every driver keeps the contract of driver.h, and may send next to
+ * nothing.
  */
 #include "drivers_test.h"
 
@@ -26,8 +27,8 @@ static void test_contract(void **state)
     assert_int_equal(n, 4);
 }
 
-/* Every request of six bytes that differs in one byte from the allowed one, every length but
- * its own, and the requests that set the device's clock or read it, are refused. */
+/* Every request of six bytes that differs in one byte from the allowed one, every length
+ * but its own, and the requests that set the device's clock or read it, are refused. */
 static void test_allow_list(void **state)
 {
     static const uint8_t formats[] = {2, 7, 8, 13};

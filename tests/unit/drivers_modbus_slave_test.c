@@ -9,37 +9,98 @@
 
 static const struct regmap_enum doors[] = {{1, 100001, "closed"}, {2, 100002, "open"}};
 static const struct regmap_field fields[] = {
-    {.name = "u16", .function = 3, .address = 0, .type = REGMAP_U16, .scale = 1,
-     .scale_exponent = -1, .sentinel_count = 1, .sentinels = {{0xFFFF, 0}}},
-    {.name = "i16", .function = 3, .address = 1, .type = REGMAP_I16, .scale = 1, .offset = 5},
-    {.name = "u32", .function = 3, .address = 2, .type = REGMAP_U32, .order = REGMAP_CDAB,
+    {.name = "u16",
+     .function = 3,
+     .address = 0,
+     .type = REGMAP_U16,
+     .scale = 1,
+     .scale_exponent = -1,
+     .sentinel_count = 1,
+     .sentinels = {{0xFFFF, 0}}},
+    {.name = "i16",
+     .function = 3,
+     .address = 1,
+     .type = REGMAP_I16,
+     .scale = 1,
+     .offset = 5},
+    {.name = "u32",
+     .function = 3,
+     .address = 2,
+     .type = REGMAP_U32,
+     .order = REGMAP_CDAB,
      .scale = 1},
-    {.name = "i32", .function = 3, .address = 4, .type = REGMAP_I32, .order = REGMAP_DCBA,
-     .scale = 25, .scale_exponent = -2},
+    {.name = "i32",
+     .function = 3,
+     .address = 4,
+     .type = REGMAP_I32,
+     .order = REGMAP_DCBA,
+     .scale = 25,
+     .scale_exponent = -2},
     {.name = "u64", .function = 3, .address = 6, .type = REGMAP_U64, .scale = 1},
-    {.name = "i64", .function = 3, .address = 10, .type = REGMAP_I64, .order = REGMAP_BADC,
+    {.name = "i64",
+     .function = 3,
+     .address = 10,
+     .type = REGMAP_I64,
+     .order = REGMAP_BADC,
      .scale = 1},
-    {.name = "f32", .function = 3, .address = 14, .type = REGMAP_F32, .order = REGMAP_CDAB,
-     .decimals = 2, .scale = 1},
-    {.name = "f64", .function = 3, .address = 16, .type = REGMAP_F64, .decimals = 3, .scale = 1},
+    {.name = "f32",
+     .function = 3,
+     .address = 14,
+     .type = REGMAP_F32,
+     .order = REGMAP_CDAB,
+     .decimals = 2,
+     .scale = 1},
+    {.name = "f64",
+     .function = 3,
+     .address = 16,
+     .type = REGMAP_F64,
+     .decimals = 3,
+     .scale = 1},
     {.name = "sfloat", .function = 3, .address = 20, .type = REGMAP_SFLOAT, .scale = 1},
     {.name = "float", .function = 3, .address = 21, .type = REGMAP_FLOAT, .scale = 1},
     {.name = "bcd16", .function = 3, .address = 23, .type = REGMAP_BCD16, .scale = 1},
     {.name = "bcd32", .function = 3, .address = 24, .type = REGMAP_BCD32, .scale = 1},
     {.name = "sm16", .function = 3, .address = 26, .type = REGMAP_SM16, .scale = 1},
-    {.name = "door", .function = 3, .address = 27, .type = REGMAP_U16, .values = doors,
-     .value_count = 2, .scale = 1},
-    {.name = "bit", .function = 3, .address = 28, .type = REGMAP_BIT, .bit = 3, .scale = 1},
-    {.name = "bits", .function = 3, .address = 28, .type = REGMAP_BITS, .bit = 8, .bits = 4,
+    {.name = "door",
+     .function = 3,
+     .address = 27,
+     .type = REGMAP_U16,
+     .values = doors,
+     .value_count = 2,
+     .scale = 1},
+    {.name = "bit",
+     .function = 3,
+     .address = 28,
+     .type = REGMAP_BIT,
+     .bit = 3,
+     .scale = 1},
+    {.name = "bits",
+     .function = 3,
+     .address = 28,
+     .type = REGMAP_BITS,
+     .bit = 8,
+     .bits = 4,
      .scale = 1},
     {.name = "coil", .function = 1, .address = 5, .type = REGMAP_BIT, .scale = 1},
     {.name = "coil2", .function = 1, .address = 14, .type = REGMAP_BIT, .scale = 1},
-    {.name = "name", .function = 3, .address = 30, .type = REGMAP_TEXT, .length = 4, .scale = 1},
-    {.name = "test", .role = REGMAP_SELFTEST, .function = 3, .address = 34, .type = REGMAP_U16,
-     .expect = 0xCFC7, .scale = 1},
+    {.name = "name",
+     .function = 3,
+     .address = 30,
+     .type = REGMAP_TEXT,
+     .length = 4,
+     .scale = 1},
+    {.name = "test",
+     .role = REGMAP_SELFTEST,
+     .function = 3,
+     .address = 34,
+     .type = REGMAP_U16,
+     .expect = 0xCFC7,
+     .scale = 1},
     {.name = "input", .function = 4, .address = 0, .type = REGMAP_U16, .scale = 1},
 };
-static const struct regmap map = {.name = "all", .hole_max = 20, .fields = fields,
+static const struct regmap map = {.name = "all",
+                                  .hole_max = 20,
+                                  .fields = fields,
                                   .field_count = COUNT(fields)};
 
 static struct modbus_unit units[2];
@@ -119,20 +180,25 @@ static void test_values(void **state)
         int64_t mantissa;
         int exponent;
     } cases[] = {
-        {"u16", "103.0", 1030, -1},   {"u16", "103", 1030, -1},    {"u16", "0", 0, -1},
-        {"i16", "-12", -12, 0},       {"i16", "5", 5, 0},          {"u32", "4294967295", 4294967295, 0},
-        {"i32", "-2.25", -225, -2}, {"i32", "1", 100, -2}, {"i32", "0.500", 50, -2},   {"u64", "123456789012345678", 123456789012345678, 0},
-        {"i64", "-7", -7, 0},         {"f32", "45.3", 4530, -2},   {"f32", "-0.25", -25, -2},
-        {"f64", "36.8", 36800, -3},   {"sfloat", "98.6", 986, -1}, {"float", "101.30", 10130, -2},
-        {"float", "-3", -3, 0},       {"float", "0.0", 0, -1},     {"bcd16", "9873", 9873, 0},
-        {"bcd32", "12345678", 12345678, 0}, {"sm16", "-100", -100, 0}, {"bit", "1", 1, 0},
-        {"bits", "9", 9, 0},          {"coil", "1", 1, 0},         {"coil2", "1", 1, 0},
-        {"input", "77", 77, 0},
+        {"u16", "103.0", 1030, -1},  {"u16", "103", 1030, -1},
+        {"u16", "0", 0, -1},         {"i16", "-12", -12, 0},
+        {"i16", "5", 5, 0},          {"u32", "4294967295", 4294967295, 0},
+        {"i32", "-2.25", -225, -2},  {"i32", "1", 100, -2},
+        {"i32", "0.500", 50, -2},    {"u64", "123456789012345678", 123456789012345678, 0},
+        {"i64", "-7", -7, 0},        {"f32", "45.3", 4530, -2},
+        {"f32", "-0.25", -25, -2},   {"f64", "36.8", 36800, -3},
+        {"sfloat", "98.6", 986, -1}, {"float", "101.30", 10130, -2},
+        {"float", "-3", -3, 0},      {"float", "0.0", 0, -1},
+        {"bcd16", "9873", 9873, 0},  {"bcd32", "12345678", 12345678, 0},
+        {"sm16", "-100", -100, 0},   {"bit", "1", 1, 0},
+        {"bits", "9", 9, 0},         {"coil", "1", 1, 0},
+        {"coil2", "1", 1, 0},        {"input", "77", 77, 0},
     };
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
-        assert_int_equal(modbus_unit_set(&units[0], cases[i].field, cases[i].text), EMULATE_OK);
+        assert_int_equal(modbus_unit_set(&units[0], cases[i].field, cases[i].text),
+                         EMULATE_OK);
         struct observation o = through(cases[i].field);
         assert_int_equal(o.kind, OBSERVATION_NUMERIC);
         assert_true(o.mantissa == cases[i].mantissa && o.exponent == cases[i].exponent);
@@ -155,19 +221,31 @@ static void test_refusals(void **state)
         const char *field, *text;
         int error;
     } cases[] = {
-        {"nothing", "1", EMULATE_NO_FIELD},  {"u16", "103.05", EMULATE_INEXACT},
+        {"nothing", "1", EMULATE_NO_FIELD},
+        {"u16", "103.05", EMULATE_INEXACT},
         {"u16", "6553.5", EMULATE_RANGE}, /* its sentinel */
-        {"u16", "6553.6", EMULATE_RANGE},    {"u16", "-1", EMULATE_RANGE},
-        {"u16", "abc", EMULATE_SYNTAX},      {"u16", "1e2", EMULATE_SYNTAX},
-        {"i16", "32773", EMULATE_RANGE},     {"i16", "1.5", EMULATE_INEXACT},
-        {"i32", "0.1", EMULATE_INEXACT},     {"i32", "999999999999", EMULATE_RANGE},
-        {"u32", "4294967296", EMULATE_RANGE}, {"sfloat", "20.50", EMULATE_RANGE},
-        {"float", "8388606", EMULATE_RANGE}, {"bcd16", "10000", EMULATE_RANGE},
-        {"bcd16", "-1", EMULATE_RANGE},      {"bcd32", "100000000", EMULATE_RANGE},
-        {"sm16", "-32768", EMULATE_RANGE},   {"bit", "2", EMULATE_RANGE},
-        {"bits", "16", EMULATE_RANGE},       {"door", "ajar", EMULATE_SYNTAX},
-        {"name", "longer than it", EMULATE_RANGE}, {"name", "\x01", EMULATE_SYNTAX},
-        {"i16", "", EMULATE_NO_ABSENT},      {"bcd16", NULL, EMULATE_NO_ABSENT},
+        {"u16", "6553.6", EMULATE_RANGE},
+        {"u16", "-1", EMULATE_RANGE},
+        {"u16", "abc", EMULATE_SYNTAX},
+        {"u16", "1e2", EMULATE_SYNTAX},
+        {"i16", "32773", EMULATE_RANGE},
+        {"i16", "1.5", EMULATE_INEXACT},
+        {"i32", "0.1", EMULATE_INEXACT},
+        {"i32", "999999999999", EMULATE_RANGE},
+        {"u32", "4294967296", EMULATE_RANGE},
+        {"sfloat", "20.50", EMULATE_RANGE},
+        {"float", "8388606", EMULATE_RANGE},
+        {"bcd16", "10000", EMULATE_RANGE},
+        {"bcd16", "-1", EMULATE_RANGE},
+        {"bcd32", "100000000", EMULATE_RANGE},
+        {"sm16", "-32768", EMULATE_RANGE},
+        {"bit", "2", EMULATE_RANGE},
+        {"bits", "16", EMULATE_RANGE},
+        {"door", "ajar", EMULATE_SYNTAX},
+        {"name", "longer than it", EMULATE_RANGE},
+        {"name", "\x01", EMULATE_SYNTAX},
+        {"i16", "", EMULATE_NO_ABSENT},
+        {"bcd16", NULL, EMULATE_NO_ABSENT},
         {"float", "1234567890123456789", EMULATE_RANGE},
     };
     struct modbus_unit before;
@@ -190,7 +268,8 @@ static void test_absent(void **state)
         assert_int_equal(through(names[i]).kind, OBSERVATION_ABSENT); /* as it starts */
         assert_int_equal(modbus_unit_set(&units[0], names[i], "1"), EMULATE_OK);
         assert_int_not_equal(through(names[i]).kind, OBSERVATION_ABSENT);
-        assert_int_equal(modbus_unit_set(&units[0], names[i], i % 2 ? "" : NULL), EMULATE_OK);
+        assert_int_equal(modbus_unit_set(&units[0], names[i], i % 2 ? "" : NULL),
+                         EMULATE_OK);
         assert_int_equal(through(names[i]).kind, OBSERVATION_ABSENT);
     }
     uint16_t value;
@@ -265,7 +344,8 @@ static void test_writes(void **state)
     printf("modbus slave: %zu kinds of request refused and counted\n", COUNT(cases));
 }
 
-/* A request in any two pieces; a gap inside ends it; a wrong CRC, length or unit is silence. */
+/* A request in any two pieces; a gap inside ends it; a wrong CRC, length or unit is
+ * silence. */
 static void test_framing(void **state)
 {
     const uint8_t request[8] = {17, 3, 0, 0, 0, 2, 0xC6, 0x9B};
@@ -312,14 +392,16 @@ static void test_tcp(void **state)
     ask(17, (const uint8_t[]){3, 0, 0, 0, 1}, 5, 7);
     assert_int_equal(out.count, 1);
     assert_memory_equal(out.bursts[0].bytes,
-                        ((const uint8_t[]){0xAB, 0xCD, 0, 0, 0, 5, 17, 3, 2, 0x03, 0xDA}), 11);
+                        ((const uint8_t[]){0xAB, 0xCD, 0, 0, 0, 5, 17, 3, 2, 0x03, 0xDA}),
+                        11);
     modbus_slave_feed(&slave, bad_protocol, sizeof(bad_protocol), 8, &out);
     modbus_slave_feed(&slave, too_long, sizeof(too_long), 8, &out);
     assert_int_equal(out.count, 1);
     assert_true(slave.bad_frames >= 2);
 }
 
-static const struct modbus_fault *one_fault(uint64_t request, uint8_t kind, uint32_t value)
+static const struct modbus_fault *one_fault(uint64_t request, uint8_t kind,
+                                            uint32_t value)
 {
     static struct modbus_fault fault;
 
@@ -374,7 +456,8 @@ static void test_faults(void **state)
     ask(17, pdu, 5, 0);
     assert_int_equal(out.count, 2);
     assert_int_equal(out.bursts[0].size, 30);
-    slave.faults = one_fault(slave.requests + 2, MODBUS_FAULT_SILENT, 0); /* not this one */
+    slave.faults =
+        one_fault(slave.requests + 2, MODBUS_FAULT_SILENT, 0); /* not this one */
     ask(17, pdu, 5, 0);
     assert_int_equal(out.count, 1);
     ask(17, pdu, 5, 0); /* but the next */

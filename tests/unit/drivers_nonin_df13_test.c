@@ -104,8 +104,8 @@ static void test_dates(void **state)
 {
     static const struct {
         uint8_t at, value;
-    } bad[] = {{6, 0x2A},  {7, 0xF0}, {8, 0x00},  {8, 0x13},  {8, 0x1A}, {9, 0x00},
-               {9, 0x32},  {9, 0x3F}, {10, 0x24}, {10, 0x2A}, {11, 0x60}, {12, 0x61}};
+    } bad[] = {{6, 0x2A}, {7, 0xF0}, {8, 0x00},  {8, 0x13},  {8, 0x1A},  {9, 0x00},
+               {9, 0x32}, {9, 0x3F}, {10, 0x24}, {10, 0x2A}, {11, 0x60}, {12, 0x61}};
     struct rig rig;
 
     (void)state;
@@ -158,8 +158,8 @@ static void test_stored_and_splits(void **state)
     printf("format 13: %zu splits of 20 measurements\n", splits);
 }
 
-/* Every bit of a frame flipped, two good ones behind it: the damaged one is never believed, and
- * neither good one is lost. */
+/* Every bit of a frame flipped, two good ones behind it: the damaged one is never
+ * believed, and neither good one is lost. */
 static void test_every_flip(void **state)
 {
     uint8_t stream[3 * sizeof(sheet)];
@@ -237,10 +237,14 @@ static void test_garbage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sheet_frame),       cmocka_unit_test(test_status),
-        cmocka_unit_test(test_values),            cmocka_unit_test(test_dates),
-        cmocka_unit_test(test_stored_and_splits), cmocka_unit_test(test_every_flip),
-        cmocka_unit_test(test_lengths),           cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_sheet_frame),
+        cmocka_unit_test(test_status),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_stored_and_splits),
+        cmocka_unit_test(test_every_flip),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_garbage),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

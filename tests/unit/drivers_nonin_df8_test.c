@@ -59,14 +59,14 @@ static void test_quality(void **state)
         rig_feed(&rig, good, 4);
         rig_feed(&rig, frame, 4);
         assert_int_equal(rig.kept.sets, 1);
-        assert_nonin(&rig.kept.set[0], cases[i].absent ? -1 : 72, cases[i].absent ? -1 : 97,
-                     cases[i].quality);
+        assert_nonin(&rig.kept.set[0], cases[i].absent ? -1 : 72,
+                     cases[i].absent ? -1 : 97, cases[i].quality);
     }
     rig_end(&rig);
 }
 
-/* All 2^32 frames are too many: every first and last byte with a good middle, and every middle
- * with good ends. Only exact shapes within the range make a set. */
+/* All 2^32 frames are too many: every first and last byte with a good middle, and every
+ * middle with good ends. Only exact shapes within the range make a set. */
 static void test_shapes(void **state)
 {
     struct rig rig;
@@ -160,8 +160,28 @@ static void test_loss_and_noise(void **state)
             numbers += rig.kept.set[0].items[o].kind == OBSERVATION_NUMERIC;
     }
     wrong = numbers;
-    printf("format 8: %zu numbers out of 2000000 bytes of pure noise, seed %u\n", wrong, SEED);
+    printf("format 8: %zu numbers out of 2000000 bytes of pure noise, seed %u\n", wrong,
+           SEED);
     assert_true(wrong < 500); /* what a format without a check can do */
+    rig_end(&rig);
+}
+
+/* One lost or foreign byte, and the frame before no longer vouches for the one behind. */
+static void test_agreement_is_broken(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, "nonin-df8");
+    rig_feed(&rig, good, 4);
+    rig_feed(&rig, (const uint8_t[]){0x00}, 1);
+    rig_feed(&rig, good, 4);
+    assert_int_equal(rig.kept.sets, 0);
+    rig_feed(&rig, good, 4);
+    assert_int_equal(rig.kept.sets, 1);
+    rig_feed(&rig, good, 3); /* cut off */
+    rig_feed(&rig, good, 4);
+    assert_int_equal(rig.kept.sets, 1);
     rig_end(&rig);
 }
 
@@ -186,9 +206,13 @@ static void test_splits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sheet_frames),   cmocka_unit_test(test_quality),
-        cmocka_unit_test(test_shapes),         cmocka_unit_test(test_every_flip),
-        cmocka_unit_test(test_loss_and_noise), cmocka_unit_test(test_splits),
+        cmocka_unit_test(test_sheet_frames),
+        cmocka_unit_test(test_quality),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_every_flip),
+        cmocka_unit_test(test_loss_and_noise),
+        cmocka_unit_test(test_splits),
+        cmocka_unit_test(test_agreement_is_broken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The emulated oximeter against the drivers, with and without its faults, for hours of its time.
+ * The emulated oximeter against the drivers, with and without its faults, for hours of
+ * its time.
  */
 #include "drivers_test.h"
 
@@ -12,7 +13,8 @@ static const struct {
 } formats[] = {{"nonin-df2", 2}, {"nonin-df7", 7}, {"nonin-df8", 8}};
 
 /* Runs the emulator for `seconds` and feeds the driver whatever it said. */
-static void run(struct nonin_emulator *e, struct rig *rig, uint64_t *now_us, uint64_t seconds)
+static void run(struct nonin_emulator *e, struct rig *rig, uint64_t *now_us,
+                uint64_t seconds)
 {
     uint64_t end = *now_us + seconds * 1000000;
 
@@ -66,8 +68,11 @@ static void test_marks(void **state)
             struct nonin_emulator e;
             struct rig rig;
             uint64_t now = 0;
-            const struct nonin_values v = {.pulse = 72, .spo2 = 97, .sensor_alarm = bits & 1,
-                                           .artefact = bits & 2, .out_of_track = bits & 4,
+            const struct nonin_values v = {.pulse = 72,
+                                           .spo2 = 97,
+                                           .sensor_alarm = bits & 1,
+                                           .artefact = bits & 2,
+                                           .out_of_track = bits & 4,
                                            .low_perfusion = bits & 8};
             unsigned want = (bits & 1 ? QUALITY_SENSOR_OFF : 0u) |
                             (bits & 14 ? QUALITY_QUESTIONABLE : 0u);
@@ -81,8 +86,8 @@ static void test_marks(void **state)
         }
 }
 
-/* One fault a burst, of every kind: what is given is right. Format 8 has no check: what it
- * gives is within its step. */
+/* One fault a burst, of every kind: what is given is right. Format 8 has no check: what
+ * it gives is within its step. */
 static void test_faults(void **state)
 {
     size_t faults = 0, sets = 0;
@@ -132,10 +137,13 @@ static void test_df13(void **state)
     nonin_emulator_init(&e, 13, 0);
     for (size_t i = 0; i < 40; i++) {
         struct emulate_output out = {0};
-        const struct nonin_values v = {.pulse = (int16_t)(60 + i), .spo2 = 95,
-                                       .smartpoint = i % 3 != 0, .from_memory = i % 2,
+        const struct nonin_values v = {.pulse = (int16_t)(60 + i),
+                                       .spo2 = 95,
+                                       .smartpoint = i % 3 != 0,
+                                       .from_memory = i % 2,
                                        .no_measurement = i % 7 == 6,
-                                       .time = {2026, 2, (uint8_t)(1 + i % 28), 23, 59, 58, true}};
+                                       .time = {2026, 2, (uint8_t)(1 + i % 28), 23, 59,
+                                                58, true}};
         memset(&rig.kept, 0, sizeof(rig.kept));
         nonin_emulator_tick(&e, i * 1000, &out, &again);
         assert_int_equal(out.count, 0);
@@ -197,7 +205,7 @@ static void test_select(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clean), cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_clean),  cmocka_unit_test(test_marks),
         cmocka_unit_test(test_faults), cmocka_unit_test(test_df13),
         cmocka_unit_test(test_select),
     };

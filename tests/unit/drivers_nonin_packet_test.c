@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Nonin data formats 2 and 7: the sheet's frames, every split, garbage, every flipped bit.
+ * Nonin data formats 2 and 7: the sheet's frames, every split, garbage, every flipped
+ * bit.
  */
 #include "drivers_test.h"
 
@@ -9,7 +10,8 @@
 
 #define PACKET 125
 
-/* HR 72, SpO2 97, pleth 100, revision 48, timer 1000: the maker's table, frame by frame. */
+/* HR 72, SpO2 97, pleth 100, revision 48, timer 1000: the maker's table, frame by frame.
+ */
 static const uint8_t floats[25] = {0x00, 0x48, 0x61, 0x30, 0x00, 0x07, 0x68, 0x00, 0x61,
                                    0x61, 0x61, 0x00, 0x00, 0x00, 0x48, 0x61, 0x61, 0x00,
                                    0x00, 0x00, 0x48, 0x00, 0x48, 0x00, 0x00};
@@ -40,9 +42,10 @@ static const char *name(int format)
 
 static void test_sheet_frames(void **state)
 {
-    static const uint8_t checks[25] = {0xE6, 0x2D, 0x46, 0x15, 0xE5, 0xEC, 0x4D, 0xE5, 0x46,
-                                       0x46, 0x46, 0xE5, 0xE5, 0xE5, 0x2D, 0x46, 0x46, 0xE5,
-                                       0xE5, 0xE5, 0x2D, 0xE5, 0x2D, 0xE5, 0xE5};
+    static const uint8_t checks[25] = {0xE6, 0x2D, 0x46, 0x15, 0xE5, 0xEC, 0x4D,
+                                       0xE5, 0x46, 0x46, 0x46, 0xE5, 0xE5, 0xE5,
+                                       0x2D, 0x46, 0x46, 0xE5, 0xE5, 0xE5, 0x2D,
+                                       0xE5, 0x2D, 0xE5, 0xE5};
     uint8_t packet[PACKET];
     struct rig rig;
 
@@ -105,8 +108,8 @@ static void test_values(void **state)
             bool numeric = hr != 511 && hr != 0;
             assert_int_equal(p->kind, numeric ? OBSERVATION_NUMERIC : OBSERVATION_ABSENT);
             assert_int_equal(p->mantissa, numeric ? hr : 0);
-            assert_int_equal(p->quality, hr == 0                    ? QUALITY_INVALID
-                                         : hr == 511                ? 0
+            assert_int_equal(p->quality, hr == 0               ? QUALITY_INVALID
+                                         : hr == 511           ? 0
                                          : hr < 18 || hr > 321 ? QUALITY_OUT_OF_RANGE
                                                                : 0);
             numeric = spo2 >= 1 && spo2 <= 100;
@@ -120,8 +123,8 @@ static void test_values(void **state)
     printf("formats 2 and 7: %zu values\n", cases);
 }
 
-/* The status bits; an alarm in any packet of the second makes the values absent, although the
- * device goes on sending them. */
+/* The status bits; an alarm in any packet of the second makes the values absent, although
+ * the device goes on sending them. */
 static void test_quality(void **state)
 {
     static const struct {
@@ -130,12 +133,12 @@ static void test_quality(void **state)
         bool absent;
     } cases[] = {
         {0x00, 0, false},
-        {0x20, QUALITY_QUESTIONABLE, false},                    /* artefact */
-        {0x10, QUALITY_QUESTIONABLE, false},                    /* out of track */
-        {0x04, QUALITY_QUESTIONABLE, false},                    /* red: low perfusion */
-        {0x02, 0, false},                                       /* green */
-        {0x06, 0, false},                                       /* yellow */
-        {0x08, QUALITY_SENSOR_OFF, true},                       /* sensor alarm */
+        {0x20, QUALITY_QUESTIONABLE, false},                     /* artefact */
+        {0x10, QUALITY_QUESTIONABLE, false},                     /* out of track */
+        {0x04, QUALITY_QUESTIONABLE, false},                     /* red: low perfusion */
+        {0x02, 0, false},                                        /* green */
+        {0x06, 0, false},                                        /* yellow */
+        {0x08, QUALITY_SENSOR_OFF, true},                        /* sensor alarm */
         {0x28, QUALITY_SENSOR_OFF | QUALITY_QUESTIONABLE, true}, /* both */
     };
     uint8_t clean[PACKET], marked[PACKET];
@@ -226,7 +229,8 @@ static void test_every_flip(void **state)
     printf("formats 2 and 7: %zu flipped bits, none believed\n", flips);
 }
 
-/* Any 1 to 130 bytes lost anywhere: nothing wrong is said and the stream is found again. */
+/* Any 1 to 130 bytes lost anywhere: nothing wrong is said and the stream is found again.
+ */
 static void test_lost_bytes(void **state)
 {
     uint8_t stream[PACKET * 5 + 5], cut[PACKET * 5 + 5];
@@ -256,7 +260,8 @@ static void test_lost_bytes(void **state)
                 for (size_t s = 0; s < rig.kept.sets; s++) {
                     const struct observation *o = rig.kept.set[s].items;
                     /* A loss of one packet's length may join two: each value is still one
-                     * that the device sent, and a pulse torn in the middle is not given. */
+                     * that the device sent, and a pulse torn in the middle is not given.
+                     */
                     torn += o[0].kind == OBSERVATION_ABSENT;
                     assert_true(o[0].kind == OBSERVATION_ABSENT || o[0].mantissa == 72 ||
                                 o[0].mantissa == 142);
@@ -286,7 +291,7 @@ static void test_garbage(void **state)
             size_t size = draw(&seed) % sizeof(noise);
             rig_reset(&rig);
             for (size_t i = 0; i < size; i++)
-                noise[i] = (uint8_t)(round % 3 == 0 ? draw(&seed)
+                noise[i] = (uint8_t)(round % 3 == 0    ? draw(&seed)
                                      : draw(&seed) % 2 ? 0x81
                                                        : 0x01);
             noisy += size;

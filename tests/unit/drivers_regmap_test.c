@@ -9,18 +9,44 @@
 #define FIELDS_MAX 40
 
 static const struct regmap_field base_fields[] = {
-    {.name = "counter", .role = REGMAP_SAMPLE, .function = 3, .address = 0, .type = REGMAP_U32,
+    {.name = "counter",
+     .role = REGMAP_SAMPLE,
+     .function = 3,
+     .address = 0,
+     .type = REGMAP_U32,
      .scale = 1},
-    {.name = "hr", .function = 3, .address = 2, .type = REGMAP_U16, .scale = 1,
-     .scale_exponent = -1, .code = 147842, .unit = 264864},
-    {.name = "order", .role = REGMAP_SELFTEST, .function = 3, .address = 3,
-     .type = REGMAP_U32, .order = REGMAP_CDAB, .expect = 0x12345678, .scale = 1},
-    {.name = "serial", .role = REGMAP_IDENTITY, .function = 3, .address = 20,
-     .type = REGMAP_TEXT, .length = 3, .scale = 1},
-    {.name = "version", .role = REGMAP_IDENTITY, .function = 3, .address = 23,
-     .type = REGMAP_U16, .scale = 1},
+    {.name = "hr",
+     .function = 3,
+     .address = 2,
+     .type = REGMAP_U16,
+     .scale = 1,
+     .scale_exponent = -1,
+     .code = 147842,
+     .unit = 264864},
+    {.name = "order",
+     .role = REGMAP_SELFTEST,
+     .function = 3,
+     .address = 3,
+     .type = REGMAP_U32,
+     .order = REGMAP_CDAB,
+     .expect = 0x12345678,
+     .scale = 1},
+    {.name = "serial",
+     .role = REGMAP_IDENTITY,
+     .function = 3,
+     .address = 20,
+     .type = REGMAP_TEXT,
+     .length = 3,
+     .scale = 1},
+    {.name = "version",
+     .role = REGMAP_IDENTITY,
+     .function = 3,
+     .address = 23,
+     .type = REGMAP_U16,
+     .scale = 1},
 };
-static const struct regmap base_map = {.name = "base", .fields = base_fields,
+static const struct regmap base_map = {.name = "base",
+                                       .fields = base_fields,
                                        .field_count = COUNT(base_fields)};
 
 static void expect_block(const struct regmap_plan *plan, size_t i, uint8_t function,
@@ -78,8 +104,11 @@ static void test_plan_too_many(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(fields); i++)
-        fields[i] = (struct regmap_field){.name = "x", .function = 4, .type = REGMAP_U16,
-                                          .address = (uint16_t)(i * 10), .scale = 1};
+        fields[i] = (struct regmap_field){.name = "x",
+                                          .function = 4,
+                                          .type = REGMAP_U16,
+                                          .address = (uint16_t)(i * 10),
+                                          .scale = 1};
     assert_int_equal(regmap_plan(&map, NULL, &plan), REGMAP_OK);
     assert_int_equal(plan.count, REGMAP_BLOCKS_MAX);
     map.field_count++;
@@ -89,7 +118,8 @@ static void test_plan_too_many(void **state)
 static void random_map(uint64_t *seed, struct regmap *map, struct regmap_field *fields,
                        bool *due)
 {
-    static const uint8_t types[] = {REGMAP_U16, REGMAP_U32, REGMAP_F64, REGMAP_TEXT, REGMAP_BIT};
+    static const uint8_t types[] = {REGMAP_U16, REGMAP_U32, REGMAP_F64, REGMAP_TEXT,
+                                    REGMAP_BIT};
 
     memset(map, 0, sizeof(*map));
     map->fields = fields;
@@ -102,13 +132,15 @@ static void random_map(uint64_t *seed, struct regmap *map, struct regmap_field *
         f->function = (uint8_t)(1 + draw(seed) % 4);
         f->type = f->function <= 2 ? REGMAP_BIT : types[draw(seed) % COUNT(types)];
         f->length = (uint8_t)(f->type == REGMAP_TEXT ? 1 + draw(seed) % 8 : 0);
-        f->address = (uint16_t)(draw(seed) % 8 ? draw(seed) % 300 : 65520 + draw(seed) % 8);
+        f->address =
+            (uint16_t)(draw(seed) % 8 ? draw(seed) % 300 : 65520 + draw(seed) % 8);
         due[i] = draw(seed) % 4 != 0;
     }
 }
 
 /* 20,000 random maps: every due field whole in exactly one block (the first that has it),
- * blocks within the device's limit and the protocol's, ends used, no block without need. */
+ * blocks within the device's limit and the protocol's, ends used, no block without need.
+ */
 static void test_plan_property(void **state)
 {
     struct regmap_field fields[FIELDS_MAX];
@@ -154,12 +186,13 @@ static void test_plan_property(void **state)
         }
         planned++;
     }
-    printf("plan: %zu maps, %zu blocks, %zu with too many, seed %u\n", planned, blocks, refused,
-           SEED);
+    printf("plan: %zu maps, %zu blocks, %zu with too many, seed %u\n", planned, blocks,
+           refused, SEED);
     assert_true(planned > 10000);
 }
 
-/* Each field decodes once however many blocks have it: fields may overlap, sets may not. */
+/* Each field decodes once however many blocks have it: fields may overlap, sets may not.
+ */
 static void test_decode_once(void **state)
 {
     struct regmap_field fields[FIELDS_MAX];
@@ -188,7 +221,8 @@ static void test_decode_once(void **state)
     printf("decode: %zu maps, each field once\n", decoded);
 }
 
-static const uint8_t good_low[] = {0xFF, 0xFF, 0xFF, 0xFE, 0x04, 0x06, 0x56, 0x78, 0x12, 0x34};
+static const uint8_t good_low[] = {0xFF, 0xFF, 0xFF, 0xFE, 0x04,
+                                   0x06, 0x56, 0x78, 0x12, 0x34};
 static const uint8_t good_high[] = {'W', 'M', '-', '7', 0, 0, 0, 3};
 
 static void test_roles(void **state)
@@ -212,12 +246,15 @@ static void test_roles(void **state)
     assert_int_equal(regmap_identity_check(&base_map, &plan, data, identity), REGMAP_OK);
     assert_int_equal(regmap_identity_check(&base_map, &plan, data, ""), REGMAP_OK);
     assert_int_equal(regmap_identity_check(&base_map, &plan, data, NULL), REGMAP_OK);
-    assert_int_equal(regmap_identity_check(&base_map, &plan, data, "serial=WM-8 version=3"),
+    assert_int_equal(regmap_identity_check(&base_map, &plan, data,
+                                           "serial=WM-8 version=3"),
                      REGMAP_IDENTITY_DIFFERS);
     /* A block that was not read says nothing: not the value, not the identity. */
     data[1] = NULL;
-    assert_int_equal(regmap_identity(&base_map, &plan, data, identity, sizeof(identity)), 0);
-    assert_int_equal(regmap_identity_check(&base_map, &plan, data, "anything"), REGMAP_OK);
+    assert_int_equal(regmap_identity(&base_map, &plan, data, identity, sizeof(identity)),
+                     0);
+    assert_int_equal(regmap_identity_check(&base_map, &plan, data, "anything"),
+                     REGMAP_OK);
     data[0] = NULL;
     assert_int_equal(regmap_decode(&base_map, &plan, data, &set, &field), REGMAP_OK);
     assert_true(set.count == 0 && !set.has_sample);
@@ -272,8 +309,11 @@ static void test_decode_errors(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(fields); i++)
-        fields[i] = (struct regmap_field){.name = "x", .function = 3, .type = REGMAP_U16,
-                                          .address = (uint16_t)i, .scale = 1};
+        fields[i] = (struct regmap_field){.name = "x",
+                                          .function = 3,
+                                          .type = REGMAP_U16,
+                                          .address = (uint16_t)i,
+                                          .scale = 1};
     assert_int_equal(regmap_plan(&map, NULL, &plan), REGMAP_OK);
     assert_int_equal(regmap_decode(&map, &plan, NULL, &set, NULL), REGMAP_SHORT);
     assert_int_equal(regmap_decode(&map, &plan, data, &set, NULL),

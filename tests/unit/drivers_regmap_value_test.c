@@ -7,7 +7,8 @@
 #include "drivers/decimal.h"
 #include "drivers/regmap.h"
 
-static struct observation observe(const struct regmap_field *f, const uint8_t *bytes, size_t n)
+static struct observation observe(const struct regmap_field *f, const uint8_t *bytes,
+                                  size_t n)
 {
     const struct regmap_block block = {f->function, f->address, regmap_span(f)};
     uint8_t *copy = malloc(n ? n : 1); /* exactly its bytes: reading past them is seen */
@@ -43,7 +44,10 @@ struct expected {
     uint16_t quality;
 };
 
-#define ABSENT(type, raw, quality) {type, raw, 0, 0, true, quality}
+#define ABSENT(type, raw, quality)                                                       \
+    {                                                                                    \
+        type, raw, 0, 0, true, quality                                                   \
+    }
 
 static const struct expected values[] = {
     {REGMAP_U16, 0, 0, 0, false, 0},
@@ -62,14 +66,14 @@ static const struct expected values[] = {
     ABSENT(REGMAP_U64, UINT64_MAX, QUALITY_INVALID),
     {REGMAP_I64, 0x8000000000000000, INT64_MIN, 0, false, 0},
     {REGMAP_I64, 0xFEDCBA9876543210, (int64_t)0xFEDCBA9876543210, 0, false, 0},
-    {REGMAP_F32, 0x42353333, 453, -1, false, 0}, /* 45.3 with one digit */
+    {REGMAP_F32, 0x42353333, 453, -1, false, 0},   /* 45.3 with one digit */
     {REGMAP_F32, 0xC2F6E666, -1234, -1, false, 0}, /* -123.45 lies below the half */
     {REGMAP_F32, 0x80000000, 0, -1, false, 0},
     ABSENT(REGMAP_F32, 0x7FC00000, QUALITY_INVALID),
     ABSENT(REGMAP_F32, 0xFFFFFFFF, QUALITY_INVALID),
     ABSENT(REGMAP_F32, 0x7F800000, QUALITY_INVALID | QUALITY_OUT_OF_RANGE),
     ABSENT(REGMAP_F32, 0xFF800000, QUALITY_INVALID | QUALITY_OUT_OF_RANGE),
-    ABSENT(REGMAP_F32, 0x7F7FFFFF, QUALITY_INVALID), /* 3.4e38 has no place */
+    ABSENT(REGMAP_F32, 0x7F7FFFFF, QUALITY_INVALID),     /* 3.4e38 has no place */
     {REGMAP_F64, 0x40466B851EB851EC, 448, -1, false, 0}, /* 44.84 */
     ABSENT(REGMAP_F64, 0x7FF8000000000000, QUALITY_INVALID),
     ABSENT(REGMAP_F64, 0xFFF0000000000000, QUALITY_INVALID | QUALITY_OUT_OF_RANGE),
@@ -116,9 +120,17 @@ static void check(const struct observation *o, const struct expected *e)
 
 static struct regmap_field field(uint8_t type, uint8_t order)
 {
-    return (struct regmap_field){.name = "f", .function = 3, .address = 7, .type = type,
-                                 .order = order, .decimals = 1, .scale = 1, .code = 1,
-                                 .unit = 2, .site = 3, .method = 4};
+    return (struct regmap_field){.name = "f",
+                                 .function = 3,
+                                 .address = 7,
+                                 .type = type,
+                                 .order = order,
+                                 .decimals = 1,
+                                 .scale = 1,
+                                 .code = 1,
+                                 .unit = 2,
+                                 .site = 3,
+                                 .method = 4};
 }
 
 /* Each value in each order, plain and then listed as a sentinel. */
@@ -149,7 +161,8 @@ static void test_types_orders_sentinels(void **state)
     printf("values: %zu cases\n", cases);
 }
 
-/* Word orders must differ wherever they can: a palindrome in the table would hide a fault. */
+/* Word orders must differ wherever they can: a palindrome in the table would hide a
+ * fault. */
 static void test_orders_differ(void **state)
 {
     const uint8_t bytes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
@@ -174,7 +187,8 @@ static void test_scales(void **state)
         int8_t scale_exponent;
         struct expected want;
     } cases[] = {
-        {REGMAP_U16, 1030, 1, 0, -1, {0, 0, 1030, -1, false, 0}}, /* 103.0 keeps its zero */
+        {REGMAP_U16, 1030, 1, 0, -1, {0, 0, 1030, -1, false, 0}}, /* 103.0 keeps its zero
+                                                                   */
         {REGMAP_U16, 4, 25, 0, -2, {0, 0, 100, -2, false, 0}},
         {REGMAP_I16, 0xFF9C, 1, 0, -4, {0, 0, -100, -4, false, 0}},
         {REGMAP_U16, 98, 1, -40, 0, {0, 0, 58, 0, false, 0}},
@@ -188,7 +202,13 @@ static void test_scales(void **state)
         {REGMAP_I64, INT64_MAX, 2, 0, 0, {0, 0, 0, 0, true, QUALITY_INVALID}},
         {REGMAP_I64, INT64_MAX, 1, 1, 0, {0, 0, 0, 0, true, QUALITY_INVALID}},
         {REGMAP_I64, 0x8000000000000000, 1, -1, -3, {0, 0, 0, 0, true, QUALITY_INVALID}},
-        {REGMAP_FLOAT, 0xF0000005, 1, 0, -3, {0, 0, 0, 0, true, QUALITY_INVALID}}, /* 5e-19 */
+        {REGMAP_FLOAT,
+         0xF0000005,
+         1,
+         0,
+         -3,
+         {0, 0, 0, 0, true, QUALITY_INVALID}}, /* 5e-19
+                                                */
         {REGMAP_FLOAT, 0xF000000A, 1, 0, -3, {0, 0, 1, -18, false, 0}},
     };
 
@@ -271,7 +291,8 @@ static void test_bits(void **state)
     (void)state;
     for (uint8_t bit = 0; bit < 16; bit++)
         for (uint8_t width = 1; bit + width <= 16; width++, cases++) {
-            struct regmap_field f = field(width == 1 ? REGMAP_BIT : REGMAP_BITS, REGMAP_ABCD);
+            struct regmap_field f =
+                field(width == 1 ? REGMAP_BIT : REGMAP_BITS, REGMAP_ABCD);
             unsigned value = 0xA53C, want = value >> bit & ((1u << width) - 1);
             const uint8_t bytes[2] = {(uint8_t)(value >> 8), (uint8_t)value};
             f.bit = bit;
@@ -322,11 +343,17 @@ static void test_text(void **state)
     o = observe(&f, (const uint8_t *)"        ", 8);
     assert_int_equal(o.kind, OBSERVATION_ABSENT);
     assert_int_equal(o.quality, 0);
-    o = observe(&f, (const uint8_t *)"AB\x07" "CDEFG", 8);
+    o = observe(&f,
+                (const uint8_t *)"AB\x07"
+                                 "CDEFG",
+                8);
     assert_int_equal(o.kind, OBSERVATION_ABSENT);
     assert_int_equal(o.quality, QUALITY_INVALID);
     assert_string_equal(o.text, "");
-    o = observe(&f, (const uint8_t *)"AB\xE9" "CDEFG", 8);
+    o = observe(&f,
+                (const uint8_t *)"AB\xE9"
+                                 "CDEFG",
+                8);
     assert_int_equal(o.kind, OBSERVATION_ABSENT);
     f.order = REGMAP_BADC;
     o = observe(&f, (const uint8_t *)"MW0-007\0", 8);

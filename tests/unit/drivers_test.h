@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the drivers' unit tests share: cmocka, a seeded generator, and a sink that keeps what a
- * driver said.
+ * What the drivers' unit tests share: cmocka, a seeded generator, and a sink that keeps
+ * what a driver said.
  */
 #ifndef TESTS_UNIT_DRIVERS_TEST_H
 #define TESTS_UNIT_DRIVERS_TEST_H
