@@ -155,6 +155,9 @@ static bool needless(const struct books *books, const struct ledger_entry *entry
     if (zone_to_utc(&zone, &local, both) ==
         2) /* the feed's local times say nothing certain */
         return false;
+    if (ward_double(books->ward, truth->bed, entry->t_low_us - margin) ||
+        ward_double(books->ward, truth->bed, entry->t_high_us + margin))
+        return false;
     return entry->state == LEDGER_HELD && entry->time_known &&
            truth->patient != WARD_NOBODY &&
            ward_patient_at(books->ward, truth->bed, entry->t_low_us - margin) ==

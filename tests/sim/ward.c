@@ -231,6 +231,21 @@ static void mistake(struct ward *ward, int bed, int64_t at_us)
     }
 }
 
+/* A clerk books somebody into a bed that is taken, and discharges him later: the PAS
+ * lists two, one is there. */
+static void book_twice(struct ward *ward, int bed, int64_t at_us)
+{
+    int patient = ward->patients++;
+    int64_t noticed = at_us + chance_between(&ward->chance, 5, 90) * MINUTE;
+
+    ward->quiet_until_us[bed] = noticed; /* the rightful one stays until then */
+    ward->doubts[ward->doubt_count++] = (struct ward_doubt){bed, at_us, noticed};
+    tell(ward, &(struct telling){"A01", patient, bed, WARD_NOBODY, at_us, at_us,
+                                 WARD_NOBODY, WARD_NOBODY});
+    tell(ward, &(struct telling){"A03", patient, bed, WARD_NOBODY, noticed, noticed,
+                                 WARD_NOBODY, WARD_NOBODY});
+}
+
 static void happen(struct ward *ward, int64_t at_us)
 {
     int bed = (int)chance_below(&ward->chance, WARD_BEDS);
@@ -242,7 +257,7 @@ static void happen(struct ward *ward, int64_t at_us)
     }
     if (at_us <= ward->quiet_until_us[bed])
         return;
-    switch (chance_below(&ward->chance, 8)) {
+    switch (chance_below(&ward->chance, 9)) {
     case 0:
     case 1:
     case 2:
@@ -258,6 +273,10 @@ static void happen(struct ward *ward, int64_t at_us)
         break;
     case 6:
         mistake(ward, bed, at_us);
+        break;
+    case 7:
+        if (ward->patients < WARD_PATIENTS_MAX)
+            book_twice(ward, bed, at_us);
         break;
     default:
         tell_simply(ward, "A08", ward->occupant[bed], bed, WARD_NOBODY, at_us);
@@ -289,6 +308,15 @@ void ward_play(struct ward *ward, uint64_t seed, int64_t begin_us)
         if (ward->occupant[bed] != WARD_NOBODY)
             leave(ward, bed, ward->end_us + 12 * HOUR);
     qsort(ward->messages, ward->message_count, sizeof ward->messages[0], by_due);
+}
+
+bool ward_double(const struct ward *ward, int bed, int64_t at_us)
+{
+    for (size_t i = 0; i < ward->doubt_count; i++)
+        if (ward->doubts[i].bed == bed && at_us >= ward->doubts[i].from_us &&
+            at_us <= ward->doubts[i].to_us)
+            return true;
+    return false;
 }
 
 int ward_patient_at(const struct ward *ward, int bed, int64_t at_us)

@@ -24,6 +24,11 @@ struct ward_stay { /* patient lay in bed over [from, to) */
     int64_t from_us, to_us;
 };
 
+struct ward_doubt { /* the PAS lists two patients in the bed */
+    int bed;
+    int64_t from_us, to_us;
+};
+
 struct ward_message {
     int64_t due_us; /* when the feed delivers it */
     char text[WARD_MESSAGE_SIZE];
@@ -36,6 +41,8 @@ struct ward {
     size_t stay_count;
     struct ward_message messages[WARD_MESSAGES_MAX]; /* by due time */
     size_t message_count;
+    struct ward_doubt doubts[WARD_PATIENTS_MAX];
+    size_t doubt_count;
     int patients;
     int occupant[WARD_BEDS];
     int64_t since_us[WARD_BEDS];
@@ -46,6 +53,9 @@ struct ward {
 
 /* Plays the whole day. begin_us is midnight UTC. */
 void ward_play(struct ward *ward, uint64_t seed, int64_t begin_us);
+
+/* True if the PAS lists two patients in the bed at this instant. */
+bool ward_double(const struct ward *ward, int bed, int64_t at_us);
 
 /* Who really is in the bed at this instant; WARD_NOBODY if it is empty. */
 int ward_patient_at(const struct ward *ward, int bed, int64_t at_us);
