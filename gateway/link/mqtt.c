@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
+#include "link/priority.h"
 
 #define MISC_PERIOD_US                                                                   \
     (500 * US_PER_MS) /* how often the library may look at its keepalive */
@@ -204,7 +205,10 @@ static int socket_ready(sd_event_source *source, int fd, uint32_t events, void *
                 break;
         }
     }
-    flush_now(mqtt);
+    if (events & EPOLLOUT)
+        flush_now(mqtt);
+    else
+        want_flush(mqtt);
     return 0;
 }
 
@@ -363,6 +367,9 @@ static int watch_client(struct mqtt *mqtt)
     if (rc < 0)
         return rc;
     rc = sd_event_add_defer(mqtt->loop, &mqtt->flush, flush_due, mqtt);
+    if (rc < 0)
+        return rc;
+    rc = sd_event_source_set_priority(mqtt->flush, LINK_PRIORITY_WRITE);
     if (rc < 0)
         return rc;
     rc = sd_event_add_time_relative(mqtt->loop, &mqtt->misc, CLOCK_BOOTTIME,

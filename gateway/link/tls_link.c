@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "link/priority.h"
 #include "link/tls_pump.h"
 #include "link/tls_session.h"
 
@@ -244,6 +245,7 @@ static void open_up(struct tls_link *link)
         end(link, "event loop: out of memory");
         return;
     }
+    sd_event_source_set_priority(link->local_source, LINK_PRIORITY_SEND);
     tls_pump_reset(&link->pump, link->session, link->local);
     link->status.state = TLS_LINK_OPEN;
     sd_event_source_set_enabled(link->deadline, SD_EVENT_OFF);
