@@ -465,7 +465,7 @@ set_place(struct adt_reader *reader, const struct adt_group *group, unsigned fie
     if (!copy_location(location, event->location))
         return adt_refuse(reader, HL7_ERROR, "PV1", group->number, field, 0, 102, "location too long");
     if (!location->any) {
-        event->flags |= ADT_NO_LOCATION;
+        event->flags |= event->kind == ADT_UPDATE ? 0u : (uint32_t)ADT_NO_LOCATION;
         return true;
     }
     if (!location->bed) {
