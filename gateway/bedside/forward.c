@@ -351,8 +351,8 @@ void forward_acknowledged(struct forward *forward, int token, uint8_t reason,
         batch->token = -1;
         if (reason >= REFUSED)
             batch->due_us = forward->hold_until_us;
-        else if (reason ==
-                 NO_SUBSCRIBER) /* lost for certain: no reason to wait longer each time */
+        batch->unheard = reason == NO_SUBSCRIBER;
+        if (batch->unheard) /* lost for certain: no reason to wait longer each time */
             batch->due_us = now_us + jittered(forward, FORWARD_AGAIN_US);
         return;
     }
@@ -368,6 +368,10 @@ void forward_receipt(struct forward *forward, uint64_t first, uint64_t last,
     for (uint32_t i = forward->used; i > 0; i--) {
         struct forward_batch *batch = &forward->batches[i - 1];
         uint64_t left;
+        if (batch->unheard) {
+            batch->unheard = false;
+            batch->due_us = now_us;
+        }
         if (back) { /* the chart is there again: what it does not know by then, it lost */
             batch->tries = 1;
             if (batch->due_us > now_us + FORWARD_AGAIN_US)
