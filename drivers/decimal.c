@@ -46,16 +46,12 @@ int decimal_rescale(struct decimal value, int exponent, struct decimal *out)
 
     if (mantissa == 0)
         steps = 0; /* zero has every exponent */
-    if (steps > DECIMAL_DIGITS_MAX)
-        return DECIMAL_OVERFLOW;
-    if (steps < -DECIMAL_DIGITS_MAX)
-        return DECIMAL_INEXACT;
+    int64_t power = decimal_power(steps < 0 ? -steps : steps);
     if (steps >= 0) {
-        if (decimal_int_mul(mantissa, decimal_power(steps), &mantissa))
+        if (power == 0 || decimal_int_mul(mantissa, power, &mantissa))
             return DECIMAL_OVERFLOW;
     } else {
-        int64_t power = decimal_power(-steps);
-        if (mantissa % power)
+        if (power == 0 || mantissa % power)
             return DECIMAL_INEXACT;
         mantissa /= power;
     }

@@ -81,7 +81,7 @@ static void give(struct state *s, unsigned hr, unsigned spo2,
     if (b[0] & (FIRST_TRACK | FIRST_LOW | FIRST_ARTF))
         quality |= QUALITY_QUESTIONABLE;
     nonin_set_make(&set, hr, spo2, quality); /* rule 2: the values are legal */
-    for (size_t i = 0; i < set.count; i++)
+    for (size_t i = 0; i < 2; i++)
         if (!known[i] && set.items[i].kind == OBSERVATION_NUMERIC) {
             set.items[i].kind = OBSERVATION_ABSENT;
             set.items[i].mantissa = 0;

@@ -19,7 +19,7 @@
 
 #define FRAME_SIZE  5
 #define FRAMES      25
-#define PACKET_SIZE (FRAME_SIZE * FRAMES)
+#define PACKET_SIZE ((size_t)FRAME_SIZE * FRAMES)
 #define SET_BYTES                                                                        \
     (PACKET_SIZE * 5 / 2) /* a set each third packet, also if bytes got lost */
 #define DF2_START   0x01

@@ -60,29 +60,29 @@ struct regmap_enum {
 };
 
 struct regmap_field {
-    const char *name; /* as in the profile, for messages */
-    uint8_t role;     /* enum regmap_role */
-    uint8_t function; /* 1-4 */
-    uint16_t address; /* 0-based, as on the wire */
-    uint8_t type;     /* enum regmap_type */
-    uint8_t order;    /* enum regmap_order */
-    uint8_t length;   /* REGMAP_TEXT: registers */
-    uint8_t bit;      /* REGMAP_BIT, REGMAP_BITS: lowest bit */
-    uint8_t bits;     /* REGMAP_BITS: width */
-    int8_t decimals;  /* floats: digits after the point that the device means */
-    int64_t scale;    /* value = raw * scale * 10^scale_exponent + offset */
-    int64_t offset;   /* in units of 10^scale_exponent */
-    int8_t scale_exponent;
-    bool has_minimum, has_maximum;
-    int64_t minimum, maximum; /* technical limits, in units of limit_exponent */
-    int8_t limit_exponent;
-    uint32_t code, unit, site, method;
-    uint32_t every_ms; /* own rate; 0 = the device's */
-    uint64_t expect;   /* REGMAP_SELFTEST */
-    uint8_t sentinel_count;
-    struct regmap_sentinel sentinels[REGMAP_SENTINELS_MAX];
+    const char *name;                 /* as in the profile, for messages */
     const struct regmap_enum *values; /* bits and enumerated integers */
+    int64_t scale;            /* value = (raw * scale + offset) * 10^scale_exponent */
+    int64_t offset;           /* in units of 10^scale_exponent */
+    int64_t minimum, maximum; /* technical limits, in units of 10^limit_exponent */
+    uint64_t expect;          /* REGMAP_SELFTEST */
+    struct regmap_sentinel sentinels[REGMAP_SENTINELS_MAX];
+    uint32_t code, unit, site, method; /* as in an observation */
+    uint32_t every_ms;                 /* own rate; 0 = the device's */
+    uint16_t address;                  /* 0-based, as on the wire */
     uint16_t value_count;
+    uint8_t role;           /* enum regmap_role */
+    uint8_t function;       /* 1-4 */
+    uint8_t type;           /* enum regmap_type */
+    uint8_t order;          /* enum regmap_order */
+    uint8_t length;         /* REGMAP_TEXT: registers */
+    uint8_t bit;            /* REGMAP_BIT, REGMAP_BITS: lowest bit */
+    uint8_t bits;           /* REGMAP_BITS: width */
+    uint8_t sentinel_count; /* how many of sentinels */
+    int8_t decimals;        /* floats: digits after the point that the device means */
+    int8_t scale_exponent;
+    int8_t limit_exponent;
+    bool has_minimum, has_maximum;
 };
 
 struct regmap {

@@ -70,7 +70,7 @@ bool modbus_unit_get_raw(const struct modbus_unit *unit, uint8_t function,
 static int store(struct modbus_unit *unit, const struct regmap_field *field,
                  const uint8_t *bytes, uint16_t n)
 {
-    for (uint16_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         uint16_t value = (uint16_t)(bytes[2 * i] << 8 | bytes[2 * i + 1]);
         uint16_t address = (uint16_t)(field->address + i);
         if (modbus_unit_set_raw(unit, field->function, address, value))

@@ -80,7 +80,7 @@ static void answer(const struct modbus_unit *unit, const struct request *request
     out->bytes[0] = function;
     out->bytes[1] = (uint8_t)(bits ? (count + 7) / 8 : count * 2);
     out->size = 2U + out->bytes[1];
-    for (uint16_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         uint8_t *data = out->bytes + 2;
         uint16_t value = 0;
         modbus_unit_get_raw(unit, function, (uint16_t)(address + i), &value);

@@ -88,7 +88,7 @@ static size_t write_packet(const struct nonin_emulator *e, uint8_t *out)
         out[3] = float_byte(e, number);
         out[4] = checksum_sum8(out, FRAME_SIZE - 1);
     }
-    return FRAMES * FRAME_SIZE;
+    return (size_t)FRAMES * FRAME_SIZE;
 }
 
 static size_t write_df8(const struct nonin_values *v, uint8_t *out)

@@ -135,7 +135,7 @@ static bool match(struct reader *r, const size_t *lines, const struct golden *g,
 {
     struct regmap_block *block = &out->plan.blocks[0];
     struct cursor request, reply;
-    uint8_t unit, from;
+    uint8_t unit = 0, from = 0;
 
     if (!unwrap(r, lines[KEY_REQUEST], "request", g, &g->request, &request, &unit) ||
         !unwrap(r, lines[KEY_REPLY], "reply", g, &g->reply, &reply, &from))

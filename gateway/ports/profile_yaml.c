@@ -19,6 +19,7 @@ bool reader_fail(struct reader *reader, size_t line, const char *key, const char
         return false;
     reader->failed = true;
     va_start(arguments, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, a line above */
     vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
     if (reader->error_size > 0)

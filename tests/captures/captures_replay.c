@@ -32,6 +32,7 @@ static const struct {
     {"nonin-df13", "nonin-df13", 13},
 };
 
+static const enum modbus_framing framings[] = {MODBUS_RTU, MODBUS_TCP};
 static int failures;
 
 static void verdict(bool good, const char *format, ...)
@@ -334,7 +335,7 @@ static bool monitor_start(struct monitor *m, enum modbus_framing framing)
 static void recording(const char *name, enum modbus_framing framing,
                       char *(*next)(void *context, char *line), void *context)
 {
-    static struct monitor m;
+    struct monitor m;
     char head[LINE_MAX], line[LINE_MAX], *cells[COLUMNS_MAX];
     size_t left_out = 0;
 
@@ -378,11 +379,11 @@ static void recordings(const char *folder)
         if (!dot || strcmp(dot, ".csv") != 0)
             continue;
         snprintf(path, sizeof(path), "%s/vitals/%s", folder, entry->d_name);
-        for (int framing = MODBUS_RTU; framing <= MODBUS_TCP; framing++) {
+        for (size_t f = 0; f < COUNT(framings); f++) {
             FILE *file = fopen(path, "r");
             if (!file)
                 continue;
-            recording(entry->d_name, framing, from_file, file);
+            recording(entry->d_name, framings[f], from_file, file);
             fclose(file);
             count++;
         }
@@ -447,9 +448,9 @@ int main(int argc, char **argv)
     }
     replay(argv[1]);
     recordings(argv[2]);
-    for (int framing = MODBUS_RTU; framing <= MODBUS_TCP; framing++) {
+    for (size_t f = 0; f < COUNT(framings); f++) {
         struct generator g = {0, 20260722};
-        recording("generated", framing, generated, &g);
+        recording("generated", framings[f], generated, &g);
     }
     return failures ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -94,13 +94,13 @@ static void test_faults(void **state)
 
     (void)state;
     for (size_t f = 0; f < COUNT(formats); f++)
-        for (uint8_t kind = NONIN_FAULT_GARBAGE; kind <= NONIN_FAULT_SILENT; kind++) {
+        for (unsigned kind = NONIN_FAULT_GARBAGE; kind <= NONIN_FAULT_SILENT; kind++) {
             struct nonin_fault script[60];
             struct nonin_emulator e;
             struct rig rig;
             uint64_t now = 0, seed = SEED + kind;
             for (size_t i = 0; i < COUNT(script); i++)
-                script[i] = (struct nonin_fault){1 + draw(&seed) % 180, kind,
+                script[i] = (struct nonin_fault){1 + draw(&seed) % 180, (uint8_t)kind,
                                                  (uint32_t)draw(&seed) % 4000};
             rig_start(&rig, formats[f].name);
             nonin_emulator_init(&e, formats[f].format, now);

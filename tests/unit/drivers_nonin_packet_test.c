@@ -8,7 +8,7 @@
 #include "drivers/checksum.h"
 #include "drivers/emulate/nonin.h"
 
-#define PACKET 125
+#define PACKET ((size_t)125)
 
 /* HR 72, SpO2 97, pleth 100, revision 48, timer 1000: the maker's table, frame by frame.
  */

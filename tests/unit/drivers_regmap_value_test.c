@@ -7,6 +7,8 @@
 #include "drivers/decimal.h"
 #include "drivers/regmap.h"
 
+#define SIZE_2 ((size_t)2) /* bytes of a register */
+
 static struct observation observe(const struct regmap_field *f, const uint8_t *bytes,
                                   size_t n)
 {
@@ -35,6 +37,7 @@ static void wire(uint8_t order, uint64_t raw, size_t size, uint8_t *out)
         out[i] = (uint8_t)(raw >> 8 * (size - 1 - (size_t)(map[i] - 'A')));
 }
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): reads like the table */
 struct expected {
     uint8_t type;
     uint64_t raw;
@@ -142,7 +145,7 @@ static void test_types_orders_sentinels(void **state)
     for (size_t i = 0; i < COUNT(values); i++)
         for (uint8_t order = 0; order < 4; order++, cases += 2) {
             struct regmap_field f = field(values[i].type, order);
-            size_t size = regmap_span(&f) * 2u;
+            size_t size = regmap_span(&f) * SIZE_2;
             uint8_t bytes[8], back[8];
             wire(order, values[i].raw, size, bytes);
             struct observation o = observe(&f, bytes, size);
@@ -173,13 +176,14 @@ static void test_orders_differ(void **state)
         for (uint8_t a = 0; a < 4; a++)
             for (uint8_t b = 0; b < a; b++) {
                 struct regmap_field x = field(types[t], a), y = field(types[t], b);
-                assert_true(observe(&x, bytes, regmap_span(&x) * 2u).mantissa !=
-                            observe(&y, bytes, regmap_span(&y) * 2u).mantissa);
+                assert_true(observe(&x, bytes, regmap_span(&x) * SIZE_2).mantissa !=
+                            observe(&y, bytes, regmap_span(&y) * SIZE_2).mantissa);
             }
 }
 
 static void test_scales(void **state)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
     static const struct {
         uint8_t type;
         uint64_t raw;
@@ -219,8 +223,8 @@ static void test_scales(void **state)
         f.scale = cases[i].scale;
         f.offset = cases[i].offset;
         f.scale_exponent = cases[i].scale_exponent;
-        wire(REGMAP_ABCD, cases[i].raw, regmap_span(&f) * 2u, bytes);
-        struct observation o = observe(&f, bytes, regmap_span(&f) * 2u);
+        wire(REGMAP_ABCD, cases[i].raw, regmap_span(&f) * SIZE_2, bytes);
+        struct observation o = observe(&f, bytes, regmap_span(&f) * SIZE_2);
         check(&o, &cases[i].want);
     }
     printf("scales: %zu cases\n", COUNT(cases));

@@ -491,6 +491,7 @@ static void test_shipped(void **state)
     if (!dir) {
         printf("skip: shipped profiles: not run from the project's root\n");
         skip();
+        return;
     }
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         struct profile *profile;
