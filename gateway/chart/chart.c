@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The core's frame: inputs open a batch, chart_run works in it, commits it and lets out what it promised.
+ * The core's frame: inputs open a batch, chart_run works in it, commits it and lets out
+ * what it promised.
  */
 #include "chart/chart.h"
 
@@ -16,12 +17,12 @@
 
 /* --- Batches --- */
 
-static void note_trouble(struct chart *c)
+static void note_trouble(struct chart *c, const char *reason)
 {
     char line[LEDGER_ERROR_SIZE + 64];
-    if (strcmp(c->trouble, ledger_failure(c->ledger)) == 0)
+    if (strcmp(c->trouble, reason) == 0)
         return;
-    snprintf(c->trouble, sizeof c->trouble, "%s", ledger_failure(c->ledger));
+    snprintf(c->trouble, sizeof c->trouble, "%s", reason);
     snprintf(line, sizeof line, "ledger: nothing can be taken in: %s", c->trouble);
     c->options.ops.event(c->options.context, line);
 }
@@ -31,7 +32,7 @@ bool chart_fail(struct chart *c, int error)
     assert(error < 0);
     if (c->error == 0) {
         c->error = error;
-        note_trouble(c);
+        note_trouble(c, ledger_failure(c->ledger));
     }
     return false;
 }
@@ -63,7 +64,8 @@ bool chart_batch(struct chart *c, int64_t now_us)
             return false;
         int error = chart_derive(c);
         if (error != 0) {
-            note_trouble(c);
+            note_trouble(c, error == LEDGER_INVALID ? "memory is short"
+                                                    : ledger_failure(c->ledger));
             c->retry_us = now_us + RETRY_AFTER_US;
             return false;
         }
@@ -71,8 +73,9 @@ bool chart_batch(struct chart *c, int64_t now_us)
     }
     int error = ledger_begin(c->ledger);
     if (error != 0) {
-        note_trouble(c);
-        c->stale = true; /* only to wait; deriving again costs little beside a broken disk */
+        note_trouble(c, ledger_failure(c->ledger));
+        c->stale =
+            true; /* only to wait; deriving again costs little beside a broken disk */
         c->retry_us = now_us + RETRY_AFTER_US;
         return false;
     }
@@ -82,7 +85,8 @@ bool chart_batch(struct chart *c, int64_t now_us)
 
 /* --- Inputs --- */
 
-bool chart_up(struct chart *c, const char *gateway, const uint8_t *payload, size_t n, int64_t now_us)
+bool chart_up(struct chart *c, const char *gateway, const uint8_t *payload, size_t n,
+              int64_t now_us)
 {
     if (!chart_batch(c, now_us))
         return false;
@@ -96,7 +100,8 @@ bool chart_up(struct chart *c, const char *gateway, const uint8_t *payload, size
     return true;
 }
 
-bool chart_state(struct chart *c, const char *gateway, const uint8_t *payload, size_t n, int64_t now_us)
+bool chart_state(struct chart *c, const char *gateway, const uint8_t *payload, size_t n,
+                 int64_t now_us)
 {
     if (!chart_batch(c, now_us))
         return false;
@@ -125,7 +130,8 @@ static bool keep_answer(struct chart *c, uint64_t peer, const char *text, size_t
     }
     if (n > 0)
         memcpy(c->answers_text + c->answers_size, text, n);
-    c->answers[c->answers_count++] = (struct answer){.peer = peer, .at = c->answers_size, .n = n};
+    c->answers[c->answers_count++] =
+        (struct answer){.peer = peer, .at = c->answers_size, .n = n};
     c->answers_size += n;
     return true;
 }
@@ -140,9 +146,11 @@ static void count_adt(struct chart *c, enum ledger_found found, enum adt_outcome
     c->counts.adt_ignored += outcome == ADT_IGNORE;
 }
 
-/* What the sender calls this message: MSH-3, MSH-4 and MSH-10. Different messages under one name are kept apart by the
- * ledger; a message without a name is known by its bytes. */
-static size_t adt_key(const struct hl7_message *message, bool parsed, char *key, size_t capacity)
+/* What the sender calls this message: MSH-3, MSH-4 and MSH-10. Different messages under
+ * one name are kept apart by the ledger; a message without a name is known by its bytes.
+ */
+static size_t adt_key(const struct hl7_message *message, bool parsed, char *key,
+                      size_t capacity)
 {
     size_t n = 0;
     static const size_t fields[] = {3, 4, 10};
@@ -159,7 +167,8 @@ static size_t adt_key(const struct hl7_message *message, bool parsed, char *key,
     return n;
 }
 
-void chart_adt(struct chart *c, uint64_t peer, const char *bytes, size_t n, int64_t now_us)
+void chart_adt(struct chart *c, uint64_t peer, const char *bytes, size_t n,
+               int64_t now_us)
 {
     static const char nameless[] = "|";
     struct adt_result result;
@@ -169,11 +178,13 @@ void chart_adt(struct chart *c, uint64_t peer, const char *bytes, size_t n, int6
         c->options.ops.adt_answer(c->options.context, peer, NULL, 0);
         return;
     }
-    int size = adt_receive(c->options.site, bytes, n, now_us, ledger_adt_last(c->ledger) + 1, c->scratch, &result,
-                           answer, sizeof answer);
-    size_t key_size = adt_key(c->scratch, hl7_parse(bytes, n, c->scratch, NULL) == HL7_OK, key, sizeof key);
-    int found = ledger_adt_append(c->ledger, key_size ? key : nameless, key_size ? key_size : 1, bytes, n, now_us,
-                                  &number);
+    int size =
+        adt_receive(c->options.site, bytes, n, now_us, ledger_adt_last(c->ledger) + 1,
+                    c->scratch, &result, answer, sizeof answer);
+    size_t key_size = adt_key(c->scratch, hl7_parse(bytes, n, c->scratch, NULL) == HL7_OK,
+                              key, sizeof key);
+    int found = ledger_adt_append(c->ledger, key_size ? key : nameless,
+                                  key_size ? key_size : 1, bytes, n, now_us, &number);
     if (found < 0) {
         chart_fail(c, found);
         c->options.ops.adt_answer(c->options.context, peer, NULL, 0);
@@ -188,8 +199,10 @@ void chart_adt(struct chart *c, uint64_t peer, const char *bytes, size_t n, int6
     if (result.outcome == ADT_APPLY) {
         const struct census_window *windows;
         size_t count;
-        int error = census_apply(c->census, result.events, result.count, now_us, &windows, &count);
-        /* An incomplete event is on the log and says nothing; memory and collisions end the batch. */
+        int error = census_apply(c->census, result.events, result.count, now_us, &windows,
+                                 &count);
+        /* An incomplete event is on the log and says nothing; memory and collisions end
+         * the batch. */
         if ((error != 0 && error != CENSUS_INCOMPLETE) ||
             (error == 0 && !chart_windows_add(c, windows, count)))
             chart_fail(c, LEDGER_IO);
@@ -198,7 +211,8 @@ void chart_adt(struct chart *c, uint64_t peer, const char *bytes, size_t n, int6
 
 /* --- What intake tells while it stores --- */
 
-static void on_reading(void *context, struct ledger_entry *entry, const wardgate_Record *record)
+static void on_reading(void *context, struct ledger_entry *entry,
+                       const wardgate_Record *record)
 {
     struct chart *c = context;
     (void)record;
@@ -206,7 +220,8 @@ static void on_reading(void *context, struct ledger_entry *entry, const wardgate
         chart_unjudged_add(c, entry->id);
 }
 
-/* Its time is known only now, or less well than was thought. What was decided on the old time is decided again. */
+/* Its time is known only now, or less well than was thought. What was decided on the old
+ * time is decided again. */
 static void on_retimed(void *context, struct ledger_entry *entry)
 {
     struct chart *c = context;
@@ -216,7 +231,8 @@ static void on_retimed(void *context, struct ledger_entry *entry)
 }
 
 /* A clock fix makes work, which is done a part at a time. */
-static void on_noted(void *context, const struct ledger_entry *entry, const wardgate_Record *record)
+static void on_noted(void *context, const struct ledger_entry *entry,
+                     const wardgate_Record *record)
 {
     struct chart *c = context;
     (void)record;
@@ -233,16 +249,16 @@ static bool retime_some(struct chart *c, int64_t now_us)
     return c->error == 0;
 }
 
-/* Two contents claim one identity: neither is believed. What is charted is withdrawn, what is sent is looked at again when its
- * answer comes. */
+/* Two contents claim one identity: neither is believed. */
 static void on_conflict(void *context, struct ledger_entry *entry)
 {
     struct chart *c = context;
     bool cancelled;
     chart_open_drop(c, chart_ref(entry->id));
-    if (entry->state == LEDGER_CHARTED)
+    if (entry->state == LEDGER_CHARTED || entry->state == LEDGER_SENT)
         chart_withdraw(c, entry, entry->received_us);
-    else if (entry->state == LEDGER_MATCHED && chart_cancel(c, entry, &cancelled, entry->received_us) && cancelled)
+    else if (entry->state == LEDGER_MATCHED &&
+             chart_cancel(c, entry, &cancelled, entry->received_us) && cancelled)
         chart_hold(c, entry, LEDGER_IDENTITY_CONFLICT, entry->received_us);
 }
 
@@ -264,21 +280,23 @@ static void let_out(struct chart *c, int64_t now_us)
     while ((n = intake_receipt(c->intake, gateway, receipt)) > 0)
         c->options.ops.publish(c->options.context, gateway, receipt, (size_t)n);
     for (size_t i = 0; i < c->answers_count; i++)
-        c->options.ops.adt_answer(c->options.context, c->answers[i].peer, c->answers_text + c->answers[i].at,
-                                  c->answers[i].n);
+        c->options.ops.adt_answer(c->options.context, c->answers[i].peer,
+                                  c->answers_text + c->answers[i].at, c->answers[i].n);
     c->answers_count = c->answers_size = 0;
     deliver_pump(c, now_us);
 }
 
 static bool has_work(const struct chart *c)
 {
-    return c->unjudged_count > 0 || c->rescan || c->remap || c->retime || c->windows_count > 0 || c->adt_judged != c->adt_applied;
+    return c->unjudged_count > 0 || c->rescan || c->remap || c->retime ||
+           c->windows_count > 0 || c->adt_judged != c->adt_applied;
 }
 
 static bool work(struct chart *c, int64_t now_us)
 {
-    return (!c->first_run || deliver_start(c, now_us)) && retime_some(c, now_us) && chart_review_some(c, now_us) &&
-           chart_judge_some(c, now_us) && chart_close_intervals(c, c->due, now_us, NULL, now_us) &&
+    return (!c->first_run || deliver_start(c, now_us)) && retime_some(c, now_us) &&
+           chart_review_some(c, now_us) && chart_judge_some(c, now_us) &&
+           chart_close_intervals(c, c->due, now_us, NULL, now_us) &&
            deliver_fill(c, now_us);
 }
 
@@ -291,7 +309,8 @@ static int64_t next_us(struct chart *c, int64_t now_us)
 int64_t chart_run(struct chart *c, int64_t now_us)
 {
     if (!c->batch && !c->stale && !c->first_run && next_us(c, now_us) > now_us) {
-        deliver_pump(c, now_us); /* a destination may be back; an empty commit would cost a sync */
+        deliver_pump(
+            c, now_us); /* a destination may be back; an empty commit would cost a sync */
         return next_us(c, now_us);
     }
     if (!chart_batch(c, now_us)) {
@@ -306,7 +325,7 @@ int64_t chart_run(struct chart *c, int64_t now_us)
     int error = ledger_commit(c->ledger);
     c->batch = false;
     if (error != 0) {
-        note_trouble(c);
+        note_trouble(c, ledger_failure(c->ledger));
         give_up_batch(c, now_us);
         return c->retry_us;
     }
@@ -337,10 +356,12 @@ int chart_resend(struct chart *c, const char *gateway)
     return n;
 }
 
-void chart_set_site(struct chart *c, struct adt_site *site, bool any_place, int64_t now_us)
+void chart_set_site(struct chart *c, struct adt_site *site, bool any_place,
+                    int64_t now_us)
 {
     if (c->batch)
-        chart_run(c, now_us); /* what was judged by the old rules is whole; it is judged again below where it matters */
+        chart_run(c, now_us); /* what was judged by the old rules is whole; it is judged
+                                 again below where it matters */
     if (c->batch)
         give_up_batch(c, now_us);
     c->options.site = site;
@@ -355,25 +376,39 @@ void chart_set_site(struct chart *c, struct adt_site *site, bool any_place, int6
 
 static bool check_options(const struct chart_options *o, char error[LEDGER_ERROR_SIZE])
 {
-    bool good = o->destination_count >= 1 && o->destination_count <= CHART_DESTINATIONS_MAX;
+    bool good =
+        o->destination_count >= 1 && o->destination_count <= CHART_DESTINATIONS_MAX;
     for (size_t i = 0; good && i < o->destination_count; i++)
-        good = o->destinations[i].window >= 1 && o->destinations[i].window <= CHART_WINDOW_MAX &&
+        good = o->destinations[i].window >= 1 &&
+               o->destinations[i].window <= CHART_WINDOW_MAX &&
                o->destinations[i].retries >= 1;
     if (!good)
-        snprintf(error, LEDGER_ERROR_SIZE, "destinations: none, too many, or one without a window");
+        snprintf(error, LEDGER_ERROR_SIZE,
+                 "destinations: none, too many, or one without a window");
     return good;
 }
 
 static bool allocate(struct chart *c)
 {
-    const struct intake_hooks hooks = {.context = c, .reading = on_reading, .noted = on_noted,
-                                       .conflict = on_conflict, .retimed = on_retimed, .event = on_event};
+    const struct intake_hooks hooks = {.context = c,
+                                       .reading = on_reading,
+                                       .noted = on_noted,
+                                       .conflict = on_conflict,
+                                       .retimed = on_retimed,
+                                       .event = on_event};
+    struct due_interval *intervals =
+        calloc(c->options.interval_count + 1, sizeof *intervals);
+    if (intervals && c->options.interval_count > 0)
+        memcpy(intervals, c->options.intervals,
+               c->options.interval_count * sizeof *intervals);
+    c->options.intervals = c->intervals = intervals;
     c->unjudged = calloc(UNJUDGED_MAX, sizeof *c->unjudged);
     c->open = calloc(OPEN_SLOTS, sizeof *c->open);
     c->scratch = malloc(sizeof *c->scratch);
     c->answers_text = malloc(c->answers_text_capacity = ANSWER_MAX);
     c->intake = intake_new(c->ledger, &hooks);
-    return c->unjudged && c->open && c->scratch && c->answers_text && c->intake;
+    return intervals && c->unjudged && c->open && c->scratch && c->answers_text &&
+           c->intake;
 }
 
 int chart_open(const struct chart_options *options, int64_t now_us, struct chart **out,
@@ -395,8 +430,10 @@ int chart_open(const struct chart_options *options, int64_t now_us, struct chart
         goto memory;
     int failed = chart_derive(c);
     if (failed != 0) {
-        snprintf(error, LEDGER_ERROR_SIZE, "%s", failed == LEDGER_INVALID
-                     ? "charting: an interval does not divide a day, or memory is short" : ledger_failure(c->ledger));
+        snprintf(error, LEDGER_ERROR_SIZE, "%s",
+                 failed == LEDGER_INVALID
+                     ? "charting: an interval does not divide a day, or memory is short"
+                     : ledger_failure(c->ledger));
         chart_close(c);
         return -1;
     }
@@ -417,6 +454,7 @@ void chart_close(struct chart *c)
         ledger_abort(c->ledger);
     chart_forget(c);
     intake_free(c->intake);
+    free(c->intervals);
     free(c->answers_text);
     free(c->answers);
     free(c->scratch);
@@ -461,16 +499,23 @@ static const struct {
     const char *name, *text;
 } reasons[] = {
     {LEDGER_REASON_NONE, "none", "Nothing is wrong."},
-    {LEDGER_IDENTITY_CONFLICT, "identity-conflict", "Two different readings came under one number."},
-    {LEDGER_SOURCE_DOUBTED, "source-doubted", "This gateway's store was set back or copied; an engineer must look."},
-    {LEDGER_TIME_UNKNOWN, "time-unknown", "The gateway's clock was not set, so the time of measurement is not known."},
-    {LEDGER_TIME_DISPUTED, "time-disputed", "Two clocks disagree about when it was measured."},
-    {LEDGER_TIME_STORED, "time-stored", "It came from the device's memory, whose clock nobody has compared."},
+    {LEDGER_IDENTITY_CONFLICT, "identity-conflict",
+     "Two different readings came under one number."},
+    {LEDGER_SOURCE_DOUBTED, "source-doubted",
+     "This gateway's store was set back or copied; an engineer must look."},
+    {LEDGER_TIME_UNKNOWN, "time-unknown",
+     "The gateway's clock was not set, so the time of measurement is not known."},
+    {LEDGER_TIME_DISPUTED, "time-disputed",
+     "Two clocks disagree about when it was measured."},
+    {LEDGER_TIME_STORED, "time-stored",
+     "It came from the device's memory, whose clock nobody has compared."},
     {LEDGER_RECORD_DAMAGED, "damaged", "Its stored bytes are damaged."},
     {CHART_REFUSED, "refused", "The record system refused it."},
-    {CHART_NO_ANSWER, "no-answer", "The record system never answered it; it may have it or not."},
+    {CHART_NO_ANSWER, "no-answer",
+     "The record system never answered it; it may have it or not."},
     {CHART_NOT_WITHDRAWN, "not-withdrawn",
-     "It stands in the wrong patient's chart and the record system would not take it back: correct it by hand."},
+     "It stands in the wrong patient's chart and the record system would not take it "
+     "back: correct it by hand."},
     {CHART_DISCARDED, "discarded", "A person discarded it."},
     {CHART_UNPRINTABLE, "unprintable", "No message could be made of it."},
 };

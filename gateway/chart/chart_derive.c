@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the core remembers, made from the ledger: the census from the ADT log, what waits from the lists of states.
- * A restart, and the recovery from a lost batch, are this and nothing else.
+ * What the core remembers, made from the ledger: the census from the ADT log, what waits
+ * from the lists of states. A restart, and the recovery from a lost batch, are this and
+ * nothing else.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,8 @@
 #include "chart/chart_core.h"
 #include "chart/ledger_log.h"
 
-#define KEY_JUDGED "chart.adt_judged" /* history up to this ADT message has been looked at again */
+#define KEY_JUDGED                                                                       \
+    "chart.adt_judged" /* history up to this ADT message has been looked at again */
 
 /* --- Places --- */
 
@@ -36,7 +38,8 @@ const struct place_slot *chart_place(struct chart *c, uint32_t number)
     return slot;
 }
 
-/* Names are numbered from 1 without holes; few windows come, so looking at all of them is cheap enough. */
+/* Names are numbered from 1 without holes; few windows come, so looking at all of them is
+ * cheap enough. */
 uint32_t chart_place_number(struct chart *c, uint64_t place)
 {
     for (uint32_t number = 1;; number++) {
@@ -55,7 +58,8 @@ static bool windows_room(struct chart *c)
     if (c->windows_first + c->windows_count < c->windows_capacity)
         return true;
     if (c->windows_first > 0) {
-        memmove(c->windows, c->windows + c->windows_first, c->windows_count * sizeof *c->windows);
+        memmove(c->windows, c->windows + c->windows_first,
+                c->windows_count * sizeof *c->windows);
         c->windows_first = 0;
         return true;
     }
@@ -67,13 +71,14 @@ static bool windows_room(struct chart *c)
     return true;
 }
 
-/* One that lies within the newest waiting one of its place, not begun, needs no second look. */
+/* One that lies within the newest waiting one of its place, not begun, needs no second
+ * look. */
 static bool is_covered(const struct chart *c, const struct window *window)
 {
     for (size_t i = 0; i < c->windows_count && i < 256; i++) {
         const struct window *w = &c->windows[c->windows_first + c->windows_count - 1 - i];
-        if (w->place == window->place && w->from_us <= window->from_us && w->to_us >= window->to_us &&
-            w->cursor.size == 0)
+        if (w->place == window->place && w->from_us <= window->from_us &&
+            w->to_us >= window->to_us && w->cursor.size == 0)
             return true;
     }
     return false;
@@ -82,7 +87,8 @@ static bool is_covered(const struct chart *c, const struct window *window)
 bool chart_windows_add(struct chart *c, const struct census_window *windows, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        struct window window = {.place = windows[i].place, .from_us = windows[i].from_us,
+        struct window window = {.place = windows[i].place,
+                                .from_us = windows[i].from_us,
                                 .to_us = windows[i].to_us};
         due_widen(c->due, &window.from_us, &window.to_us);
         if (is_covered(c, &window))
@@ -125,8 +131,10 @@ static int replay_one(struct chart *c, uint64_t number)
     if (hl7_parse((const char *)raw, n, c->scratch, NULL) == HL7_OK) {
         adt_read(c->options.site, c->scratch, &result);
         if (result.outcome == ADT_APPLY) {
-            int applied = census_apply(c->census, result.events, result.count, received_us, &windows, &count);
-            if (applied == 0 && number > c->adt_judged && !chart_windows_add(c, windows, count))
+            int applied = census_apply(c->census, result.events, result.count,
+                                       received_us, &windows, &count);
+            if (applied == 0 && number > c->adt_judged &&
+                !chart_windows_add(c, windows, count))
                 applied = CENSUS_MEMORY;
             error = applied == 0 || applied == CENSUS_INCOMPLETE ? 0 : LEDGER_IO;
         }
@@ -140,7 +148,8 @@ static int replay(struct chart *c)
     uint8_t *value;
     size_t n;
     c->adt_judged = 0;
-    int error = ledger_value_get(c->ledger, KEY_JUDGED, sizeof KEY_JUDGED - 1, &value, &n);
+    int error =
+        ledger_value_get(c->ledger, KEY_JUDGED, sizeof KEY_JUDGED - 1, &value, &n);
     if (error == 0) {
         if (n == sizeof c->adt_judged)
             memcpy(&c->adt_judged, value, n);
@@ -157,8 +166,10 @@ static int replay(struct chart *c)
 
 int chart_derive(struct chart *c)
 {
-    const struct due_options due = {.table = c->options.intervals, .table_count = c->options.interval_count,
-                                    .grace_us = c->options.grace_us, .was_charted = chart_was_charted,
+    const struct due_options due = {.table = c->options.intervals,
+                                    .table_count = c->options.interval_count,
+                                    .grace_us = c->options.grace_us,
+                                    .was_charted = chart_was_charted,
                                     .context = c};
     chart_forget(c);
     c->counts.rebuilds++;
@@ -180,8 +191,8 @@ bool chart_history_looked_at(struct chart *c)
 {
     if (c->adt_judged == c->adt_applied || c->windows_count > 0)
         return true;
-    int error = ledger_value_put(c->ledger, KEY_JUDGED, sizeof KEY_JUDGED - 1, &c->adt_applied,
-                                 sizeof c->adt_applied);
+    int error = ledger_value_put(c->ledger, KEY_JUDGED, sizeof KEY_JUDGED - 1,
+                                 &c->adt_applied, sizeof c->adt_applied);
     if (error != 0)
         return chart_fail(c, error);
     c->adt_judged = c->adt_applied;

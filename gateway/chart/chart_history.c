@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * When history changes: readings of the place and time are judged again. What was held may now be charted, what was
- * charted may have to be withdrawn, what was not sent yet is not sent.
+ * When history changes: readings of the place and time are judged again. What was held
+ * may now be charted, what was charted may have to be withdrawn, what was not sent yet is
+ * not sent.
  */
 #include <string.h>
 
@@ -9,7 +10,8 @@
 
 #define REVIEW_PAGES 16 /* of PAGE entries in one run */
 
-static bool update(struct chart *c, struct ledger_entry *entry, int64_t now_us, const char *who)
+static bool update(struct chart *c, struct ledger_entry *entry, int64_t now_us,
+                   const char *who)
 {
     int error = ledger_update(c->ledger, entry, now_us, who);
     return error == 0 || chart_fail(c, error);
@@ -17,14 +19,16 @@ static bool update(struct chart *c, struct ledger_entry *entry, int64_t now_us, 
 
 bool chart_is_service(const char *who)
 {
-    static const char *const services[] = {WHO_MATCH, WHO_DUE, WHO_DELIVERY, "intake", "ledger"};
+    static const char *const services[] = {WHO_MATCH, WHO_DUE, WHO_DELIVERY, "intake",
+                                           "ledger"};
     for (size_t i = 0; i < sizeof services / sizeof *services; i++)
         if (strcmp(who, services[i]) == 0)
             return true;
     return false;
 }
 
-/* Delivery writes its own changes after a person's, so the chain is followed to the one that said whose it is. */
+/* Delivery writes its own changes after a person's, so the chain is followed to the one
+ * that said whose it is. */
 bool chart_by_person(struct chart *c, const struct ledger_entry *entry)
 {
     struct ledger_change change;
@@ -39,13 +43,15 @@ bool chart_by_person(struct chart *c, const struct ledger_entry *entry)
 
 /* --- Taking back --- */
 
-bool chart_cancel(struct chart *c, struct ledger_entry *entry, bool *cancelled, int64_t now_us)
+bool chart_cancel(struct chart *c, struct ledger_entry *entry, bool *cancelled,
+                  int64_t now_us)
 {
     struct ledger_message message;
     (void)now_us;
     *cancelled = true;
     for (size_t i = 0; i < c->destination_count; i++) {
-        if (!chart_message_find(c, &c->destinations[i], entry, DELIVER_RESULT, entry->generation, &message)) {
+        if (!chart_message_find(c, &c->destinations[i], entry, DELIVER_RESULT,
+                                entry->generation, &message)) {
             if (c->error)
                 return false;
             continue;
@@ -53,7 +59,8 @@ bool chart_cancel(struct chart *c, struct ledger_entry *entry, bool *cancelled, 
         if (message.state == LEDGER_OUT_CANCELLED || message.state == LEDGER_OUT_DEAD)
             continue;
         if (message.state != LEDGER_OUT_QUEUED || message.attempts > 0) {
-            *cancelled = false; /* it may have reached the EPR: it is seen through, then withdrawn */
+            *cancelled = false; /* it may have reached the EPR: it is seen through, then
+                                   withdrawn */
             continue;
         }
         message.state = LEDGER_OUT_CANCELLED;
@@ -65,48 +72,28 @@ bool chart_cancel(struct chart *c, struct ledger_entry *entry, bool *cancelled, 
     return true;
 }
 
-/* A value has left its charting interval: one that was only kept there may be due now. Looked at when the present page is done. */
+/* A value has left its charting interval: one that was only kept there may be due now.
+ * Looked at when the present page is done. */
 static bool reopen_interval(struct chart *c, const struct ledger_entry *entry)
 {
-    const struct census_window window = {.place = chart_place(c, entry->place)->id, .from_us = entry->t_low_us,
+    const struct census_window window = {.place = chart_place(c, entry->place)->id,
+                                         .from_us = entry->t_low_us,
                                          .to_us = entry->t_high_us + 1};
     c->charted.valid = false;
-    return !entry->time_known || chart_windows_add(c, &window, 1) || chart_fail(c, LEDGER_IO);
+    return !entry->time_known || chart_windows_add(c, &window, 1) ||
+           chart_fail(c, LEDGER_IO);
 }
 
-static bool stands_somewhere(struct chart *c, const struct ledger_entry *entry)
-{
-    struct ledger_message message;
-    for (size_t i = 0; i < c->destination_count; i++)
-        if (chart_message_find(c, &c->destinations[i], entry, DELIVER_RESULT, entry->generation, &message) &&
-            message.state == LEDGER_OUT_DONE)
-            return true;
-    return false;
-}
-
-/* Nothing could be sent: either no destination has it, or somebody must see to it by hand. */
-static bool withdrawn_without_message(struct chart *c, struct ledger_entry *entry, int64_t now_us)
-{
-    bool by_hand = stands_somewhere(c, entry);
-    if (c->error)
-        return false;
-    entry->state = by_hand ? LEDGER_HELD : LEDGER_WITHDRAWN;
-    entry->reason = by_hand ? CHART_NOT_WITHDRAWN : LEDGER_REASON_NONE;
-    if (!update(c, entry, now_us, WHO_DELIVERY))
-        return false;
-    if (!by_hand)
-        chart_unjudged_add(c, entry->id);
-    return true;
-}
-
-static bool queue_withdrawals(struct chart *c, struct ledger_entry *entry, size_t *count, int64_t now_us)
+static bool queue_withdrawals(struct chart *c, struct ledger_entry *entry, size_t *count,
+                              int64_t now_us)
 {
     struct target target = {.stay = entry->stay, .patient = entry->patient};
-    target.location = chart_location(c, entry->place, entry->t_low_us, entry->t_high_us, entry->stay);
+    target.location =
+        chart_location(c, entry->place, entry->t_low_us, entry->t_high_us, entry->stay);
     *count = 0;
     if (chart_read_record(c, entry->id) &&
-        !chart_messages(c, entry, DELIVER_WITHDRAWAL, entry->generation, entry->charted_mask, &target, now_us, count,
-                        &entry->message))
+        !chart_messages(c, entry, DELIVER_WITHDRAWAL, entry->generation,
+                        entry->charted_mask, &target, now_us, count, &entry->message))
         return false;
     return c->error == 0;
 }
@@ -117,20 +104,24 @@ bool chart_withdraw_more(struct chart *c, struct ledger_entry *entry, int64_t no
     return queue_withdrawals(c, entry, &count, now_us);
 }
 
-/* Copies that some destination has not been sent yet are not sent at all; those that may be there are waited for. */
+/* Copies that some destination has not been sent yet are not sent at all; those that may
+ * be there are waited for. */
 bool chart_withdraw(struct chart *c, struct ledger_entry *entry, int64_t now_us)
 {
     size_t count;
     bool cancelled;
     c->counts.withdrawals++;
-    if (!reopen_interval(c, entry) || !chart_cancel(c, entry, &cancelled, now_us) || !queue_withdrawals(c, entry, &count, now_us))
+    if (!reopen_interval(c, entry) || !chart_cancel(c, entry, &cancelled, now_us) ||
+        !queue_withdrawals(c, entry, &count, now_us))
         return false;
     entry->state = LEDGER_WITHDRAWING;
     entry->reason = LEDGER_REASON_NONE;
-    return update(c, entry, now_us, WHO_MATCH) && (count > 0 || withdrawn_without_message(c, entry, now_us));
+    return update(c, entry, now_us, WHO_MATCH) &&
+           (count > 0 || deliver_finish_withdrawal(c, entry, now_us));
 }
 
-static bool still_holds(const struct ledger_entry *entry, uint8_t reason, const struct match_result *result)
+static bool still_holds(const struct ledger_entry *entry, uint8_t reason,
+                        const struct match_result *result)
 {
     return reason == LEDGER_REASON_NONE && result->stay.stay == entry->stay &&
            result->stay.original == entry->patient;
@@ -165,7 +156,8 @@ static bool review_undecided(struct chart *c, struct ledger_entry *entry, int64_
     return chart_judge(c, entry, now_us);
 }
 
-/* A kept one may be due now, because the value that had overtaken it went elsewhere: it is fed again. */
+/* A kept one may be due now, because the value that had overtaken it went elsewhere: it
+ * is fed again. */
 static bool review_kept(struct chart *c, struct ledger_entry *entry, int64_t now_us)
 {
     struct match_result result;
@@ -175,7 +167,8 @@ static bool review_kept(struct chart *c, struct ledger_entry *entry, int64_t now
     uint8_t reason = chart_verdict(c, entry, &result, &error);
     if (error)
         return false;
-    return reason == LEDGER_REASON_NONE ? chart_again(c, entry, now_us) : chart_hold(c, entry, reason, now_us);
+    return reason == LEDGER_REASON_NONE ? chart_again(c, entry, now_us)
+                                        : chart_hold(c, entry, reason, now_us);
 }
 
 bool chart_review_held(struct chart *c, struct ledger_entry *entry, int64_t now_us)
@@ -215,7 +208,7 @@ static bool review_matched(struct chart *c, struct ledger_entry *entry, int64_t 
     return update(c, entry, now_us, WHO_MATCH) && chart_again(c, entry, now_us);
 }
 
-/* A message on the wire is judged when its answer comes, a withdrawal is seen through, a refused reading waits for a person. */
+/* A withdrawal is seen through, a refused reading waits for a person. */
 bool chart_review(struct chart *c, struct ledger_entry *entry, int64_t now_us)
 {
     c->counts.reopened++;
@@ -229,6 +222,8 @@ bool chart_review(struct chart *c, struct ledger_entry *entry, int64_t now_us)
         return chart_review_held(c, entry, now_us);
     case LEDGER_MATCHED:
         return review_matched(c, entry, now_us);
+    case LEDGER_SENT: /* it may be in a chart: it is withdrawn as soon as its answer says
+                         so */
     case LEDGER_CHARTED:
         return chart_review_charted(c, entry, now_us);
     default:
@@ -249,8 +244,11 @@ bool chart_review_some(struct chart *c, int64_t now_us)
     for (int pages = 0; c->windows_count > 0 && pages < REVIEW_PAGES; pages++) {
         struct window *window = &c->windows[c->windows_first];
         uint32_t place = chart_place_number(c, window->place);
-        int64_t to_us = window->to_us == CENSUS_FOREVER ? window->to_us : window->to_us - 1;
-        int n = place ? ledger_list_place(c->ledger, place, window->from_us, to_us, &window->cursor, page, PAGE) : 0;
+        int64_t to_us =
+            window->to_us == CENSUS_FOREVER ? window->to_us : window->to_us - 1;
+        int n = place ? ledger_list_place(c->ledger, place, window->from_us, to_us,
+                                          &window->cursor, page, PAGE)
+                      : 0;
         if (n < 0)
             return chart_fail(c, n);
         for (int i = 0; i < n; i++) {

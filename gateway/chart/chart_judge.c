@@ -12,14 +12,16 @@
 
 uint64_t chart_ref(struct ledger_id id)
 {
-    if (id.source == 0 || id.source >> (64 - SEQ_BITS) || id.seq == 0 || id.seq >> SEQ_BITS)
+    if (id.source == 0 || id.source >> (64 - SEQ_BITS) || id.seq == 0 ||
+        id.seq >> SEQ_BITS)
         return 0;
     return (uint64_t)id.source << SEQ_BITS | id.seq;
 }
 
 struct ledger_id chart_ref_id(uint64_t ref)
 {
-    return (struct ledger_id){.source = (uint32_t)(ref >> SEQ_BITS), .seq = ref & ((UINT64_C(1) << SEQ_BITS) - 1)};
+    return (struct ledger_id){.source = (uint32_t)(ref >> SEQ_BITS),
+                              .seq = ref & ((UINT64_C(1) << SEQ_BITS) - 1)};
 }
 
 static size_t home_of(uint64_t ref)
@@ -89,7 +91,8 @@ bool chart_read_record(struct chart *c, struct ledger_id id)
 }
 
 /* The reasons for which no stay is even looked up. */
-static uint8_t ledger_verdict(struct chart *c, const struct ledger_entry *entry, bool *error)
+static uint8_t ledger_verdict(struct chart *c, const struct ledger_entry *entry,
+                              bool *error)
 {
     struct ledger_source source;
     if (entry->conflicted)
@@ -99,15 +102,19 @@ static uint8_t ledger_verdict(struct chart *c, const struct ledger_entry *entry,
         *error = !chart_fail(c, failed);
         return LEDGER_SOURCE_DOUBTED;
     }
-    if (source.doubted && entry->state != LEDGER_CHARTED) /* what is charted was taken before the doubt */
+    if (source.doubted && entry->state != LEDGER_CHARTED &&
+        entry->state != LEDGER_SENT) /* taken before the doubt */
         return LEDGER_SOURCE_DOUBTED;
-    if (!entry->time_known) /* intake said which of the three; a reading that is judged again keeps its word */
-        return entry->reason >= LEDGER_TIME_UNKNOWN && entry->reason <= LEDGER_TIME_STORED ? entry->reason
-                                                                                          : LEDGER_TIME_UNKNOWN;
+    if (!entry->time_known) /* intake said which of the three; a reading that is judged
+                               again keeps its word */
+        return entry->reason >= LEDGER_TIME_UNKNOWN && entry->reason <= LEDGER_TIME_STORED
+                   ? entry->reason
+                   : LEDGER_TIME_UNKNOWN;
     return LEDGER_REASON_NONE;
 }
 
-uint8_t chart_verdict(struct chart *c, const struct ledger_entry *entry, struct match_result *result, bool *error)
+uint8_t chart_verdict(struct chart *c, const struct ledger_entry *entry,
+                      struct match_result *result, bool *error)
 {
     const struct place_slot *place = chart_place(c, entry->place);
     memset(result, 0, sizeof *result);
@@ -120,16 +127,23 @@ uint8_t chart_verdict(struct chart *c, const struct ledger_entry *entry, struct 
         return LEDGER_RECORD_DAMAGED;
     }
     const struct match_evidence evidence = {
-        .place = place->id, .mapped = place->mapped, .time_known = true,
-        .low_us = entry->t_low_us, .high_us = entry->t_high_us,
-        .newborn = c->record.has_subject && c->record.subject.role == wardgate_Subject_Role_NEWBORN,
-        /* A digest names somebody; whom, only the enrolment key could tell. Held until that key is here. */
+        .place = place->id,
+        .mapped = place->mapped,
+        .time_known = true,
+        .low_us = entry->t_low_us,
+        .high_us = entry->t_high_us,
+        .newborn = c->record.has_subject &&
+                   c->record.subject.role == wardgate_Subject_Role_NEWBORN,
+        /* A digest names somebody; whom, only the enrolment key could tell. Held until
+           that key is here. */
         .named = c->record.has_subject && c->record.subject.digest.size > 0};
     match_reading(c->census, &evidence, result);
-    return result->reason == MATCH_CHART ? LEDGER_REASON_NONE : (uint8_t)(CHART_REASON_MATCH + result->reason);
+    return result->reason == MATCH_CHART ? LEDGER_REASON_NONE
+                                         : (uint8_t)(CHART_REASON_MATCH + result->reason);
 }
 
-bool chart_hold(struct chart *c, struct ledger_entry *entry, uint8_t reason, int64_t now_us)
+bool chart_hold(struct chart *c, struct ledger_entry *entry, uint8_t reason,
+                int64_t now_us)
 {
     entry->state = LEDGER_HELD;
     entry->reason = reason;
@@ -150,14 +164,17 @@ static uint32_t valid_mask(const wardgate_Record *record)
 
 static void codes_of(struct chart *c, uint32_t mask)
 {
-    for (pb_size_t i = 0; i < c->record.observations_count && i < DUE_OBSERVATIONS_MAX; i++)
+    for (pb_size_t i = 0; i < c->record.observations_count && i < DUE_OBSERVATIONS_MAX;
+         i++)
         if ((mask >> i & 1u) && c->charted.count < CHARTED_CODES_MAX)
             c->charted.codes[c->charted.count++] = c->record.observations[i].code;
 }
 
-/* Reads which quantities this stay and device have in the chart, or on their way there, for one interval. c->record is the reading that
- * is being fed, so it is put back afterwards. */
-static void find_charted(struct chart *c, uint64_t stay, uint64_t device, int64_t from_us, int64_t to_us)
+/* Reads which quantities this stay and device have in the chart, or on their way there,
+ * for one interval. c->record is the reading that is being fed, so it is put back
+ * afterwards. */
+static void find_charted(struct chart *c, uint64_t stay, uint64_t device, int64_t from_us,
+                         int64_t to_us)
 {
     struct ledger_cursor cursor = {0};
     struct ledger_entry page[PAGE];
@@ -167,13 +184,15 @@ static void find_charted(struct chart *c, uint64_t stay, uint64_t device, int64_
     c->charted.from_us = from_us, c->charted.to_us = to_us;
     c->charted.count = 0;
     c->charted.valid = true;
-    while ((n = ledger_list_place(c->ledger, c->place, from_us, to_us - 1, &cursor, page, PAGE)) > 0)
+    while ((n = ledger_list_place(c->ledger, c->place, from_us, to_us - 1, &cursor, page,
+                                  PAGE)) > 0)
         for (int i = 0; i < n; i++) {
-            int64_t middle = page[i].t_low_us + (page[i].t_high_us - page[i].t_low_us) / 2;
+            int64_t middle =
+                page[i].t_low_us + (page[i].t_high_us - page[i].t_low_us) / 2;
             bool sent = page[i].state == LEDGER_MATCHED || page[i].state == LEDGER_SENT ||
                         page[i].state == LEDGER_CHARTED;
-            if (sent && page[i].stay == stay && page[i].device == device && middle >= from_us && middle < to_us &&
-                chart_read_record(c, page[i].id))
+            if (sent && page[i].stay == stay && page[i].device == device &&
+                middle >= from_us && middle < to_us && chart_read_record(c, page[i].id))
                 codes_of(c, page[i].charted_mask);
         }
     if (n < 0)
@@ -181,8 +200,10 @@ static void find_charted(struct chart *c, uint64_t stay, uint64_t device, int64_
     c->record = fed;
 }
 
-/* due.h asks for every quantity of a reading in turn when it opens an interval; the answer for all of them is found once. */
-bool chart_was_charted(void *context, uint64_t stay, uint64_t device, uint32_t code, int64_t from_us, int64_t to_us)
+/* due.h asks for every quantity of a reading in turn when it opens an interval; the
+ * answer for all of them is found once. */
+bool chart_was_charted(void *context, uint64_t stay, uint64_t device, uint32_t code,
+                       int64_t from_us, int64_t to_us)
 {
     struct chart *c = context;
     if (!c->charted.valid || c->charted.stay != stay || c->charted.device != device ||
@@ -194,8 +215,8 @@ bool chart_was_charted(void *context, uint64_t stay, uint64_t device, uint32_t c
     return false;
 }
 
-static bool keep(struct chart *c, struct ledger_entry *entry, const struct open_reading *open, const char *who,
-                 int64_t now_us)
+static bool keep(struct chart *c, struct ledger_entry *entry,
+                 const struct open_reading *open, const char *who, int64_t now_us)
 {
     entry->state = LEDGER_KEPT;
     entry->reason = LEDGER_REASON_NONE;
@@ -204,18 +225,22 @@ static bool keep(struct chart *c, struct ledger_entry *entry, const struct open_
     return error == 0 || chart_fail(c, error);
 }
 
-static bool queue(struct chart *c, struct ledger_entry *entry, const struct open_reading *open, const char *who,
-                  int64_t now_us)
+static bool queue(struct chart *c, struct ledger_entry *entry,
+                  const struct open_reading *open, const char *who, int64_t now_us)
 {
     struct census_visit visit;
-    struct target target = {.stay = open->stay, .patient = open->original, .location = open->location};
+    struct target target = {.stay = open->stay,
+                            .patient = open->original,
+                            .location = open->location};
     size_t count;
     uint64_t newest;
     if (!chart_read_record(c, entry->id))
         return c->error == 0 && chart_hold(c, entry, LEDGER_RECORD_DAMAGED, now_us);
     if (census_visit(c->census, open->stay, &visit))
-        target.patient = visit.patient; /* after all merges: how the EPR knows the patient now */
-    if (!chart_messages(c, entry, DELIVER_RESULT, entry->generation + 1, open->due, &target, now_us, &count, &newest))
+        target.patient =
+            visit.patient; /* after all merges: how the EPR knows the patient now */
+    if (!chart_messages(c, entry, DELIVER_RESULT, entry->generation + 1, open->due,
+                        &target, now_us, &count, &newest))
         return false;
     if (count == 0)
         return chart_hold(c, entry, CHART_UNPRINTABLE, now_us);
@@ -230,7 +255,8 @@ static bool queue(struct chart *c, struct ledger_entry *entry, const struct open
     return error == 0 || chart_fail(c, error);
 }
 
-static bool decide(struct chart *c, const struct due_decision *decisions, size_t n, const char *who, int64_t now_us)
+static bool decide(struct chart *c, const struct due_decision *decisions, size_t n,
+                   const char *who, int64_t now_us)
 {
     for (size_t i = 0; i < n; i++) {
         struct open_reading *reading = chart_open_find(c, decisions[i].ref);
@@ -245,26 +271,32 @@ static bool decide(struct chart *c, const struct due_decision *decisions, size_t
             return chart_fail(c, error);
         struct open_reading whole = *reading;
         open_remove(c, reading);
-        if (!(whole.due ? queue(c, &entry, &whole, who, now_us) : keep(c, &entry, &whole, who, now_us)))
+        if (!(whole.due ? queue(c, &entry, &whole, who, now_us)
+                        : keep(c, &entry, &whole, who, now_us)))
             return false;
     }
     return true;
 }
 
-bool chart_feed(struct chart *c, struct due *due, const struct ledger_entry *entry, const struct open_reading *whose,
-                const char *who, int64_t now_us)
+bool chart_feed(struct chart *c, struct due *due, const struct ledger_entry *entry,
+                const struct open_reading *whose, const char *who, int64_t now_us)
 {
     const struct due_decision *decisions;
     size_t n;
-    struct due_reading reading = {
-        .stay = whose->stay ? whose->stay : whose->original, .device = entry->device, .ref = chart_ref(entry->id),
-        .t_us = entry->t_low_us + (entry->t_high_us - entry->t_low_us) / 2,
-        .always = c->record.order_token.size > 0 || (c->record.has_time && c->record.time.stored),
-        .valid = valid_mask(&c->record)};
-    for (; reading.n < c->record.observations_count && reading.n < DUE_OBSERVATIONS_MAX; reading.n++)
+    struct due_reading reading = {.stay = whose->stay ? whose->stay : whose->original,
+                                  .device = entry->device,
+                                  .ref = chart_ref(entry->id),
+                                  .t_us = entry->t_low_us +
+                                          (entry->t_high_us - entry->t_low_us) / 2,
+                                  .always = c->record.order_token.size > 0 ||
+                                            (c->record.has_time && c->record.time.stored),
+                                  .valid = valid_mask(&c->record)};
+    for (; reading.n < c->record.observations_count && reading.n < DUE_OBSERVATIONS_MAX;
+         reading.n++)
         reading.codes[reading.n] = c->record.observations[reading.n].code;
     struct open_reading *open = open_add(c, reading.ref);
-    open->stay = whose->stay, open->original = whose->original, open->location = whose->location;
+    open->stay = whose->stay, open->original = whose->original,
+    open->location = whose->location;
     c->place = entry->place;
     c->charted.valid = false;
     if (due_feed(due, &reading, now_us, &decisions, &n) != 0)
@@ -272,7 +304,8 @@ bool chart_feed(struct chart *c, struct due *due, const struct ledger_entry *ent
     return c->error == 0 && decide(c, decisions, n, who, now_us);
 }
 
-bool chart_close_intervals(struct chart *c, struct due *due, int64_t until_us, const char *who, int64_t now_us)
+bool chart_close_intervals(struct chart *c, struct due *due, int64_t until_us,
+                           const char *who, int64_t now_us)
 {
     const struct due_decision *decisions;
     size_t n;
@@ -300,7 +333,8 @@ bool chart_judge(struct chart *c, struct ledger_entry *entry, int64_t now_us)
         reason = CHART_UNPRINTABLE;
     if (reason != LEDGER_REASON_NONE)
         return chart_hold(c, entry, reason, now_us);
-    const struct open_reading whose = {.stay = result.stay.stay, .original = result.stay.original,
+    const struct open_reading whose = {.stay = result.stay.stay,
+                                       .original = result.stay.original,
                                        .location = result.stay.location};
     return chart_feed(c, c->due, entry, &whose, NULL, now_us);
 }
@@ -308,7 +342,8 @@ bool chart_judge(struct chart *c, struct ledger_entry *entry, int64_t now_us)
 void chart_unjudged_add(struct chart *c, struct ledger_id id)
 {
     if (c->unjudged_count == UNJUDGED_MAX) {
-        c->rescan = true; /* the ledger remembers what the ring can't; a scan that is under way starts again */
+        c->rescan = true; /* the ledger remembers what the ring can't; a scan that is
+                             under way starts again */
         c->rescan_state = LEDGER_RECEIVED;
         memset(&c->rescan_cursor, 0, sizeof c->rescan_cursor);
         return;
@@ -333,7 +368,8 @@ static bool judge_one(struct chart *c, struct ledger_id id, int64_t now_us)
 static bool rescan_page(struct chart *c, size_t *looked_at, int64_t now_us)
 {
     struct ledger_entry page[PAGE];
-    int n = ledger_list(c->ledger, c->rescan_state, LEDGER_ANY, LEDGER_ANY, &c->rescan_cursor, page, PAGE);
+    int n = ledger_list(c->ledger, c->rescan_state, LEDGER_ANY, LEDGER_ANY,
+                        &c->rescan_cursor, page, PAGE);
     if (n < 0)
         return chart_fail(c, n);
     if (n == 0) {
@@ -352,8 +388,8 @@ static bool rescan_page(struct chart *c, size_t *looked_at, int64_t now_us)
 static bool remap_page(struct chart *c, size_t *looked_at, int64_t now_us)
 {
     struct ledger_entry page[PAGE];
-    int n = ledger_list(c->ledger, LEDGER_HELD, CHART_REASON_MATCH + MATCH_NOT_MAPPED, LEDGER_ANY, &c->remap_cursor,
-                        page, PAGE);
+    int n = ledger_list(c->ledger, LEDGER_HELD, CHART_REASON_MATCH + MATCH_NOT_MAPPED,
+                        LEDGER_ANY, &c->remap_cursor, page, PAGE);
     if (n < 0)
         return chart_fail(c, n);
     c->remap = n > 0;

@@ -8,7 +8,8 @@
 #include "chart/chart_core.h"
 
 /* The names of a reading's gateway and epoch, which every message of it is known by. */
-static bool identity(struct chart *c, struct ledger_id id, char gateway[LEDGER_NAME_SIZE], struct epoch *epoch)
+static bool identity(struct chart *c, struct ledger_id id, char gateway[LEDGER_NAME_SIZE],
+                     struct epoch *epoch)
 {
     struct ledger_source source;
     int error = ledger_source_get(c->ledger, id.source, &source);
@@ -20,12 +21,16 @@ static bool identity(struct chart *c, struct ledger_id id, char gateway[LEDGER_N
     return true;
 }
 
-bool chart_message_find(struct chart *c, const struct destination *d, const struct ledger_entry *entry,
-                        enum deliver_kind kind, uint32_t generation, struct ledger_message *message)
+bool chart_message_find(struct chart *c, const struct destination *d,
+                        const struct ledger_entry *entry, enum deliver_kind kind,
+                        uint32_t generation, struct ledger_message *message)
 {
     char gateway[LEDGER_NAME_SIZE], control[DELIVER_CONTROL_SIZE];
     const wardgate_Record named = {.seq = entry->id.seq};
-    struct deliver_message m = {.kind = kind, .destination = d->options.name, .gateway = gateway, .record = &named,
+    struct deliver_message m = {.kind = kind,
+                                .destination = d->options.name,
+                                .gateway = gateway,
+                                .record = &named,
                                 .generation = generation};
     if (!identity(c, entry->id, gateway, &m.epoch))
         return false;
@@ -37,14 +42,17 @@ bool chart_message_find(struct chart *c, const struct destination *d, const stru
     return error == 0;
 }
 
-/* The bed as the PAS writes it: the visit's own stay there, else anybody's, since it is the same bed. */
-const char *chart_location(struct chart *c, uint32_t place, int64_t low_us, int64_t high_us, uint64_t stay)
+/* The bed as the PAS writes it: the visit's own stay there, else anybody's, since it is
+ * the same bed. */
+const char *chart_location(struct chart *c, uint32_t place, int64_t low_us,
+                           int64_t high_us, uint64_t stay)
 {
     struct census_stay stays[8];
     const char *location = "";
     size_t n = census_at(c->census, chart_place(c, place)->id, low_us, high_us, stays, 8);
     if (n == 0)
-        n = census_at(c->census, chart_place(c, place)->id, INT64_MIN, INT64_MAX, stays, 8);
+        n = census_at(c->census, chart_place(c, place)->id, INT64_MIN, INT64_MAX, stays,
+                      8);
     for (size_t i = 0; i < n && i < 8; i++) {
         if (!*location || stays[i].stay == stay)
             location = stays[i].location;
@@ -53,7 +61,8 @@ const char *chart_location(struct chart *c, uint32_t place, int64_t low_us, int6
 }
 
 /* The generation that a result sent anew takes the place of: the last one withdrawn. */
-static bool replaced_generation(struct chart *c, const struct ledger_entry *entry, uint32_t *generation)
+static bool replaced_generation(struct chart *c, const struct ledger_entry *entry,
+                                uint32_t *generation)
 {
     struct ledger_change change;
     *generation = 0;
@@ -69,14 +78,18 @@ static bool replaced_generation(struct chart *c, const struct ledger_entry *entr
     return true;
 }
 
-static void describe(struct chart *c, const struct target *target, struct census_patient *patient,
-                     struct deliver_patient *out)
+static void describe(struct chart *c, const struct target *target,
+                     struct census_patient *patient, struct deliver_patient *out)
 {
     struct census_visit visit;
     if (census_patient(c->census, target->patient, patient))
-        *out = (struct deliver_patient){.mrn = patient->number, .authority = patient->authority, .nhs = patient->nhs,
-                                        .family = patient->family, .given = patient->given,
-                                        .birth = patient->birth, .sex = patient->sex};
+        *out = (struct deliver_patient){.mrn = patient->number,
+                                        .authority = patient->authority,
+                                        .nhs = patient->nhs,
+                                        .family = patient->family,
+                                        .given = patient->given,
+                                        .birth = patient->birth,
+                                        .sex = patient->sex};
     out->location = target->location;
     if (census_visit(c->census, target->stay, &visit)) {
         out->visit = visit.visit && *visit.visit ? visit.visit : visit.account;
@@ -84,9 +97,11 @@ static void describe(struct chart *c, const struct target *target, struct census
     }
 }
 
-/* Queues one. False: the ledger failed. *made is false if this destination is not to have it. */
-static bool queue_one(struct chart *c, struct destination *d, const struct ledger_entry *entry,
-                      struct deliver_message *m, bool *made, uint64_t *number)
+/* Queues one. False: the ledger failed. *made is false if this destination is not to have
+ * it. */
+static bool queue_one(struct chart *c, struct destination *d,
+                      const struct ledger_entry *entry, struct deliver_message *m,
+                      bool *made, uint64_t *number)
 {
     struct ledger_message message;
     char control[DELIVER_CONTROL_SIZE];
@@ -103,10 +118,16 @@ static bool queue_one(struct chart *c, struct destination *d, const struct ledge
                                : deliver_hl7(m, c->message, sizeof c->message);
     if (size < 0 || deliver_control(m, control) != 0)
         return true;
-    bool live = m->kind != DELIVER_RESULT || m->made_utc_us - m->utc_us <= c->options.live_us;
-    message = (struct ledger_message){.destination = d->number, .kind = (uint8_t)m->kind, .lane = live ? 0 : 1,
-                                      .due_us = m->made_utc_us, .created_us = m->made_utc_us, .id = entry->id,
-                                      .generation = m->generation, .tag = m->observations};
+    bool live =
+        m->kind != DELIVER_RESULT || m->made_utc_us - m->utc_us <= c->options.live_us;
+    message = (struct ledger_message){.destination = d->number,
+                                      .kind = (uint8_t)m->kind,
+                                      .lane = live ? 0 : 1,
+                                      .due_us = m->made_utc_us,
+                                      .created_us = m->made_utc_us,
+                                      .id = entry->id,
+                                      .generation = m->generation,
+                                      .tag = m->observations};
     snprintf(message.control, sizeof message.control, "%s", control);
     int error = ledger_out_add(c->ledger, &message, c->message, (size_t)size);
     if (error != 0 && error != LEDGER_EXISTS)
@@ -116,15 +137,22 @@ static bool queue_one(struct chart *c, struct destination *d, const struct ledge
     return true;
 }
 
-bool chart_messages(struct chart *c, const struct ledger_entry *entry, enum deliver_kind kind, uint32_t generation,
-                    uint32_t mask, const struct target *target, int64_t now_us, size_t *count, uint64_t *newest)
+bool chart_messages(struct chart *c, const struct ledger_entry *entry,
+                    enum deliver_kind kind, uint32_t generation, uint32_t mask,
+                    const struct target *target, int64_t now_us, size_t *count,
+                    uint64_t *newest)
 {
     char gateway[LEDGER_NAME_SIZE];
     struct census_patient patient;
     int64_t half = (entry->t_high_us - entry->t_low_us) / 2;
-    struct deliver_message m = {.kind = kind, .gateway = gateway, .record = &c->record, .generation = generation,
-                                .observations = mask, .utc_us = entry->t_low_us + half,
-                                .uncertainty_ms = (uint32_t)((half + 999) / 1000), .synced = true,
+    struct deliver_message m = {.kind = kind,
+                                .gateway = gateway,
+                                .record = &c->record,
+                                .generation = generation,
+                                .observations = mask,
+                                .utc_us = entry->t_low_us + half,
+                                .uncertainty_ms = (uint32_t)((half + 999) / 1000),
+                                .synced = true,
                                 .made_utc_us = now_us};
     *count = 0;
     if (!identity(c, entry->id, gateway, &m.epoch) ||

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * wardgate-chart's configuration: one file for the service and one for the site's beds. The tables in config.c are the
- * manual of every key: type, limits, preset and help; `wardgate-chart -T` prints them with what is in force.
+ * wardgate-chart's configuration: one file for the service and one for the site's beds.
+ * The tables in config.c are the manual of every key: type, limits, preset and help;
+ * `wardgate-chart -T` prints them with what is in force.
  */
 #ifndef CHART_CONFIG_H
 #define CHART_CONFIG_H
@@ -13,12 +14,13 @@
 #include "base/ids.h"
 
 #define CHART_DESTINATIONS_MAX 8
-#define CHART_TEXT_SIZE 128 /* bytes of a text with its NUL */
-#define CHART_PATH_SIZE 1024
+#define CHART_TEXT_SIZE        128 /* bytes of a text with its NUL */
+#define CHART_PATH_SIZE        1024
 
 enum destination_kind { DESTINATION_HL7, DESTINATION_FILE };
 
-/* What a negative answer of the EPR means. Sites differ, and one real receiver means the reverse of the usual. */
+/* What a negative answer of the EPR means. Sites differ, and one real receiver means the
+ * reverse of the usual. */
 enum answer_policy { ANSWER_RETRY, ANSWER_PARK };
 
 struct destination_config {
@@ -39,10 +41,12 @@ struct destination_config {
 struct broker_config {
     char host[CHART_TEXT_SIZE];
     int64_t port;
-    char ca[CHART_PATH_SIZE], certificate[CHART_PATH_SIZE], key[CHART_PATH_SIZE], crl[CHART_PATH_SIZE];
+    char ca[CHART_PATH_SIZE], certificate[CHART_PATH_SIZE], key[CHART_PATH_SIZE],
+        crl[CHART_PATH_SIZE];
     char socket[CHART_PATH_SIZE];
     char client_id[CHART_TEXT_SIZE];
-    int64_t keepalive_ms, handshake_ms, session_expiry_ms, reconnect_min_ms, reconnect_max_ms;
+    int64_t keepalive_ms, handshake_ms, session_expiry_ms, reconnect_min_ms,
+        reconnect_max_ms;
 };
 
 struct facility_config {
@@ -54,9 +58,9 @@ struct feed_config { /* the PAS's ADT */
     int64_t port, peers;
     char zone[CHART_TEXT_SIZE];
     struct config_list facilities, place_facilities; /* struct facility_config */
-    char places[CHART_PATH_SIZE];                    /* the table of beds, see place_config */
-    int64_t otherwise; /* enum adt_default */
-    int64_t visit;     /* enum adt_visit_rule */
+    char places[CHART_PATH_SIZE]; /* the table of beds, see place_config */
+    int64_t otherwise;            /* enum adt_default */
+    int64_t visit;                /* enum adt_visit_rule */
     bool update_moves;
     int64_t foreign, content; /* answers, index into accept, error, reject */
 };
@@ -86,7 +90,7 @@ struct chart_config {
     struct config_list destinations; /* struct destination_config */
 };
 
-struct place_config { /* one line of the table of beds */
+struct place_config {               /* one line of the table of beds */
     char location[CHART_TEXT_SIZE]; /* leading components of PV1-3, see adt_map_entry */
     char place[NAME_MAX_LENGTH + 1];
 };
@@ -98,11 +102,12 @@ struct places_config {
 extern const struct config_field chart_schema[];
 extern const struct config_field places_schema[];
 
-/* Both read path (or text, then path is only its name in errors) into a struct that the caller zeroed. *config owns the
- * lists; free it with config_free when the struct is no longer used. Return 0, or -1 and "file:line: key: message". */
-int chart_config_load(const char *path, const char *text, struct chart_config *into, struct config **config,
-                      char error[CONFIG_ERROR_SIZE]);
-int places_config_load(const char *path, const char *text, struct places_config *into, struct config **config,
-                       char error[CONFIG_ERROR_SIZE]);
+/* Both read path (or text, then path is only its name in errors) into a struct that the
+ * caller zeroed. *config owns the lists; free it with config_free when the struct is no
+ * longer used. Return 0, or -1 and "file:line: key: message". */
+int chart_config_load(const char *path, const char *text, struct chart_config *into,
+                      struct config **config, char error[CONFIG_ERROR_SIZE]);
+int places_config_load(const char *path, const char *text, struct places_config *into,
+                       struct config **config, char error[CONFIG_ERROR_SIZE]);
 
 #endif

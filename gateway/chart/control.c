@@ -22,8 +22,10 @@ static const char *text_of(const json_t *request, const char *key)
     return text ? text : "";
 }
 
-/* "2026-07-22T14:05:09Z", milliseconds allowed. Absent: otherwise. False: not such a time. */
-static bool time_of(const json_t *request, const char *key, int64_t otherwise, int64_t *utc_us)
+/* "2026-07-22T14:05:09Z", milliseconds allowed. Absent: otherwise. False: not such a
+ * time. */
+static bool time_of(const json_t *request, const char *key, int64_t otherwise,
+                    int64_t *utc_us)
 {
     const char *text = text_of(request, key);
     struct civil t = {.year = 0};
@@ -32,8 +34,8 @@ static bool time_of(const json_t *request, const char *key, int64_t otherwise, i
     *utc_us = otherwise;
     if (!json_object_get(request, key))
         return true;
-    if (sscanf(text, "%4" SCNd32 "-%2hhu-%2hhuT%2hhu:%2hhu:%2hhu%n", &t.year, &t.month, &t.day, &t.hour, &t.minute,
-               &t.second, &end) != 6)
+    if (sscanf(text, "%4" SCNd32 "-%2hhu-%2hhuT%2hhu:%2hhu:%2hhu%n", &t.year, &t.month,
+               &t.day, &t.hour, &t.minute, &t.second, &end) != 6)
         return false;
     text += end;
     if (*text == '.' && sscanf(text, ".%3u%n", &ms, &end) == 1 && end == 4)
@@ -46,7 +48,8 @@ static bool reason_of(const json_t *request, uint8_t *reason)
 {
     const char *name = text_of(request, "reason");
     for (unsigned i = 1; i < 256; i++)
-        if (strcmp(chart_reason_name((uint8_t)i), name) == 0 && strcmp(name, "unknown") != 0) {
+        if (strcmp(chart_reason_name((uint8_t)i), name) == 0 &&
+            strcmp(name, "unknown") != 0) {
             *reason = (uint8_t)i;
             return true;
         }
@@ -70,14 +73,18 @@ static json_t *books_json(struct service *s)
 {
     struct ledger_books b;
     ledger_books(s->ledger, &b);
-    uint64_t pending = ledger_pending(&b), parts = b.states[LEDGER_CHARTED] + b.states[LEDGER_KEPT] +
-                                                  b.states[LEDGER_HELD] + b.states[LEDGER_REJECTED] + pending;
-    return json_pack("{so so so so so so so so so so so so so so}", "decoded", count(b.readings), "charted",
-                     count(b.states[LEDGER_CHARTED]), "kept", count(b.states[LEDGER_KEPT]), "held",
-                     count(b.states[LEDGER_HELD]), "rejected", count(b.states[LEDGER_REJECTED]), "pending",
-                     count(pending), "noted", count(b.states[LEDGER_NOTED]), "conflicts", count(b.conflicts), "gaps",
-                     count(b.gaps), "gap_readings", count(b.gap_readings), "gaps_unknown", count(b.gaps_unknown),
-                     "lost", count(b.lost), "damaged", count(b.damaged), "balanced",
+    uint64_t pending = ledger_pending(&b),
+             parts = b.states[LEDGER_CHARTED] + b.states[LEDGER_KEPT] +
+                     b.states[LEDGER_HELD] + b.states[LEDGER_REJECTED] + pending;
+    return json_pack("{so so so so so so so so so so so so so so}", "decoded",
+                     count(b.readings), "charted", count(b.states[LEDGER_CHARTED]),
+                     "kept", count(b.states[LEDGER_KEPT]), "held",
+                     count(b.states[LEDGER_HELD]), "rejected",
+                     count(b.states[LEDGER_REJECTED]), "pending", count(pending), "noted",
+                     count(b.states[LEDGER_NOTED]), "conflicts", count(b.conflicts),
+                     "gaps", count(b.gaps), "gap_readings", count(b.gap_readings),
+                     "gaps_unknown", count(b.gaps_unknown), "lost", count(b.lost),
+                     "damaged", count(b.damaged), "balanced",
                      json_boolean(parts == b.readings));
 }
 
@@ -86,10 +93,11 @@ static json_t *destinations_json(struct service *s)
     json_t *list = json_array();
     struct chart_link_status d;
     for (size_t i = 0; chart_link_status(s->chart, i, &d); i++)
-        json_array_append_new(list, json_pack("{ss so so so so so so so}", "name", d.name, "up", json_boolean(d.up),
-                                              "under_way", count(d.under_way), "queued", count(d.queued), "waiting",
-                                              count(d.waiting), "sent", count(d.sent), "done", count(d.done), "dead",
-                                              count(d.dead)));
+        json_array_append_new(
+            list, json_pack("{ss so so so so so so so}", "name", d.name, "up",
+                            json_boolean(d.up), "under_way", count(d.under_way), "queued",
+                            count(d.queued), "waiting", count(d.waiting), "sent",
+                            count(d.sent), "done", count(d.done), "dead", count(d.dead)));
     return list;
 }
 
@@ -99,11 +107,14 @@ static json_t *broker_json(struct service *s)
     memset(&t, 0, sizeof t);
     if (s->tls)
         tls_link_status(s->tls, &t);
-    return json_pack("{so ss ss ss so so so so}", "connected", json_boolean(s->mqtt && mqtt_is_connected(s->mqtt)),
-                     "error", t.error, "peer", t.peer, "version", t.version, "own_expiry",
-                     t.own_expiry_utc_us ? time_json(t.own_expiry_utc_us) : json_null(), "peer_expiry",
-                     t.peer_expiry_utc_us ? time_json(t.peer_expiry_utc_us) : json_null(), "receipts_waiting",
-                     count(s->waiting_count), "dropped", count(s->dropped_inputs));
+    return json_pack("{so ss ss ss so so so so}", "connected",
+                     json_boolean(s->mqtt && mqtt_is_connected(s->mqtt)), "error",
+                     t.error, "peer", t.peer, "version", t.version, "own_expiry",
+                     t.own_expiry_utc_us ? time_json(t.own_expiry_utc_us) : json_null(),
+                     "peer_expiry",
+                     t.peer_expiry_utc_us ? time_json(t.peer_expiry_utc_us) : json_null(),
+                     "receipts_waiting", count(s->waiting_count), "dropped",
+                     count(s->dropped_inputs));
 }
 
 static json_t *feed_json(struct service *s, const struct chart_counts *c)
@@ -112,24 +123,29 @@ static json_t *feed_json(struct service *s, const struct chart_counts *c)
     struct census_counts census;
     mllp_server_counts(s->adt, &m);
     census_counts(chart_census(s->chart), &census);
-    return json_pack("{so so so so so so so so so so so}", "port", count(mllp_server_port(s->adt)), "peers",
-                     count(m.peers), "messages", count(c->adt), "repeated", count(c->adt_repeated), "conflicts",
-                     count(c->adt_conflicts), "refused", count(c->adt_refused), "foreign", count(c->adt_foreign),
-                     "ignored", count(c->adt_ignored), "patients", count(census.patients), "stays",
-                     count(census.stays), "identity_doubts", count(census.conflicts));
+    return json_pack("{so so so so so so so so so so so}", "port",
+                     count(mllp_server_port(s->adt)), "peers", count(m.peers), "messages",
+                     count(c->adt), "repeated", count(c->adt_repeated), "conflicts",
+                     count(c->adt_conflicts), "refused", count(c->adt_refused), "foreign",
+                     count(c->adt_foreign), "ignored", count(c->adt_ignored), "patients",
+                     count(census.patients), "stays", count(census.stays),
+                     "identity_doubts", count(census.conflicts));
 }
 
 static json_t *counts_json(struct service *s, const struct chart_counts *c)
 {
     struct intake_counts i;
     chart_intake_counts(s->chart, &i);
-    return json_pack("{so so so so so so so so so so so so so so so so so so}", "envelopes", count(i.envelopes),
-                     "records", count(i.records), "same", count(i.same), "malformed", count(i.malformed), "foreign",
-                     count(i.foreign), "rollbacks", count(i.rollbacks), "receipts", count(i.receipts), "judged",
-                     count(c->judged), "reopened", count(c->reopened), "withdrawals", count(c->withdrawals),
-                     "replaced", count(c->replaced), "answers", count(c->answers), "refusals", count(c->refusals),
-                     "timeouts", count(c->timeouts), "strays", count(c->strays), "commits", count(c->commits),
-                     "failed_commits", count(c->failed_commits), "open", count(c->open));
+    return json_pack("{so so so so so so so so so so so so so so so so so so}",
+                     "envelopes", count(i.envelopes), "records", count(i.records), "same",
+                     count(i.same), "malformed", count(i.malformed), "foreign",
+                     count(i.foreign), "rollbacks", count(i.rollbacks), "receipts",
+                     count(i.receipts), "judged", count(c->judged), "reopened",
+                     count(c->reopened), "withdrawals", count(c->withdrawals), "replaced",
+                     count(c->replaced), "answers", count(c->answers), "refusals",
+                     count(c->refusals), "timeouts", count(c->timeouts), "strays",
+                     count(c->strays), "commits", count(c->commits), "failed_commits",
+                     count(c->failed_commits), "open", count(c->open));
 }
 
 static void verb_status(void *context, const json_t *request, struct control_peer *peer)
@@ -140,12 +156,15 @@ static void verb_status(void *context, const json_t *request, struct control_pee
     (void)request;
     chart_count(s->chart, &c);
     ledger_space(s->ledger, &space);
-    control_send(peer, json_pack("{sb ss ss so ss so so so so so s{so so so}}", "ok", 1, "version", WARDGATE_VERSION,
-                                 "site", s->config.site, "since", time_json(s->started_us), "trouble",
-                                 chart_trouble(s->chart), "books", books_json(s), "broker", broker_json(s), "adt",
-                                 feed_json(s, &c), "destinations", destinations_json(s), "counts",
-                                 counts_json(s, &c), "ledger", "used", count(space.used), "size_max",
-                                 count(space.size_max), "disk_free", count(space.disk_free)));
+    control_send(peer,
+                 json_pack("{sb ss ss so ss so so so so so s{so so so}}", "ok", 1,
+                           "version", WARDGATE_VERSION, "site", s->config.site, "since",
+                           time_json(s->started_us), "trouble", chart_trouble(s->chart),
+                           "books", books_json(s), "broker", broker_json(s), "adt",
+                           feed_json(s, &c), "destinations", destinations_json(s),
+                           "counts", counts_json(s, &c), "ledger", "used",
+                           count(space.used), "size_max", count(space.size_max),
+                           "disk_free", count(space.disk_free)));
 }
 
 static void verb_books(void *context, const json_t *request, struct control_peer *peer)
@@ -158,17 +177,21 @@ static void verb_books(void *context, const json_t *request, struct control_peer
 
 static void end(struct control_peer *peer, int64_t lines)
 {
-    control_send(peer, json_pack("{sb sb sI}", "ok", 1, "end", 1, "lines", (json_int_t)lines));
+    control_send(peer,
+                 json_pack("{sb sb sI}", "ok", 1, "end", 1, "lines", (json_int_t)lines));
 }
 
 /* --- The worklist --- */
 
 static void send_held(void *context, const struct held_line *line)
 {
-    control_send(context, json_pack("{ss ss ss so so so sb sb}", "place", line->place, "reason",
-                                    chart_reason_name(line->reason), "why", chart_reason_text(line->reason),
-                                    "readings", count(line->readings), "from", time_json(line->from_us), "to",
-                                    time_json(line->to_us), "timed", line->timed, "more", line->more));
+    control_send(context,
+                 json_pack("{ss ss ss so so so sb sb}", "place", line->place, "reason",
+                           chart_reason_name(line->reason), "why",
+                           chart_reason_text(line->reason), "readings",
+                           count(line->readings), "from", time_json(line->from_us), "to",
+                           time_json(line->to_us), "timed", line->timed, "more",
+                           line->more));
 }
 
 static void verb_held(void *context, const json_t *request, struct control_peer *peer)
@@ -182,20 +205,28 @@ static void verb_held(void *context, const json_t *request, struct control_peer 
         end(peer, n);
 }
 
-static void answer_decision(struct service *s, struct control_peer *peer, int n, const char *what)
+static void answer_decision(struct service *s, struct control_peer *peer, int n,
+                            const char *what)
 {
     static const struct {
         int error;
         const char *text;
-    } errors[] = {{HELD_WHO, "who: a person's login is needed (47 characters at most, no part of the service)"},
-                  {HELD_PATIENT, "number: no patient has it, or more than one: give the authority too"},
+    } errors[] = {{HELD_WHO, "who: a person's login is needed (47 characters at most, no "
+                             "part of the service)"},
+                  {HELD_PATIENT,
+                   "number: no patient has it, or more than one: give the authority too"},
                   {HELD_NOTHING, "nothing is selected by that"},
-                  {HELD_TOO_MANY, "more than can be decided at once: select a shorter time"},
+                  {HELD_TOO_MANY,
+                   "more than can be decided at once: select a shorter time"},
                   {HELD_STATE, "not possible for these readings: see their reason"}};
     if (n >= 0) {
-        control_send(peer, json_pack("{sb sI}", "ok", 1, what, (json_int_t)n));
-        service_soon(s);
-        return;
+        service_run(
+            s); /* a decision is answered when it is on disk, like everything else */
+        if (!*chart_trouble(s->chart)) {
+            control_send(peer, json_pack("{sb sI}", "ok", 1, what, (json_int_t)n));
+            return;
+        }
+        n = HELD_LEDGER;
     }
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
         if (errors[i].error == n) {
@@ -205,7 +236,8 @@ static void answer_decision(struct service *s, struct control_peer *peer, int n,
     control_fail(peer, "the ledger can't take it now: %s", ledger_failure(s->ledger));
 }
 
-static bool selection_of(const json_t *request, struct held_selection *selection, struct control_peer *peer)
+static bool selection_of(const json_t *request, struct held_selection *selection,
+                         struct control_peer *peer)
 {
     selection->place = text_of(request, "place");
     if (!reason_of(request, &selection->reason)) {
@@ -225,8 +257,10 @@ static void verb_assign(void *context, const json_t *request, struct control_pee
     struct service *s = context;
     struct held_selection selection;
     if (selection_of(request, &selection, peer))
-        answer_decision(s, peer, held_assign(s->chart, &selection, text_of(request, "number"),
-                                             text_of(request, "authority"), text_of(request, "who"), clock_utc_us()),
+        answer_decision(s, peer,
+                        held_assign(s->chart, &selection, text_of(request, "number"),
+                                    text_of(request, "authority"),
+                                    text_of(request, "who"), clock_utc_us()),
                         "readings");
 }
 
@@ -235,16 +269,18 @@ static void verb_discard(void *context, const json_t *request, struct control_pe
     struct service *s = context;
     struct held_selection selection;
     if (selection_of(request, &selection, peer))
-        answer_decision(s, peer, held_discard(s->chart, &selection, text_of(request, "why"), text_of(request, "who"),
-                                              clock_utc_us()),
+        answer_decision(s, peer,
+                        held_discard(s->chart, &selection, text_of(request, "why"),
+                                     text_of(request, "who"), clock_utc_us()),
                         "readings");
 }
 
 static void verb_trust(void *context, const json_t *request, struct control_peer *peer)
 {
     struct service *s = context;
-    answer_decision(s, peer, held_trust(s->chart, text_of(request, "gateway"), text_of(request, "who"),
-                                        clock_utc_us()),
+    answer_decision(s, peer,
+                    held_trust(s->chart, text_of(request, "gateway"),
+                               text_of(request, "who"), clock_utc_us()),
                     "readings");
 }
 
@@ -258,10 +294,12 @@ static json_t *identity_json(struct service *s, struct ledger_id id)
         ledger_name_text(s->ledger, source.gateway, gateway);
         hex_text(source.epoch.bytes, EPOCH_SIZE, hex);
     }
-    return json_pack("{ss ss so}", "gateway", gateway, "epoch", hex, "seq", count(id.seq));
+    return json_pack("{ss ss so}", "gateway", gateway, "epoch", hex, "seq",
+                     count(id.seq));
 }
 
-static int dead_of(struct service *s, size_t destination, const char *name, struct control_peer *peer)
+static int dead_of(struct service *s, size_t destination, const char *name,
+                   struct control_peer *peer)
 {
     static const char *const kinds[] = {"result", "withdrawal", "correction"};
     struct ledger_cursor cursor = {.size = 0};
@@ -269,13 +307,16 @@ static int dead_of(struct service *s, size_t destination, const char *name, stru
     uint32_t number = ledger_name_find(s->ledger, name);
     int n, lines = 0;
     (void)destination;
-    while (number && (n = ledger_out_list(s->ledger, number, LEDGER_OUT_DEAD, &cursor, page, PAGE_SIZE)) > 0)
+    while (number && (n = ledger_out_list(s->ledger, number, LEDGER_OUT_DEAD, &cursor,
+                                          page, PAGE_SIZE)) > 0)
         for (int i = 0; i < n; i++, lines++) {
             json_t *line = identity_json(s, page[i].id);
             json_object_set_new(line, "message", count(page[i].number));
             json_object_set_new(line, "destination", json_string(name));
             json_object_set_new(line, "control", json_string(page[i].control));
-            json_object_set_new(line, "kind", json_string(page[i].kind < 3 ? kinds[page[i].kind] : "?"));
+            json_object_set_new(line, "kind",
+                                json_string(page[i].kind < 3 ? kinds[page[i].kind]
+                                                             : "?"));
             json_object_set_new(line, "detail", json_string(page[i].detail));
             json_object_set_new(line, "attempts", count(page[i].attempts));
             json_object_set_new(line, "made", time_json(page[i].created_us));
@@ -302,8 +343,9 @@ static void verb_resend(void *context, const json_t *request, struct control_pee
     json_int_t message = json_integer_value(json_object_get(request, "message"));
     for (size_t i = 0; chart_link_status(s->chart, i, &d); i++)
         if (strcmp(d.name, text_of(request, "destination")) == 0) {
-            answer_decision(s, peer, held_resend(s->chart, i, message > 0 ? (uint64_t)message : 0,
-                                                 text_of(request, "who"), clock_utc_us()),
+            answer_decision(s, peer,
+                            held_resend(s->chart, i, message > 0 ? (uint64_t)message : 0,
+                                        text_of(request, "who"), clock_utc_us()),
                             "messages");
             return;
         }
@@ -323,11 +365,13 @@ static void verb_sources(void *context, const json_t *request, struct control_pe
         if (ledger_source_get(s->ledger, i, &source) != 0)
             continue;
         ledger_name_text(s->ledger, source.gateway, gateway);
-        control_send(peer, json_pack("{ss ss so so so so so sb}", "gateway", gateway, "epoch",
-                                     hex_text(source.epoch.bytes, EPOCH_SIZE, hex), "head", count(source.head),
-                                     "received", count(source.received), "replaced", count(source.replaced), "lost",
-                                     count(source.lost), "missing", count(source.missing), "doubted",
-                                     source.doubted));
+        control_send(peer,
+                     json_pack("{ss ss so so so so so sb}", "gateway", gateway, "epoch",
+                               hex_text(source.epoch.bytes, EPOCH_SIZE, hex), "head",
+                               count(source.head), "received", count(source.received),
+                               "replaced", count(source.replaced), "lost",
+                               count(source.lost), "missing", count(source.missing),
+                               "doubted", source.doubted));
         lines++;
     }
     end(peer, lines);
@@ -354,7 +398,8 @@ struct bed_list {
     int64_t lines;
 };
 
-/* Who is where now. Names and numbers only when they are asked for: the socket is the service's own, a screen may not be. */
+/* Who is where now. Names and numbers only when they are asked for: the socket is the
+ * service's own, a screen may not be. */
 static void send_bed(void *context, const struct census_stay *stay)
 {
     struct bed_list *list = context;
@@ -363,8 +408,10 @@ static void send_bed(void *context, const struct census_stay *stay)
     if (stay->from_low_us > list->now_us || stay->to_high_us <= list->now_us)
         return;
     snprintf(place, sizeof place, "%.120s", stay->location);
-    json_t *line = json_pack("{ss so sb sb}", "location", place, "since", time_json(stay->from_low_us), "away",
-                             (stay->flags & CENSUS_AWAY) != 0, "doubt", (stay->flags & ~(uint32_t)CENSUS_AWAY) != 0);
+    json_t *line =
+        json_pack("{ss so sb sb}", "location", place, "since",
+                  time_json(stay->from_low_us), "away", (stay->flags & CENSUS_AWAY) != 0,
+                  "doubt", (stay->flags & ~(uint32_t)CENSUS_AWAY) != 0);
     if (json_is_true(json_object_get(list->request, "names")) &&
         census_patient(chart_census(list->s->chart), stay->patient, &patient)) {
         json_object_set_new(line, "number", json_string(patient.number));
@@ -378,7 +425,10 @@ static void send_bed(void *context, const struct census_stay *stay)
 static void verb_census(void *context, const json_t *request, struct control_peer *peer)
 {
     struct service *s = context;
-    struct bed_list list = {.s = s, .peer = peer, .request = request, .now_us = clock_utc_us()};
+    struct bed_list list = {.s = s,
+                            .peer = peer,
+                            .request = request,
+                            .now_us = clock_utc_us()};
     census_each(chart_census(s->chart), send_bed, &list);
     end(peer, list.lines);
 }
@@ -391,7 +441,8 @@ static void verb_unmapped(void *context, const json_t *request, struct control_p
     size_t i = 0;
     (void)request;
     for (; (location = adt_site_unmapped(s->site, i, &times)); i++)
-        control_send(peer, json_pack("{ss so}", "location", location, "messages", count(times)));
+        control_send(peer, json_pack("{ss so}", "location", location, "messages",
+                                     count(times)));
     end(peer, (int64_t)i);
 }
 
@@ -399,8 +450,11 @@ static void verb_unmapped(void *context, const json_t *request, struct control_p
 
 static const char *state_name(enum ledger_state state)
 {
-    static const char *const names[LEDGER_STATES] = {"noted", "received", "kept", "held", "matched", "sent", "charted",
-                                                     "rejected", "withdrawing", "withdrawn"};
+    static const char *const names[LEDGER_STATES] = {"noted",       "received",
+                                                     "kept",        "held",
+                                                     "matched",     "sent",
+                                                     "charted",     "rejected",
+                                                     "withdrawing", "withdrawn"};
     return state < LEDGER_STATES ? names[state] : "?";
 }
 
@@ -410,7 +464,8 @@ static void verb_history(void *context, const json_t *request, struct control_pe
     struct epoch epoch;
     struct ledger_entry entry;
     struct ledger_change change;
-    struct ledger_id id = {.seq = (uint64_t)json_integer_value(json_object_get(request, "seq"))};
+    struct ledger_id id = {
+        .seq = (uint64_t)json_integer_value(json_object_get(request, "seq"))};
     int64_t lines = 0;
     if (!hex_bytes(text_of(request, "epoch"), epoch.bytes, EPOCH_SIZE) ||
         ledger_source(s->ledger, text_of(request, "gateway"), &epoch, &id.source) != 0 ||
@@ -418,19 +473,25 @@ static void verb_history(void *context, const json_t *request, struct control_pe
         control_fail(peer, "gateway, epoch, seq: no such reading");
         return;
     }
-    for (uint64_t n = entry.last_change; n != 0 && ledger_change_get(s->ledger, n, &change) == 0; n = change.previous) {
-        control_send(peer, json_pack("{so ss ss ss so ss}", "when", time_json(change.when_us), "from",
-                                     state_name(change.from), "to", state_name(change.to), "reason",
-                                     chart_reason_name(change.reason), "generation", count(change.generation), "who",
-                                     change.who));
+    for (uint64_t n = entry.last_change;
+         n != 0 && ledger_change_get(s->ledger, n, &change) == 0; n = change.previous) {
+        control_send(peer,
+                     json_pack("{so ss ss ss so ss}", "when", time_json(change.when_us),
+                               "from", state_name(change.from), "to",
+                               state_name(change.to), "reason",
+                               chart_reason_name(change.reason), "generation",
+                               count(change.generation), "who", change.who));
         lines++;
     }
-    control_send(peer, json_pack("{sb sb sI ss}", "ok", 1, "end", 1, "lines", (json_int_t)lines, "state",
-                                 state_name(entry.state)));
+    control_send(peer, json_pack("{sb sb sI ss}", "ok", 1, "end", 1, "lines",
+                                 (json_int_t)lines, "state", state_name(entry.state)));
 }
 
 const struct control_verb chart_verbs[] = {
-    {"status", verb_status},   {"books", verb_books},     {"held", verb_held},     {"assign", verb_assign},
-    {"discard", verb_discard}, {"trust", verb_trust},     {"dead", verb_dead},     {"resend", verb_resend},
-    {"sources", verb_sources}, {"offer", verb_offer},     {"census", verb_census}, {"unmapped", verb_unmapped},
+    {"status", verb_status},   {"books", verb_books},
+    {"held", verb_held},       {"assign", verb_assign},
+    {"discard", verb_discard}, {"trust", verb_trust},
+    {"dead", verb_dead},       {"resend", verb_resend},
+    {"sources", verb_sources}, {"offer", verb_offer},
+    {"census", verb_census},   {"unmapped", verb_unmapped},
     {"history", verb_history}, {NULL, NULL}};

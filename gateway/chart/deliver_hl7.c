@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ORU^R01 after IHE DEV TF-2 (PCD-01): MSH PID PV1 OBR { OBX }. Each writer below reads like its segment's table.
+ * ORU^R01 after IHE DEV TF-2 (PCD-01): MSH PID PV1 OBR { OBX }. Each writer below reads
+ * like its segment's table.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,23 +12,24 @@
 #include "chart/hl7.h"
 #include "wire/terms.h"
 
-#define PROFILE_OID "1.3.6.1.4.1.19376.1.6.1.1.1"
-#define TIME_SIZE 64
+#define PROFILE_OID   "1.3.6.1.4.1.19376.1.6.1.1.1"
+#define TIME_SIZE     64
 #define LOCATION_SIZE 256
-#define TEXT_SIZE 256 /* longer than any name, number or device text */
+#define TEXT_SIZE     256 /* longer than any name, number or device text */
 
-#define MDC_MONITOR_MDS 69965
+#define MDC_MONITOR_MDS        69965
 #define MDC_TIME_SYNC_PROTOCOL 68220
 #define MDC_TIME_SYNC_ACCURACY 68221
-#define MDC_TIME_SYNC_NONE 532224
-#define MDC_TIME_SYNC_NTPV4 532226
-#define MDC_DIM_MICRO_SEC 264339
+#define MDC_TIME_SYNC_NONE     532224
+#define MDC_TIME_SYNC_NTPV4    532226
+#define MDC_DIM_MICRO_SEC      264339
 
 #define QUALITY_QUESTIONABLE 0x02u
-#define QUALITY_CALIBRATING 0x40u
+#define QUALITY_CALIBRATING  0x40u
 
-/* Text from elsewhere. The writer escapes what HL7 takes for structure and refuses control characters; a reading must not be
- * lost over a tab in a name, so those become blanks. */
+/* Text from elsewhere. The writer escapes what HL7 takes for structure and refuses
+ * control characters; a reading must not be lost over a tab in a name, so those become
+ * blanks. */
 static const char *clean(const char *text, char out[TEXT_SIZE])
 {
     size_t n = 0;
@@ -50,7 +52,8 @@ static void put_text_component(struct hl7_writer *w, size_t component, const cha
 }
 
 /* A field of components: put3(w, 4, "a", "b", "c") is a^b^c. */
-static void put3(struct hl7_writer *w, size_t field, const char *first, const char *second, const char *third)
+static void put3(struct hl7_writer *w, size_t field, const char *first,
+                 const char *second, const char *third)
 {
     hl7_put(w, field, first);
     hl7_put_component(w, 2, second);
@@ -65,7 +68,8 @@ static void put_code(struct hl7_writer *w, size_t field, uint32_t code, const ch
     put3(w, field, number, refid, "MDC");
 }
 
-static void put_alternate(struct hl7_writer *w, const char *code, const char *title, const char *system)
+static void put_alternate(struct hl7_writer *w, const char *code, const char *title,
+                          const char *system)
 {
     hl7_put_component(w, 4, code);
     hl7_put_component(w, 5, title);
@@ -78,13 +82,16 @@ static void put_time(struct hl7_writer *w, size_t field, int64_t utc_us)
     char text[TIME_SIZE];
     struct civil t;
     civil_from_utc(utc_us, &t);
-    snprintf(text, sizeof text, "%04d%02u%02u%02u%02u%02u.%03" PRIu32 "+0000", (int)t.year, t.month, t.day, t.hour,
-             t.minute, t.second, t.microsecond / 1000);
+    snprintf(text, sizeof text, "%04d%02u%02u%02u%02u%02u.%03" PRIu32 "+0000",
+             (int)t.year, t.month, t.day, t.hour, t.minute, t.second,
+             t.microsecond / 1000);
     hl7_put(w, field, text);
 }
 
-/* HL7's tables have letters where some systems send words: the first letter is the same. */
-static void put_letter(struct hl7_writer *w, size_t field, const char *word, const char *allowed)
+/* HL7's tables have letters where some systems send words: the first letter is the same.
+ */
+static void put_letter(struct hl7_writer *w, size_t field, const char *word,
+                       const char *allowed)
 {
     char letter[2] = {word && *word ? *word : 'U', '\0'};
     if (letter[0] >= 'a' && letter[0] <= 'z')
@@ -92,7 +99,8 @@ static void put_letter(struct hl7_writer *w, size_t field, const char *word, con
     hl7_put(w, field, strchr(allowed, letter[0]) ? letter : "U");
 }
 
-static void write_msh(struct hl7_writer *w, const struct deliver_message *m, const char *control)
+static void write_msh(struct hl7_writer *w, const struct deliver_message *m,
+                      const char *control)
 {
     hl7_segment(w, "MSH");
     hl7_put(w, 3, m->style.sending_application);
@@ -104,7 +112,8 @@ static void write_msh(struct hl7_writer *w, const struct deliver_message *m, con
     hl7_put(w, 10, control);
     hl7_put(w, 11, m->style.processing);
     hl7_put(w, 12, "2.6");
-    hl7_put(w, 15, "AL"); /* accept acknowledgement always, application acknowledgement never */
+    hl7_put(w, 15,
+            "AL"); /* accept acknowledgement always, application acknowledgement never */
     hl7_put(w, 16, "NE");
     hl7_put(w, 18, m->style.charset);
     put3(w, 21, "IHE_PCD_001", "IHE PCD", PROFILE_OID);
@@ -130,8 +139,8 @@ static void write_pid(struct hl7_writer *w, const struct deliver_patient *p)
     put_letter(w, 8, p->sex, "MFOAN");
 }
 
-/* PV1-3 goes back as the PAS wrote it, its own components standing; but nothing in it may end the field or
- * begin a segment. */
+/* PV1-3 goes back as the PAS wrote it, its own components standing; but nothing in it may
+ * end the field or begin a segment. */
 static void write_pv1(struct hl7_writer *w, const struct deliver_patient *p)
 {
     char location[LOCATION_SIZE];
@@ -150,7 +159,8 @@ static void write_obr(struct hl7_writer *w, const struct deliver_message *m)
     char filler[DELIVER_FILLER_SIZE];
     hl7_segment(w, "OBR");
     hl7_put(w, 1, "1");
-    hl7_put(w, 3, deliver_filler(m->gateway, &m->epoch, m->record->seq, m->generation, filler));
+    hl7_put(w, 3,
+            deliver_filler(m->gateway, &m->epoch, m->record->seq, m->generation, filler));
     hl7_put_component(w, 2, m->style.sending_application);
     put_code(w, 4, MDC_MONITOR_MDS, "MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS");
     put_time(w, 7, m->utc_us);        /* the interval that OBR-7 closes ... */
@@ -159,12 +169,15 @@ static void write_obr(struct hl7_writer *w, const struct deliver_message *m)
     if (m->replaces) { /* the filler's half of the parent; there is no placer's */
         hl7_put(w, 29, "");
         hl7_put_component(w, 2, "");
-        hl7_put_subcomponent(w, 1, deliver_filler(m->gateway, &m->epoch, m->record->seq, m->replaces, filler));
+        hl7_put_subcomponent(w, 1,
+                             deliver_filler(m->gateway, &m->epoch, m->record->seq,
+                                            m->replaces, filler));
         hl7_put_subcomponent(w, 2, m->style.sending_application);
     }
 }
 
-static void write_obx_head(struct hl7_writer *w, int set, const char *type, uint32_t code, const char *refid)
+static void write_obx_head(struct hl7_writer *w, int set, const char *type, uint32_t code,
+                           const char *refid)
 {
     hl7_segment(w, "OBX");
     hl7_put_unsigned(w, 1, (uint64_t)set);
@@ -179,8 +192,8 @@ static void put_device(struct hl7_writer *w, const struct deliver_message *m)
     hl7_put_component(w, 2, m->gateway);
 }
 
-/* Two rows of ours on how far the times may be trusted (0.0.0.x speaks of the gateway), then the device's own
- * row: OBX-4 ascends. Returns how many. */
+/* Two rows of ours on how far the times may be trusted (0.0.0.x speaks of the gateway),
+ * then the device's own row: OBX-4 ascends. Returns how many. */
 static int write_context(struct hl7_writer *w, const struct deliver_message *m)
 {
     write_obx_head(w, 1, "CWE", MDC_TIME_SYNC_PROTOCOL, "MDC_TIME_SYNC_PROTOCOL");
@@ -243,12 +256,14 @@ static void put_unit(struct hl7_writer *w, uint32_t code, bool ucum)
 
 static const char *status_of(const struct deliver_message *m)
 {
-    static const char *const corrections[] = {[DELIVER_WITHDRAWAL] = "W", [DELIVER_CORRECTION] = "C"};
-    return m->kind == DELIVER_RESULT ? (m->style.final ? "F" : "R") : corrections[m->kind];
+    static const char *const corrections[] = {
+        [DELIVER_WITHDRAWAL] = "W", [DELIVER_CORRECTION] = "C"};
+    return m->kind == DELIVER_RESULT ? (m->style.final ? "F" : "R")
+                                     : corrections[m->kind];
 }
 
-static bool write_obx(struct hl7_writer *w, const struct deliver_message *m, const wardgate_Observation *o, int set,
-                      int ordinal)
+static bool write_obx(struct hl7_writer *w, const struct deliver_message *m,
+                      const wardgate_Observation *o, int set, int ordinal)
 {
     static const char *const types[] = {[wardgate_Observation_mantissa_tag] = "NM",
                                         [wardgate_Observation_coded_tag] = "CWE",
@@ -296,7 +311,9 @@ int deliver_hl7(const struct deliver_message *m, char *out, size_t capacity)
         const wardgate_Observation *o = &m->record->observations[i];
         if (!(m->observations >> i & 1u) || !deliver_chartable(o))
             continue;
-        if (!write_obx(&w, m, o, ++set, i + 1)) /* the ordinal stays with the observation in every message */
+        if (!write_obx(
+                &w, m, o, ++set,
+                i + 1)) /* the ordinal stays with the observation in every message */
             return DELIVER_TOO_LARGE;
         charted++;
     }

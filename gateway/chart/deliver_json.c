@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One charted reading as one line of JSON: the embedded default EPR, and what a script can read.
+ * One charted reading as one line of JSON: the embedded default EPR, and what a script
+ * can read.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -27,7 +28,8 @@ static void put(struct writer *w, const char *bytes, size_t n)
     w->size += n;
 }
 
-static void rawf(struct writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void rawf(struct writer *w, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 static void rawf(struct writer *w, const char *format, ...)
 {
     char text[320];
@@ -41,15 +43,19 @@ static void rawf(struct writer *w, const char *format, ...)
 /* Bytes of the UTF-8 character at p, 0 if it is none. */
 static size_t utf8_length(const unsigned char *p)
 {
-    size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
-               : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+    size_t n = p[0] < 0x80                   ? 1
+               : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+               : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+               : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+                                             : 0;
     for (size_t i = 1; i < n; i++)
         if ((p[i] & 0xc0) != 0x80)
             return 0;
     return n;
 }
 
-/* A JSON string. A byte that is not UTF-8 is taken for Latin-1, which is what old feeds send. */
+/* A JSON string. A byte that is not UTF-8 is taken for Latin-1, which is what old feeds
+ * send. */
 static void string(struct writer *w, const char *text)
 {
     put(w, "\"", 1);
@@ -117,14 +123,18 @@ static void write_observation(struct writer *w, const wardgate_Observation *o)
     rawf(w, "}");
 }
 
-static void write_head(struct writer *w, const struct deliver_message *m, const char *control)
+static void write_head(struct writer *w, const struct deliver_message *m,
+                       const char *control)
 {
     static const char *const kinds[] = {"result", "withdrawal", "correction"};
     char text[ZONE_TEXT_SIZE], filler[DELIVER_FILLER_SIZE], hex[2 * EPOCH_SIZE + 1];
     rawf(w, "{\"control\":\"%s\",\"kind\":\"%s\"", control, kinds[m->kind]);
-    member(w, "filler", deliver_filler(m->gateway, &m->epoch, m->record->seq, m->generation, filler));
+    member(w, "filler",
+           deliver_filler(m->gateway, &m->epoch, m->record->seq, m->generation, filler));
     if (m->replaces)
-        member(w, "replaces", deliver_filler(m->gateway, &m->epoch, m->record->seq, m->replaces, filler));
+        member(w, "replaces",
+               deliver_filler(m->gateway, &m->epoch, m->record->seq, m->replaces,
+                              filler));
     member(w, "gateway", m->gateway);
     member(w, "epoch", hex_text(m->epoch.bytes, EPOCH_SIZE, hex));
     rawf(w, ",\"seq\":%" PRIu64, m->record->seq);

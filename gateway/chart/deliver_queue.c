@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The outbox's way to each EPR. A message is marked SENT in a batch before its bytes leave, a few at a time, so that a
- * restart knows which ones may have arrived; those are sent again, byte for byte.
+ * The outbox's way to each EPR. A message is marked SENT in a batch before its bytes
+ * leave, a few at a time, so that a restart knows which ones may have arrived; those are
+ * sent again, byte for byte.
  *
- * - Live before backlog, retries between them; one that fails waits aside, the stream goes on.
- * - An answer that says no is retried or parked by the destination's policy; retries are bounded.
- * - No answer at all is only held against a message while the EPR answers others: a dead EPR makes no dead letters.
+ * - Live before backlog, retries between them; one that fails waits aside, the stream
+ * goes on.
+ * - An answer that says no is retried or parked by the destination's policy; retries are
+ * bounded.
+ * - No answer at all is only held against a message while the EPR answers others: a dead
+ * EPR makes no dead letters.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "chart/chart_core.h"
 
-#define NO_ANSWER "no answer" /* how the detail of a message begins that may have arrived */
-#define LOSSES_MAX 2          /* connections that may break over one message before it waits aside */
+#define NO_ANSWER                                                                        \
+    "no answer" /* how the detail of a message begins that may have arrived */
+#define LOSSES_MAX                                                                       \
+    2 /* connections that may break over one message before it waits aside */
 
 /* --- Slots --- */
 
@@ -29,7 +35,8 @@ void deliver_reset(struct chart *c)
 static struct slot *slot_of(struct destination *d, const char *control)
 {
     for (size_t i = 0; i < d->used; i++)
-        if (d->slots[i].state == SLOT_UNDER_WAY && strcmp(d->slots[i].control, control) == 0)
+        if (d->slots[i].state == SLOT_UNDER_WAY &&
+            strcmp(d->slots[i].control, control) == 0)
             return &d->slots[i];
     return NULL;
 }
@@ -42,10 +49,12 @@ static void slot_free(struct destination *d, struct slot *slot)
     d->used--;
 }
 
-/* How many are marked ahead: enough that a commit's sync is shared, few enough that a live one does not wait long. */
+/* How many are marked ahead: enough that a commit's sync is shared, few enough that a
+ * live one does not wait long. */
 static size_t room(const struct destination *d)
 {
-    size_t most = d->options.window * 8 < CHART_WINDOW_MAX ? d->options.window * 8 : CHART_WINDOW_MAX;
+    size_t most = d->options.window * 8 < CHART_WINDOW_MAX ? d->options.window * 8
+                                                           : CHART_WINDOW_MAX;
     return d->up && d->used * 2 <= most ? most - d->used : 0;
 }
 
@@ -57,7 +66,8 @@ static bool set(struct chart *c, const struct ledger_message *message)
     return error == 0 || chart_fail(c, error);
 }
 
-static bool move(struct chart *c, struct ledger_entry *entry, enum ledger_state state, uint8_t reason, int64_t now_us)
+static bool move(struct chart *c, struct ledger_entry *entry, enum ledger_state state,
+                 uint8_t reason, int64_t now_us)
 {
     entry->state = state;
     entry->reason = reason;
@@ -71,30 +81,38 @@ struct tally {
     bool unanswered; /* a dead one that may have arrived */
 };
 
-static bool count_up(struct chart *c, const struct ledger_entry *entry, enum deliver_kind kind, struct tally *tally)
+static bool count_up(struct chart *c, const struct ledger_entry *entry,
+                     enum deliver_kind kind, struct tally *tally)
 {
     struct ledger_message m;
     memset(tally, 0, sizeof *tally);
     for (size_t i = 0; i < c->destination_count; i++) {
-        if (!chart_message_find(c, &c->destinations[i], entry, kind, entry->generation, &m))
+        if (!chart_message_find(c, &c->destinations[i], entry, kind, entry->generation,
+                                &m))
             continue;
-        tally->open += m.state == LEDGER_OUT_QUEUED || m.state == LEDGER_OUT_WAITING || m.state == LEDGER_OUT_SENT;
+        tally->open += m.state == LEDGER_OUT_QUEUED || m.state == LEDGER_OUT_WAITING ||
+                       m.state == LEDGER_OUT_SENT;
         tally->done += m.state == LEDGER_OUT_DONE;
         tally->dead += m.state == LEDGER_OUT_DEAD;
-        tally->unanswered |= m.state == LEDGER_OUT_DEAD && strncmp(m.detail, NO_ANSWER, sizeof NO_ANSWER - 1) == 0;
+        tally->unanswered |= m.state == LEDGER_OUT_DEAD &&
+                             strncmp(m.detail, NO_ANSWER, sizeof NO_ANSWER - 1) == 0;
     }
     return c->error == 0;
 }
 
-/* Withdrawn when every destination that has it took it back, and none is left that may still get it. */
-static bool finish_withdrawal(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+/* Withdrawn when every destination that has it took it back, and none is left that may
+ * still get it. What a destination has and would not take back, or was never asked to
+ * because no message could be made, is for a person. */
+bool deliver_finish_withdrawal(struct chart *c, struct ledger_entry *entry,
+                               int64_t now_us)
 {
     struct tally results, withdrawals;
-    if (!count_up(c, entry, DELIVER_RESULT, &results) || !count_up(c, entry, DELIVER_WITHDRAWAL, &withdrawals))
+    if (!count_up(c, entry, DELIVER_RESULT, &results) ||
+        !count_up(c, entry, DELIVER_WITHDRAWAL, &withdrawals))
         return false;
     if (entry->state != LEDGER_WITHDRAWING || results.open > 0 || withdrawals.open > 0)
         return true;
-    if (withdrawals.dead > 0)
+    if (withdrawals.dead > 0 || results.done > withdrawals.done)
         return move(c, entry, LEDGER_HELD, CHART_NOT_WITHDRAWN, now_us);
     if (!move(c, entry, LEDGER_WITHDRAWN, LEDGER_REASON_NONE, now_us))
         return false;
@@ -102,31 +120,29 @@ static bool finish_withdrawal(struct chart *c, struct ledger_entry *entry, int64
     return true;
 }
 
-/* One destination has it: the reading is charted. While it was on its way history may have changed, so it is judged as everything
- * that is charted. A copy that arrives where the reading is being taken back already is taken back too. */
-static bool finish_taken(struct chart *c, struct ledger_entry *entry, int64_t now_us)
-{
-    if (entry->state == LEDGER_MATCHED && !move(c, entry, LEDGER_SENT, LEDGER_REASON_NONE, now_us))
-        return false;
-    if (entry->state == LEDGER_SENT)
-        return move(c, entry, LEDGER_CHARTED, LEDGER_REASON_NONE, now_us) && chart_review_charted(c, entry, now_us);
-    if (entry->state == LEDGER_WITHDRAWING || entry->reason == CHART_NOT_WITHDRAWN)
-        return chart_withdraw_more(c, entry, now_us) && finish_withdrawal(c, entry, now_us);
-    return true;
-}
-
-static bool finish_refused(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+/* A copy that arrives where the reading is being taken back already is taken back too.
+ * Otherwise, as soon as one destination has it, it is judged as what is charted: history
+ * may have changed while it was on its way. */
+static bool finish_result(struct chart *c, struct ledger_entry *entry, bool taken,
+                          int64_t now_us)
 {
     struct tally tally;
-    if (entry->state == LEDGER_WITHDRAWING)
-        return finish_withdrawal(c, entry, now_us);
-    if (entry->state != LEDGER_SENT && entry->state != LEDGER_MATCHED)
+    if (entry->state == LEDGER_WITHDRAWING || entry->reason == CHART_NOT_WITHDRAWN)
+        return (!taken || chart_withdraw_more(c, entry, now_us)) &&
+               deliver_finish_withdrawal(c, entry, now_us);
+    if (entry->state == LEDGER_MATCHED &&
+        !move(c, entry, LEDGER_SENT, LEDGER_REASON_NONE, now_us))
+        return false;
+    if (entry->state != LEDGER_SENT)
         return true;
     if (!count_up(c, entry, DELIVER_RESULT, &tally))
         return false;
-    if (tally.open > 0 || tally.done > 0)
-        return true;
-    return move(c, entry, LEDGER_REJECTED, tally.unanswered ? CHART_NO_ANSWER : CHART_REFUSED, now_us);
+    if (tally.open == 0 && tally.done == 0)
+        return move(c, entry, LEDGER_REJECTED,
+                    tally.unanswered ? CHART_NO_ANSWER : CHART_REFUSED, now_us);
+    if (tally.open == 0 && !move(c, entry, LEDGER_CHARTED, LEDGER_REASON_NONE, now_us))
+        return false;
+    return !taken || chart_review_charted(c, entry, now_us);
 }
 
 /* A message came to its end at one destination: DONE or DEAD. */
@@ -138,9 +154,9 @@ static bool finish(struct chart *c, const struct ledger_message *message, int64_
         return chart_fail(c, error);
     if (entry.generation != message->generation)
         return true;
-    if (message->kind == DELIVER_WITHDRAWAL)
-        return finish_withdrawal(c, &entry, now_us);
-    return message->state == LEDGER_OUT_DONE ? finish_taken(c, &entry, now_us) : finish_refused(c, &entry, now_us);
+    return message->kind == DELIVER_WITHDRAWAL
+               ? deliver_finish_withdrawal(c, &entry, now_us)
+               : finish_result(c, &entry, message->state == LEDGER_OUT_DONE, now_us);
 }
 
 /* --- Taking messages --- */
@@ -153,7 +169,8 @@ static int64_t back_off_us(const struct destination *d, uint32_t attempts)
     return wait < d->options.retry_max_us ? wait : d->options.retry_max_us;
 }
 
-static bool take(struct chart *c, struct destination *d, struct ledger_message *message, int64_t now_us)
+static bool take(struct chart *c, struct destination *d, struct ledger_message *message,
+                 int64_t now_us)
 {
     struct ledger_entry entry;
     message->state = LEDGER_OUT_SENT;
@@ -163,7 +180,8 @@ static bool take(struct chart *c, struct destination *d, struct ledger_message *
         return false;
     struct slot *slot = &d->slots[d->used++];
     *slot = (struct slot){.state = SLOT_READY, .number = message->number};
-    snprintf(slot->control, sizeof slot->control, "%.*s", DELIVER_CONTROL_SIZE - 1, message->control);
+    snprintf(slot->control, sizeof slot->control, "%.*s", DELIVER_CONTROL_SIZE - 1,
+             message->control);
     if (message->kind == DELIVER_WITHDRAWAL)
         return true;
     int error = ledger_get(c->ledger, message->id, &entry);
@@ -173,9 +191,10 @@ static bool take(struct chart *c, struct destination *d, struct ledger_message *
            move(c, &entry, LEDGER_SENT, LEDGER_REASON_NONE, now_us);
 }
 
-/* Fills up to n slots from one list; of the queued ones only a lane's, of the waiting ones only those whose time has come. */
-static bool take_from(struct chart *c, struct destination *d, enum ledger_out_state state, uint8_t lane_max, size_t n,
-                      int64_t now_us)
+/* Fills up to n slots from one list; of the queued ones only a lane's, of the waiting
+ * ones only those whose time has come. */
+static bool take_from(struct chart *c, struct destination *d, enum ledger_out_state state,
+                      uint8_t lane_max, size_t n, int64_t now_us)
 {
     struct ledger_message page[CHART_WINDOW_MAX];
     struct ledger_cursor cursor = {0};
@@ -185,7 +204,8 @@ static bool take_from(struct chart *c, struct destination *d, enum ledger_out_st
     if (count < 0)
         return chart_fail(c, count);
     for (int i = 0; i < count; i++) {
-        bool ripe = state == LEDGER_OUT_QUEUED ? page[i].lane <= lane_max : page[i].due_us <= now_us;
+        bool ripe = state == LEDGER_OUT_QUEUED ? page[i].lane <= lane_max
+                                               : page[i].due_us <= now_us;
         if (!ripe)
             break; /* both lists are in this order */
         if (!take(c, d, &page[i], now_us))
@@ -211,7 +231,8 @@ bool deliver_fill(struct chart *c, int64_t now_us)
     return true;
 }
 
-/* What was under way when the last process ended, or when a batch was lost, is sent again first. */
+/* What was under way when the last process ended, or when a batch was lost, is sent again
+ * first. */
 bool deliver_start(struct chart *c, int64_t now_us)
 {
     for (size_t i = 0; i < c->destination_count; i++) {
@@ -221,7 +242,8 @@ bool deliver_start(struct chart *c, int64_t now_us)
         int n, error = ledger_name(c->ledger, d->options.name, &d->number);
         if (error != 0)
             return chart_fail(c, error);
-        while ((n = ledger_out_list(c->ledger, d->number, LEDGER_OUT_SENT, &cursor, page, CHART_WINDOW_MAX)) > 0)
+        while ((n = ledger_out_list(c->ledger, d->number, LEDGER_OUT_SENT, &cursor, page,
+                                    CHART_WINDOW_MAX)) > 0)
             for (int j = 0; j < n; j++) {
                 page[j].state = LEDGER_OUT_WAITING;
                 page[j].due_us = now_us;
@@ -235,8 +257,10 @@ bool deliver_start(struct chart *c, int64_t now_us)
     return true;
 }
 
-/* Bytes that no longer open can't be sent, nor made again: a dead letter, for a person to see. */
-static void bury(struct chart *c, struct destination *d, struct slot *slot, int64_t now_us)
+/* Bytes that no longer open can't be sent, nor made again: a dead letter, for a person to
+ * see. */
+static void bury(struct chart *c, struct destination *d, struct slot *slot,
+                 int64_t now_us)
 {
     struct ledger_message message;
     uint64_t number = slot->number;
@@ -257,7 +281,8 @@ static void bury(struct chart *c, struct destination *d, struct slot *slot, int6
 static void pump(struct chart *c, size_t destination, int64_t now_us)
 {
     struct destination *d = &c->destinations[destination];
-    for (size_t i = 0; i < d->used && d->up && d->under_way < d->options.window && c->error == 0;) {
+    for (size_t i = 0;
+         i < d->used && d->up && d->under_way < d->options.window && c->error == 0;) {
         struct slot *slot = &d->slots[i];
         char control[DELIVER_CONTROL_SIZE];
         size_t n;
@@ -265,7 +290,8 @@ static void pump(struct chart *c, size_t destination, int64_t now_us)
             i++;
             continue;
         }
-        if (ledger_out_bytes(c->ledger, slot->number, c->message, sizeof c->message, &n) != 0) {
+        if (ledger_out_bytes(c->ledger, slot->number, c->message, sizeof c->message,
+                             &n) != 0) {
             bury(c, d, slot, now_us);
             continue;
         }
@@ -277,7 +303,8 @@ static void pump(struct chart *c, size_t destination, int64_t now_us)
     }
 }
 
-/* Everything in a slot is durable: this runs after commits, and between them when an answer has made room. */
+/* Everything in a slot is durable: this runs after commits, and between them when an
+ * answer has made room. */
 void deliver_pump(struct chart *c, int64_t now_us)
 {
     for (size_t i = 0; i < c->destination_count; i++)
@@ -296,7 +323,8 @@ int64_t deliver_next_us(struct chart *c, int64_t now_us)
         if (ledger_out_count(c->ledger, d->number, LEDGER_OUT_QUEUED) > 0)
             return now_us;
         if (ledger_out_count(c->ledger, d->number, LEDGER_OUT_WAITING) > 0 &&
-            ledger_out_list(c->ledger, d->number, LEDGER_OUT_WAITING, &cursor, &first, 1) == 1 &&
+            ledger_out_list(c->ledger, d->number, LEDGER_OUT_WAITING, &cursor, &first,
+                            1) == 1 &&
             first.due_us < next)
             next = first.due_us;
     }
@@ -310,18 +338,21 @@ static bool is_one_of(const char *code, const char *a, const char *b)
     return strcmp(code, a) == 0 || strcmp(code, b) == 0;
 }
 
-/* The EPR's own words may name the patient, so only what is known to be none is kept: its code. */
-static bool refuse(struct chart *c, struct destination *d, struct ledger_message *message, const char *code,
-                   bool park, int64_t now_us)
+/* The EPR's own words may name the patient, so only what is known to be none is kept: its
+ * code. */
+static bool refuse(struct chart *c, struct destination *d, struct ledger_message *message,
+                   const char *code, bool park, int64_t now_us)
 {
     bool dead = park || message->attempts >= d->options.retries;
     message->state = dead ? LEDGER_OUT_DEAD : LEDGER_OUT_WAITING;
     message->due_us = now_us + back_off_us(d, message->attempts);
-    snprintf(message->detail, sizeof message->detail, "%.2s after %u attempts", code, message->attempts);
+    snprintf(message->detail, sizeof message->detail, "%.2s after %u attempts", code,
+             message->attempts);
     return set(c, message) && (!dead || finish(c, message, now_us));
 }
 
-static bool settle(struct chart *c, struct destination *d, uint64_t number, const char *code, int64_t now_us)
+static bool settle(struct chart *c, struct destination *d, uint64_t number,
+                   const char *code, int64_t now_us)
 {
     struct ledger_message message;
     int error = ledger_out_get(c->ledger, number, &message);
@@ -334,13 +365,16 @@ static bool settle(struct chart *c, struct destination *d, uint64_t number, cons
         return set(c, &message) && finish(c, &message, now_us);
     }
     c->counts.refusals++;
-    bool park = is_one_of(code, "AR", "CR") ? d->options.park_on_reject
-                : is_one_of(code, "AE", "CE") && d->options.park_on_error;
+    bool park = is_one_of(code, "AR", "CR")
+                    ? d->options.park_on_reject
+                    : is_one_of(code, "AE", "CE") && d->options.park_on_error;
     return refuse(c, d, &message, code, park, now_us);
 }
 
-/* The batch comes first: opening one may derive everything anew, and then nothing is under way. */
-void chart_answer(struct chart *c, size_t destination, const char *control, const char *code, int64_t now_us)
+/* The batch comes first: opening one may derive everything anew, and then nothing is
+ * under way. */
+void chart_answer(struct chart *c, size_t destination, const char *control,
+                  const char *code, int64_t now_us)
 {
     struct destination *d = &c->destinations[destination];
     bool noted = chart_batch(c, now_us);
@@ -361,14 +395,17 @@ void chart_answer(struct chart *c, size_t destination, const char *control, cons
         pump(c, destination, now_us);
 }
 
-/* due_us of a message that waited is when it was to be tried; it had been tried before, one back-off earlier. */
+/* due_us of a message that waited is when it was to be tried; it had been tried before,
+ * one back-off earlier. */
 static bool give_up(const struct destination *d, const struct ledger_message *message)
 {
-    int64_t before = message->due_us - back_off_us(d, message->attempts > 1 ? message->attempts - 1 : 1);
+    int64_t before = message->due_us -
+                     back_off_us(d, message->attempts > 1 ? message->attempts - 1 : 1);
     return message->attempts >= d->options.retries && d->last_success_us > before;
 }
 
-void chart_no_answer(struct chart *c, size_t destination, const char *control, bool lost, int64_t now_us)
+void chart_no_answer(struct chart *c, size_t destination, const char *control, bool lost,
+                     int64_t now_us)
 {
     struct destination *d = &c->destinations[destination];
     struct ledger_message message;
@@ -392,7 +429,8 @@ void chart_no_answer(struct chart *c, size_t destination, const char *control, b
     bool dead = give_up(d, &message);
     message.state = dead ? LEDGER_OUT_DEAD : LEDGER_OUT_WAITING;
     message.due_us = now_us + back_off_us(d, message.attempts);
-    snprintf(message.detail, sizeof message.detail, NO_ANSWER " after %u attempts", message.attempts);
+    snprintf(message.detail, sizeof message.detail, NO_ANSWER " after %u attempts",
+             message.attempts);
     if (set(c, &message) && dead)
         finish(c, &message, now_us);
 }
@@ -407,13 +445,16 @@ void chart_link(struct chart *c, size_t destination, bool up)
         d->under_way = 0;
 }
 
-bool chart_link_status(const struct chart *c, size_t destination, struct chart_link_status *status)
+bool chart_link_status(const struct chart *c, size_t destination,
+                       struct chart_link_status *status)
 {
     if (destination >= c->destination_count)
         return false;
     const struct destination *d = &c->destinations[destination];
     *status = (struct chart_link_status){
-        .name = d->options.name, .up = d->up, .under_way = d->under_way,
+        .name = d->options.name,
+        .up = d->up,
+        .under_way = d->under_way,
         .queued = ledger_out_count(c->ledger, d->number, LEDGER_OUT_QUEUED),
         .waiting = ledger_out_count(c->ledger, d->number, LEDGER_OUT_WAITING),
         .sent = ledger_out_count(c->ledger, d->number, LEDGER_OUT_SENT),

@@ -12,8 +12,9 @@
 #include "base/file.h"
 #include "chart/deliver.h"
 
-#define BATCH_SIZE (2 * 1024 * 1024) /* CHART_WINDOW_MAX messages of DELIVER_SIZE_MAX fit */
-#define MARK "{\"control\":\"" /* how deliver_json begins every line */
+#define BATCH_SIZE                                                                       \
+    (2 * 1024 * 1024) /* CHART_WINDOW_MAX messages of DELIVER_SIZE_MAX fit */
+#define MARK           "{\"control\":\"" /* how deliver_json begins every line */
 #define CONTROL_LENGTH (DELIVER_CONTROL_SIZE - 1)
 
 struct remembered {
@@ -22,9 +23,11 @@ struct remembered {
 };
 
 /* Invariants:
- * 1. bytes 0..size of the file are whole lines and synced; whatever is behind them does not count.
+ * 1. bytes 0..size of the file are whole lines and synced; whatever is behind them does
+ * not count.
  * 2. every remembered id is in the file before size, or in the batch.
- * 3. ids are forgotten in the order in which they came: `ring` is a circle, `count` counts for ever. */
+ * 3. ids are forgotten in the order in which they came: `ring` is a circle, `count`
+ * counts for ever. */
 struct epr_file {
     int fd;
     off_t size;
@@ -74,7 +77,8 @@ static void remember(struct epr_file *file, const char *control)
     *head = slot + 1;
 }
 
-/* Reads from..size of the file: notes the ids of whole lines, returns where the last whole line ends. */
+/* Reads from..size of the file: notes the ids of whole lines, returns where the last
+ * whole line ends. */
 static off_t read_tail(struct epr_file *file, off_t from, off_t size)
 {
     size_t n = (size_t)(size - from), have = 0;
@@ -94,7 +98,8 @@ static off_t read_tail(struct epr_file *file, off_t from, off_t size)
     end = from;
     const char *line = tail, *newline;
     while ((newline = memchr(line, '\n', (size_t)(tail + n - line)))) {
-        if ((size_t)(newline - line) > sizeof MARK + CONTROL_LENGTH && memcmp(line, MARK, sizeof MARK - 1) == 0)
+        if ((size_t)(newline - line) > sizeof MARK + CONTROL_LENGTH &&
+            memcmp(line, MARK, sizeof MARK - 1) == 0)
             remember(file, line + sizeof MARK - 1);
         line = newline + 1;
         end = from + (line - tail);
@@ -118,7 +123,8 @@ static int prepare(struct epr_file *file)
     if (end != status.st_size && ftruncate(file->fd, end) < 0)
         return -errno;
     file->size = end;
-    /* What was read may never have been synced by the process that wrote it; it is about to be relied on. */
+    /* What was read may never have been synced by the process that wrote it; it is about
+     * to be relied on. */
     return fsync(file->fd) < 0 ? -errno : 0;
 }
 
@@ -165,9 +171,11 @@ void epr_file_close(struct epr_file *file)
     free(file);
 }
 
-int epr_file_append(struct epr_file *file, const char *control, const char *line, size_t n)
+int epr_file_append(struct epr_file *file, const char *control, const char *line,
+                    size_t n)
 {
-    if (n == 0 || line[n - 1] != '\n' || memchr(line, '\n', n - 1) || strlen(control) != CONTROL_LENGTH)
+    if (n == 0 || line[n - 1] != '\n' || memchr(line, '\n', n - 1) ||
+        strlen(control) != CONTROL_LENGTH)
         return -EINVAL;
     if (remembers(file, control))
         return 0;
@@ -181,7 +189,8 @@ int epr_file_append(struct epr_file *file, const char *control, const char *line
     return 1;
 }
 
-/* Nothing of the batch is in the file now, so none of its ids may be taken for written. */
+/* Nothing of the batch is in the file now, so none of its ids may be taken for written.
+ */
 static void drop_batch(struct epr_file *file)
 {
     while (file->count > file->batch_first)

@@ -9,7 +9,7 @@
 #include "chart/ledger_log.h"
 
 #define STAYS_MAX 64
-#define WHY_MAX 1000 /* bytes of a reason for discarding */
+#define WHY_MAX   1000 /* bytes of a reason for discarding */
 
 /* --- Lines --- */
 
@@ -23,14 +23,15 @@ static int64_t end_of(const struct ledger_entry *entry)
     return entry->time_known ? entry->t_high_us : entry->received_us;
 }
 
-/* Readings of one place and reason come by sequence number, which is nearly by time: a line that a straggler belongs to is
- * looked for among the last few. */
+/* Readings of one place and reason come by sequence number, which is nearly by time: a
+ * line that a straggler belongs to is looked for among the last few. */
 struct lines {
     struct held_line open[16];
     size_t count;
 };
 
-static void flush(struct lines *lines, size_t keep, void (*line)(void *context, const struct held_line *line),
+static void flush(struct lines *lines, size_t keep,
+                  void (*line)(void *context, const struct held_line *line),
                   void *context, int *total)
 {
     while (lines->count > keep) {
@@ -44,7 +45,8 @@ static struct held_line *line_of(struct lines *lines, const struct ledger_entry 
 {
     for (size_t i = lines->count; i-- > 0;) {
         struct held_line *line = &lines->open[i];
-        if (line->timed == entry->time_known && begin_of(entry) <= line->to_us + HELD_BREAK_US &&
+        if (line->timed == entry->time_known &&
+            begin_of(entry) <= line->to_us + HELD_BREAK_US &&
             end_of(entry) >= line->from_us - HELD_BREAK_US)
             return line;
     }
@@ -52,7 +54,8 @@ static struct held_line *line_of(struct lines *lines, const struct ledger_entry 
 }
 
 static int lines_of(struct chart *c, const struct ledger_line *group,
-                    void (*line)(void *context, const struct held_line *line), void *context)
+                    void (*line)(void *context, const struct held_line *line),
+                    void *context)
 {
     struct ledger_cursor cursor = {0};
     struct ledger_entry page[PAGE];
@@ -62,18 +65,21 @@ static int lines_of(struct chart *c, const struct ledger_line *group,
     if (group->place)
         ledger_name_text(c->ledger, group->place, fresh.place);
     while (looked_at < HELD_LOOKED_AT_MAX &&
-           (n = ledger_list(c->ledger, LEDGER_HELD, group->reason, group->place, &cursor, page, PAGE)) > 0)
+           (n = ledger_list(c->ledger, LEDGER_HELD, group->reason, group->place, &cursor,
+                            page, PAGE)) > 0)
         for (int i = 0; i < n; i++, looked_at++) {
             struct held_line *of = line_of(&lines, &page[i]);
             if (!of) {
-                flush(&lines, sizeof lines.open / sizeof lines.open[0] - 1, line, context, &total);
+                flush(&lines, sizeof lines.open / sizeof lines.open[0] - 1, line, context,
+                      &total);
                 of = &lines.open[lines.count++];
                 *of = fresh;
                 of->timed = page[i].time_known;
                 of->from_us = begin_of(&page[i]), of->to_us = end_of(&page[i]);
             }
             of->readings++;
-            of->from_us = begin_of(&page[i]) < of->from_us ? begin_of(&page[i]) : of->from_us;
+            of->from_us =
+                begin_of(&page[i]) < of->from_us ? begin_of(&page[i]) : of->from_us;
             of->to_us = end_of(&page[i]) > of->to_us ? end_of(&page[i]) : of->to_us;
         }
     if (lines.count > 0)
@@ -82,7 +88,8 @@ static int lines_of(struct chart *c, const struct ledger_line *group,
     return total;
 }
 
-int held_each(struct chart *c, void (*line)(void *context, const struct held_line *line), void *context)
+int held_each(struct chart *c, void (*line)(void *context, const struct held_line *line),
+              void *context)
 {
     struct ledger_cursor cursor = {0};
     struct ledger_line groups[PAGE];
@@ -95,10 +102,11 @@ int held_each(struct chart *c, void (*line)(void *context, const struct held_lin
 
 /* --- Selecting --- */
 
-/* Walks the selection; each (NULL: only counts) gets a fresh entry. A decision is whole or not made, so whatever may be
- * refused is looked at in a first walk. */
+/* Walks the selection; each (NULL: only counts) gets a fresh entry. A decision is whole
+ * or not made, so whatever may be refused is looked at in a first walk. */
 static int walk(struct chart *c, const struct held_selection *s,
-                int (*each)(struct chart *c, struct ledger_entry *entry, void *context), void *context)
+                int (*each)(struct chart *c, struct ledger_entry *entry, void *context),
+                void *context)
 {
     struct ledger_cursor cursor = {0};
     struct ledger_entry page[PAGE];
@@ -106,7 +114,8 @@ static int walk(struct chart *c, const struct held_selection *s,
     int n, count = 0;
     if (s->place && *s->place && place == 0)
         return HELD_NOTHING;
-    while ((n = ledger_list(c->ledger, LEDGER_HELD, s->reason, place, &cursor, page, PAGE)) > 0)
+    while ((n = ledger_list(c->ledger, LEDGER_HELD, s->reason, place, &cursor, page,
+                            PAGE)) > 0)
         for (int i = 0; i < n; i++) {
             if (end_of(&page[i]) < s->from_us || begin_of(&page[i]) > s->to_us)
                 continue;
@@ -120,12 +129,15 @@ static int walk(struct chart *c, const struct held_selection *s,
 }
 
 static int begin(struct chart *c, const struct held_selection *s,
-                 int (*may)(struct chart *c, struct ledger_entry *entry, void *context), const char *who, int64_t now_us)
+                 int (*may)(struct chart *c, struct ledger_entry *entry, void *context),
+                 const char *who, int64_t now_us)
 {
     if (!who || !*who || strlen(who) >= LEDGER_WHO_SIZE || chart_is_service(who))
         return HELD_WHO;
     int count = walk(c, s, may, NULL);
-    return count == 0 ? HELD_NOTHING : count > 0 && !chart_batch(c, now_us) ? HELD_LEDGER : count;
+    return count == 0                             ? HELD_NOTHING
+           : count > 0 && !chart_batch(c, now_us) ? HELD_LEDGER
+                                                  : count;
 }
 
 /* --- Assigning --- */
@@ -149,8 +161,10 @@ static void collect_stay(void *context, const struct census_stay *stay)
 static int may_assign(struct chart *c, struct ledger_entry *entry, void *context)
 {
     (void)c, (void)context;
-    return !entry->time_known || entry->conflicted || entry->reason == CHART_NOT_WITHDRAWN ||
-                   chart_ref(entry->id) == 0 ? HELD_STATE : 0;
+    return !entry->time_known || entry->conflicted ||
+                   entry->reason == CHART_NOT_WITHDRAWN || chart_ref(entry->id) == 0
+               ? HELD_STATE
+               : 0;
 }
 
 /* On the visit that the patient had then; without one, on the patient without a visit. */
@@ -161,7 +175,8 @@ static int assign_one(struct chart *c, struct ledger_entry *entry, void *context
     for (size_t i = 0; i < a->stays_count; i++) {
         const struct census_stay *stay = &a->stays[i];
         if (stay->from_low_us <= entry->t_high_us && entry->t_low_us < stay->to_high_us) {
-            whose.stay = stay->stay, whose.original = stay->original, whose.location = stay->location;
+            whose.stay = stay->stay, whose.original = stay->original,
+            whose.location = stay->location;
             break;
         }
     }
@@ -170,11 +185,13 @@ static int assign_one(struct chart *c, struct ledger_entry *entry, void *context
     return chart_feed(c, a->due, entry, &whose, a->who, a->now_us) ? 0 : HELD_LEDGER;
 }
 
-int held_assign(struct chart *c, const struct held_selection *s, const char *number, const char *authority,
-                const char *who, int64_t now_us)
+int held_assign(struct chart *c, const struct held_selection *s, const char *number,
+                const char *authority, const char *who, int64_t now_us)
 {
-    const struct due_options options = {.table = c->options.intervals, .table_count = c->options.interval_count,
-                                        .grace_us = c->options.grace_us, .was_charted = chart_was_charted,
+    const struct due_options options = {.table = c->options.intervals,
+                                        .table_count = c->options.interval_count,
+                                        .grace_us = c->options.grace_us,
+                                        .was_charted = chart_was_charted,
                                         .context = c};
     struct assignment a = {.who = who, .now_us = now_us};
     int count = begin(c, s, may_assign, who, now_us);
@@ -216,7 +233,8 @@ static int discard_one(struct chart *c, struct ledger_entry *entry, void *contex
     return 0;
 }
 
-int held_discard(struct chart *c, const struct held_selection *s, const char *why, const char *who, int64_t now_us)
+int held_discard(struct chart *c, const struct held_selection *s, const char *why,
+                 const char *who, int64_t now_us)
 {
     struct discarding d = {.who = who, .now_us = now_us};
     char key[64];
@@ -224,9 +242,11 @@ int held_discard(struct chart *c, const struct held_selection *s, const char *wh
     if (count < 0)
         return count;
     /* The change that the first reading is about to get names the whole decision. */
-    int size = snprintf(key, sizeof key, "held.why.%020" PRIu64, ledger_changes(c->ledger) + 1);
+    int size =
+        snprintf(key, sizeof key, "held.why.%020" PRIu64, ledger_changes(c->ledger) + 1);
     if (why && *why) {
-        int error = ledger_value_put(c->ledger, key, (size_t)size, why, strnlen(why, WHY_MAX));
+        int error =
+            ledger_value_put(c->ledger, key, (size_t)size, why, strnlen(why, WHY_MAX));
         if (error != 0) {
             chart_fail(c, error);
             return HELD_LEDGER;
@@ -237,8 +257,10 @@ int held_discard(struct chart *c, const struct held_selection *s, const char *wh
 
 /* --- Dead letters --- */
 
-/* The reading goes the way of its message; one whose stay has changed since is judged anew, and the letter stays dead. */
-static int resend_one(struct chart *c, struct ledger_message *message, const char *who, int64_t now_us)
+/* The reading goes the way of its message; one whose stay has changed since is judged
+ * anew, and the letter stays dead. */
+static int resend_one(struct chart *c, struct ledger_message *message, const char *who,
+                      int64_t now_us)
 {
     struct ledger_entry entry;
     struct match_result result;
@@ -249,14 +271,18 @@ static int resend_one(struct chart *c, struct ledger_message *message, const cha
     if (entry.generation != message->generation)
         return 0;
     if (message->kind == DELIVER_WITHDRAWAL) {
-        entry.state = entry.reason == CHART_NOT_WITHDRAWN ? LEDGER_WITHDRAWING : entry.state;
-        entry.reason = entry.state == LEDGER_WITHDRAWING ? LEDGER_REASON_NONE : entry.reason;
+        entry.state =
+            entry.reason == CHART_NOT_WITHDRAWN ? LEDGER_WITHDRAWING : entry.state;
+        entry.reason =
+            entry.state == LEDGER_WITHDRAWING ? LEDGER_REASON_NONE : entry.reason;
     } else if (entry.state == LEDGER_REJECTED && entry.reason != CHART_DISCARDED) {
-        uint8_t reason = chart_by_person(c, &entry) ? 0 : chart_verdict(c, &entry, &result, &error);
+        uint8_t reason =
+            chart_by_person(c, &entry) ? 0 : chart_verdict(c, &entry, &result, &error);
         if (c->error)
             return HELD_LEDGER;
-        bool same = chart_by_person(c, &entry) || (reason == LEDGER_REASON_NONE && result.stay.stay == entry.stay &&
-                                                  result.stay.original == entry.patient);
+        bool same = chart_by_person(c, &entry) ||
+                    (reason == LEDGER_REASON_NONE && result.stay.stay == entry.stay &&
+                     result.stay.original == entry.patient);
         entry.state = same ? LEDGER_MATCHED : LEDGER_HELD;
         entry.reason = same ? LEDGER_REASON_NONE : reason;
         if (!same) {
@@ -269,12 +295,14 @@ static int resend_one(struct chart *c, struct ledger_message *message, const cha
     message->state = LEDGER_OUT_WAITING;
     message->attempts = 0;
     message->due_us = now_us;
-    if (ledger_out_set(c->ledger, message) != 0 || ledger_update(c->ledger, &entry, now_us, who) != 0)
+    if (ledger_out_set(c->ledger, message) != 0 ||
+        ledger_update(c->ledger, &entry, now_us, who) != 0)
         return HELD_LEDGER;
     return 1;
 }
 
-int held_resend(struct chart *c, size_t destination, uint64_t number, const char *who, int64_t now_us)
+int held_resend(struct chart *c, size_t destination, uint64_t number, const char *who,
+                int64_t now_us)
 {
     struct ledger_cursor cursor = {0};
     struct ledger_message page[PAGE];
@@ -285,8 +313,8 @@ int held_resend(struct chart *c, size_t destination, uint64_t number, const char
         return HELD_NOTHING;
     if (!chart_batch(c, now_us))
         return HELD_LEDGER;
-    while ((n = ledger_out_list(c->ledger, c->destinations[destination].number, LEDGER_OUT_DEAD, &cursor, page,
-                                PAGE)) > 0)
+    while ((n = ledger_out_list(c->ledger, c->destinations[destination].number,
+                                LEDGER_OUT_DEAD, &cursor, page, PAGE)) > 0)
         for (int i = 0; i < n && count < HELD_AT_ONCE_MAX; i++) {
             if (number != 0 && page[i].number != number)
                 continue;
@@ -315,10 +343,11 @@ int held_trust(struct chart *c, const char *gateway, const char *who, int64_t no
     if (!chart_batch(c, now_us))
         return HELD_LEDGER;
     for (uint32_t i = 1; i <= ledger_sources(c->ledger) && error == 0; i++)
-        if ((error = ledger_source_get(c->ledger, i, &source)) == 0 && source.gateway == name && source.doubted)
+        if ((error = ledger_source_get(c->ledger, i, &source)) == 0 &&
+            source.gateway == name && source.doubted)
             error = ledger_source_doubt(c->ledger, i, false);
-    while (error == 0 && (n = ledger_list(c->ledger, LEDGER_HELD, LEDGER_SOURCE_DOUBTED, LEDGER_ANY, &cursor, page,
-                                          PAGE)) > 0)
+    while (error == 0 && (n = ledger_list(c->ledger, LEDGER_HELD, LEDGER_SOURCE_DOUBTED,
+                                          LEDGER_ANY, &cursor, page, PAGE)) > 0)
         for (int i = 0; i < n && error == 0; i++)
             if (page[i].gateway == name) {
                 error = chart_again(c, &page[i], now_us) ? 0 : LEDGER_IO;

@@ -23,7 +23,8 @@ static void print_help(void)
            "\n"
            "  wardgate-chart [-c FILE]       run, until SIGTERM\n"
            "  wardgate-chart [-c FILE] -t    test the configuration and exit\n"
-           "  wardgate-chart [-c FILE] -T    print the configuration in force, with help for every key\n"
+           "  wardgate-chart [-c FILE] -T    print the configuration in force, with help "
+           "for every key\n"
            "\n"
            "  -c, --config FILE   default " CONFIG_DEFAULT "\n"
            "  -t, --test\n"
@@ -31,17 +32,22 @@ static void print_help(void)
            "      --version\n"
            "      --help\n"
            "\n"
-           "SIGHUP reads the table of beds, the feed's rules, the log level and the certificates again.\n"
-           "Exit: 0 ended when asked, 64 wrong use, 69 a line, file or disk could not be opened, 78 bad configuration.\n");
+           "SIGHUP reads the table of beds, the feed's rules, the log level and the "
+           "certificates again.\n"
+           "Exit: 0 ended when asked, 64 wrong use, 69 a line, file or disk could not be "
+           "opened, 78 bad configuration.\n");
 }
 
 enum verb { VERB_RUN, VERB_TEST, VERB_PRINT, VERB_DONE, VERB_USE };
 
 static enum verb read_options(int argc, char **argv, const char **path)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
-                                            {"print", no_argument, NULL, 'T'}, {"version", no_argument, NULL, 'V'},
-                                            {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"test", no_argument, NULL, 't'},
+                                            {"print", no_argument, NULL, 'T'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     enum verb verb = VERB_RUN;
     int option;
     while ((option = getopt_long(argc, argv, "c:tTh", options, NULL)) != -1) {
@@ -68,7 +74,8 @@ static enum verb read_options(int argc, char **argv, const char **path)
     return optind == argc ? verb : VERB_USE;
 }
 
-static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info,
+                     void *context)
 {
     struct service *service = context;
     if (info->ssi_signo == SIGHUP)
@@ -86,7 +93,8 @@ static int run(struct service *service)
     sigemptyset(&blocked);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         sigaddset(&blocked, signals[i]);
-    if (sigprocmask(SIG_BLOCK, &blocked, NULL) < 0 || sd_event_default(&service->loop) < 0)
+    if (sigprocmask(SIG_BLOCK, &blocked, NULL) < 0 ||
+        sd_event_default(&service->loop) < 0)
         return EXIT_UNAVAILABLE;
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)

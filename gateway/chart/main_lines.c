@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The program's lines: gateways over MQTT, the PAS and the EPRs over MLLP, the file EPR. They carry, the core decides.
+ * The program's lines: gateways over MQTT, the PAS and the EPRs over MLLP, the file EPR.
+ * They carry, the core decides.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +14,8 @@
 #include "wire/topics.h"
 
 #define FILE_RETRY_US INT64_C(1000000)
-#define MUCH 4096 /* records that are committed at once, without waiting for a quiet moment */
+#define MUCH                                                                             \
+    4096 /* records that are committed at once, without waiting for a quiet moment */
 
 /* --- Gateways --- */
 
@@ -33,7 +35,8 @@ static void on_disconnected(void *context, int reason)
     log_notice("broker: connection lost (%d)", reason);
 }
 
-static void on_message(void *context, const char *topic_name, const uint8_t *payload, size_t n)
+static void on_message(void *context, const char *topic_name, const uint8_t *payload,
+                       size_t n)
 {
     struct service *s = context;
     char gateway[NAME_MAX_LENGTH + 1];
@@ -49,18 +52,22 @@ static void on_message(void *context, const char *topic_name, const uint8_t *pay
     s->dropped_inputs += !taken; /* the gateway will offer it again */
     if (s->batch_since_us == 0)
         s->batch_since_us = now_us;
-    if (chart_uncommitted(s->chart) >= MUCH || now_us - s->batch_since_us >= s->config.ledger.commit_ms * 1000)
+    if (chart_uncommitted(s->chart) >= MUCH ||
+        now_us - s->batch_since_us >= s->config.ledger.commit_ms * 1000)
         service_run(s);
     else
         service_soon(s);
 }
 
-static bool publish_now(struct service *s, const char *gateway, const uint8_t *payload, size_t n)
+static bool publish_now(struct service *s, const char *gateway, const uint8_t *payload,
+                        size_t n)
 {
     char topic[TOPIC_SIZE];
     int token;
-    return s->mqtt && mqtt_publish(s->mqtt, topic_text(TOPIC_RECEIPT, s->config.site, gateway, topic), payload, n,
-                                   false, &token) != MQTT_BUSY;
+    return s->mqtt &&
+           mqtt_publish(s->mqtt,
+                        topic_text(TOPIC_RECEIPT, s->config.site, gateway, topic),
+                        payload, n, false, &token) != MQTT_BUSY;
 }
 
 static void waiting_drop(struct service *s)
@@ -80,7 +87,8 @@ static void publish_waiting(struct service *s)
     }
 }
 
-/* A receipt that finds the window full waits; what is lost here only costs the gateway an offer. */
+/* A receipt that finds the window full waits; what is lost here only costs the gateway an
+ * offer. */
 void lines_publish(void *context, const char *gateway, const uint8_t *payload, size_t n)
 {
     struct service *s = context;
@@ -91,7 +99,8 @@ void lines_publish(void *context, const char *gateway, const uint8_t *payload, s
         waiting_drop(s);
         s->receipts_dropped++;
     }
-    struct receipt_waiting *w = &s->waiting[(s->waiting_first + s->waiting_count) % RECEIPTS_WAITING_MAX];
+    struct receipt_waiting *w =
+        &s->waiting[(s->waiting_first + s->waiting_count) % RECEIPTS_WAITING_MAX];
     if (!(w->payload = malloc(n)))
         return;
     memcpy(w->payload, payload, n);
@@ -105,7 +114,9 @@ static void on_acknowledged(void *context, int token, uint8_t reason)
     struct service *s = context;
     (void)token;
     if (reason >= 0x80)
-        log_warning("broker: refused a receipt with reason 0x%02x: look at its access list", reason);
+        log_warning(
+            "broker: refused a receipt with reason 0x%02x: look at its access list",
+            reason);
     publish_waiting(s);
 }
 
@@ -128,7 +139,9 @@ void lines_adt_answer(void *context, uint64_t peer, const char *bytes, size_t n)
 
 static const char *outlet_name(const struct outlet *o)
 {
-    return ((const struct destination_config *)o->service->config.destinations.items)[o->index].name;
+    return ((const struct destination_config *)
+                o->service->config.destinations.items)[o->index]
+        .name;
 }
 
 static void on_up(void *context)
@@ -147,7 +160,8 @@ static void on_down(void *context)
     service_soon(o->service);
 }
 
-static void on_outcome(void *context, enum mllp_outcome outcome, const char *bytes, size_t n)
+static void on_outcome(void *context, enum mllp_outcome outcome, const char *bytes,
+                       size_t n)
 {
     struct outlet *o = context;
     struct chart *chart = o->service->chart;
@@ -213,7 +227,8 @@ void lines_after_run(struct service *s)
     }
 }
 
-void lines_send(void *context, size_t destination, const char *control, const char *bytes, size_t n)
+void lines_send(void *context, size_t destination, const char *control, const char *bytes,
+                size_t n)
 {
     struct service *s = context;
     struct outlet *o = &s->outlets[destination];
@@ -222,7 +237,8 @@ void lines_send(void *context, size_t destination, const char *control, const ch
         return;
     }
     memcpy(o->control, control, DELIVER_CONTROL_SIZE);
-    /* The connection may have ended a moment ago; on_up will tell when there is one again. */
+    /* The connection may have ended a moment ago; on_up will tell when there is one
+     * again. */
     o->broken = mllp_client_send(o->client, bytes, n) != 0;
 }
 
@@ -230,7 +246,8 @@ void lines_send(void *context, size_t destination, const char *control, const ch
 
 static int open_outlet(struct service *s, size_t i)
 {
-    const struct destination_config *d = (const struct destination_config *)s->config.destinations.items + i;
+    const struct destination_config *d =
+        (const struct destination_config *)s->config.destinations.items + i;
     struct outlet *o = &s->outlets[i];
     o->service = s;
     o->index = i;
@@ -242,21 +259,30 @@ static int open_outlet(struct service *s, size_t i)
             log_error("destination %s: %s: %s", d->name, d->path, strerror(-error));
         return error;
     }
-    const struct mllp_client_options options = {
-        .address = d->host, .port = (uint16_t)d->port, .answer_ms = d->answer_ms,
-        .jitter_seed = (uint64_t)clock_monotonic_us() + i, .on_up = on_up, .on_down = on_down,
-        .on_outcome = on_outcome, .context = o};
+    const struct mllp_client_options options = {.address = d->host,
+                                                .port = (uint16_t)d->port,
+                                                .answer_ms = d->answer_ms,
+                                                .jitter_seed =
+                                                    (uint64_t)clock_monotonic_us() + i,
+                                                .on_up = on_up,
+                                                .on_down = on_down,
+                                                .on_outcome = on_outcome,
+                                                .context = o};
     int error = mllp_client_new(s->loop, &options, &o->client);
     if (error != 0)
-        log_error("destination %s: %s port %d: %s", d->name, d->host, (int)d->port, strerror(-error));
+        log_error("destination %s: %s port %d: %s", d->name, d->host, (int)d->port,
+                  strerror(-error));
     return error;
 }
 
 static int open_adt(struct service *s)
 {
     const struct feed_config *f = &s->config.adt;
-    const struct mllp_server_options options = {.address = f->address, .port = (uint16_t)f->port,
-                                                .peers_max = (size_t)f->peers, .on_message = on_adt, .context = s};
+    const struct mllp_server_options options = {.address = f->address,
+                                                .port = (uint16_t)f->port,
+                                                .peers_max = (size_t)f->peers,
+                                                .on_message = on_adt,
+                                                .context = s};
     int error = mllp_server_new(s->loop, &options, &s->adt);
     if (error != 0)
         log_error("adt: %s port %d: %s", f->address, (int)f->port, strerror(-error));
@@ -267,16 +293,26 @@ static int open_adt(struct service *s)
 
 static int open_broker(struct service *s)
 {
-    static const struct mqtt_ops ops = {.connected = on_connected, .disconnected = on_disconnected,
-                                        .message = on_message, .acknowledged = on_acknowledged};
+    static const struct mqtt_ops ops = {.connected = on_connected,
+                                        .disconnected = on_disconnected,
+                                        .message = on_message,
+                                        .acknowledged = on_acknowledged};
     const struct broker_config *b = &s->config.broker;
-    const struct tls_link_config tls = {.host = b->host, .port = (uint16_t)b->port, .ca_file = b->ca,
-                                        .cert_file = b->certificate, .key_file = b->key,
-                                        .crl_file = b->crl[0] ? b->crl : NULL, .socket_path = b->socket,
-                                        .handshake_ms = (uint32_t)b->handshake_ms, .floor_utc_us = s->floor_us};
-    const struct mqtt_config mqtt = {.client_id = b->client_id, .socket_path = b->socket,
-                                     .keepalive_s = (uint32_t)(b->keepalive_ms / 1000), .clean_start = false,
-                                     .session_expiry_s = (uint32_t)(b->session_expiry_ms / 1000),
+    const struct tls_link_config tls = {.host = b->host,
+                                        .port = (uint16_t)b->port,
+                                        .ca_file = b->ca,
+                                        .cert_file = b->certificate,
+                                        .key_file = b->key,
+                                        .crl_file = b->crl[0] ? b->crl : NULL,
+                                        .socket_path = b->socket,
+                                        .handshake_ms = (uint32_t)b->handshake_ms,
+                                        .floor_utc_us = s->floor_us};
+    const struct mqtt_config mqtt = {.client_id = b->client_id,
+                                     .socket_path = b->socket,
+                                     .keepalive_s = (uint32_t)(b->keepalive_ms / 1000),
+                                     .clean_start = false,
+                                     .session_expiry_s =
+                                         (uint32_t)(b->session_expiry_ms / 1000),
                                      .reconnect_min_ms = (uint32_t)b->reconnect_min_ms,
                                      .reconnect_max_ms = (uint32_t)b->reconnect_max_ms};
     int error = tls_link_open(s->loop, &tls, &s->tls);
@@ -290,7 +326,8 @@ static int open_broker(struct service *s)
     return error;
 }
 
-/* Readings come last: everything that they may be charted to, and everything that says whose they are, is there. */
+/* Readings come last: everything that they may be charted to, and everything that says
+ * whose they are, is there. */
 int lines_open(struct service *s)
 {
     s->outlets_count = s->config.destinations.count;

@@ -10,16 +10,19 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define IDLE_US (500 * US_PER_MS) /* longest sleep: the wall clock may step under a timer */
+#define IDLE_US                                                                          \
+    (500 * US_PER_MS) /* longest sleep: the wall clock may step under a timer */
 #define TIMER_SLACK_US US_PER_MS
 
-static const enum log_level levels[] = {LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO,
+static const enum log_level levels[] = {LOG_LEVEL_ERROR, LOG_LEVEL_WARNING,
+                                        LOG_LEVEL_NOTICE, LOG_LEVEL_INFO,
                                         LOG_LEVEL_DEBUG};
 static const char *const processing_ids[] = {"P", "T", "D"};
 
 /* --- Configuration --- */
 
-/* A list of {name: ...} as the array of texts that adt_rules wants; NULL when it is empty. */
+/* A list of {name: ...} as the array of texts that adt_rules wants; NULL when it is
+ * empty. */
 static const char **names_of(const struct config_list *list)
 {
     const struct facility_config *item = list->items;
@@ -29,44 +32,53 @@ static const char **names_of(const struct config_list *list)
     return names;
 }
 
-int service_site(const struct chart_config *config, const struct places_config *places, struct adt_site **out,
-                 char error[CONFIG_ERROR_SIZE])
+int service_site(const struct chart_config *config, const struct places_config *places,
+                 struct adt_site **out, char error[CONFIG_ERROR_SIZE])
 {
     const struct feed_config *f = &config->adt;
     const struct place_config *place = places->places.items;
     size_t n = places->places.count;
     char reason[256] = "out of memory";
-    const char **facilities = names_of(&f->facilities), **place_facilities = names_of(&f->place_facilities);
+    const char **facilities = names_of(&f->facilities),
+               **place_facilities = names_of(&f->place_facilities);
     struct adt_map_entry *map = calloc(n + 1, sizeof *map);
     int result = -1;
-    if (map && (facilities || !f->facilities.count) && (place_facilities || !f->place_facilities.count)) {
+    if (map && (facilities || !f->facilities.count) &&
+        (place_facilities || !f->place_facilities.count)) {
         for (size_t i = 0; i < n; i++)
-            map[i] = (struct adt_map_entry){.location = place[i].location, .place = place[i].place};
-        const struct adt_rules rules = {.zone = f->zone, .facilities = facilities,
-                                        .place_facilities = place_facilities, .map = map, .map_count = n,
+            map[i] = (struct adt_map_entry){.location = place[i].location,
+                                            .place = place[i].place};
+        const struct adt_rules rules = {.zone = f->zone,
+                                        .facilities = facilities,
+                                        .place_facilities = place_facilities,
+                                        .map = map,
+                                        .map_count = n,
                                         .visit = (enum adt_visit_rule)f->visit,
                                         .otherwise = (enum adt_default)f->otherwise,
-                                        .update_moves = f->update_moves, .foreign = (enum hl7_verdict)f->foreign,
+                                        .update_moves = f->update_moves,
+                                        .foreign = (enum hl7_verdict)f->foreign,
                                         .content = (enum hl7_verdict)f->content};
         result = adt_site_new(&rules, out, reason);
     }
     if (result != 0)
-        snprintf(error, CONFIG_ERROR_SIZE, "%.240s: %.240s", f->places[0] ? f->places : "adt", reason);
+        snprintf(error, CONFIG_ERROR_SIZE, "%.240s: %.240s",
+                 f->places[0] ? f->places : "adt", reason);
     free(map);
     free(place_facilities);
     free(facilities);
     return result;
 }
 
-static int load_files(const char *path, struct chart_config *config, struct config **parsed,
-                      struct places_config *places, struct config **places_parsed, struct adt_site **site,
+static int load_files(const char *path, struct chart_config *config,
+                      struct config **parsed, struct places_config *places,
+                      struct config **places_parsed, struct adt_site **site,
                       char error[CONFIG_ERROR_SIZE])
 {
     *parsed = *places_parsed = NULL;
     if (chart_config_load(path, NULL, config, parsed, error) != 0)
         return -1;
-    if ((config->adt.places[0] &&
-         places_config_load(config->adt.places, NULL, places, places_parsed, error) != 0) ||
+    if ((config->adt.places[0] && places_config_load(config->adt.places, NULL, places,
+                                                     places_parsed, error) != 0) ||
         service_site(config, places, site, error) != 0) {
         config_free(*places_parsed);
         config_free(*parsed);
@@ -78,36 +90,40 @@ static int load_files(const char *path, struct chart_config *config, struct conf
 int service_load(struct service *s, const char *path, char error[CONFIG_ERROR_SIZE])
 {
     s->config_path = path;
-    return load_files(path, &s->config, &s->parsed, &s->places, &s->places_parsed, &s->site, error);
+    return load_files(path, &s->config, &s->parsed, &s->places, &s->places_parsed,
+                      &s->site, error);
 }
 
 /* --- Reloading --- */
 
 /* What is only read at start; a change is named, so that nobody waits for it to work. */
-static void warn_of_restart(const struct chart_config *old, const struct chart_config *new)
+static void warn_of_restart(const struct chart_config *old,
+                            const struct chart_config *new)
 {
     const struct {
         const char *name;
         bool changed;
-    } parts[] = {{"site", strcmp(old->site, new->site) != 0},
-                 {"control", strcmp(old->control, new->control) != 0},
-                 {"ledger", memcmp(&old->ledger, &new->ledger, sizeof old->ledger) != 0},
-                 {"broker", memcmp(&old->broker, &new->broker, sizeof old->broker) != 0},
-                 {"adt.port", old->adt.port != new->adt.port || strcmp(old->adt.address, new->adt.address) != 0},
-                 {"charting", old->charting.interval_ms != new->charting.interval_ms ||
-                                  old->charting.grace_ms != new->charting.grace_ms ||
-                                  old->charting.intervals.count != new->charting.intervals.count},
-                 {"destinations",
-                  old->destinations.count != new->destinations.count ||
-                      memcmp(old->destinations.items, new->destinations.items,
-                             old->destinations.count * sizeof(struct destination_config)) != 0}};
+    } parts[] = {
+        {"site", strcmp(old->site, new->site) != 0},
+        {"control", strcmp(old->control, new->control) != 0},
+        {"ledger", memcmp(&old->ledger, &new->ledger, sizeof old->ledger) != 0},
+        {"broker", memcmp(&old->broker, &new->broker, sizeof old->broker) != 0},
+        {"adt.port", old->adt.port != new->adt.port ||
+                         strcmp(old->adt.address, new->adt.address) != 0},
+        {"charting", old->charting.interval_ms != new->charting.interval_ms ||
+                         old->charting.grace_ms != new->charting.grace_ms ||
+                         old->charting.intervals.count != new->charting.intervals.count},
+        {"destinations",
+         old->destinations.count != new->destinations.count ||
+             memcmp(old->destinations.items, new->destinations.items,
+                    old->destinations.count * sizeof(struct destination_config)) != 0}};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (parts[i].changed)
             log_warning("reload: %s has changed; that takes a restart", parts[i].name);
 }
 
-/* Only the table of beds, the feed's rules, the log level and the certificates change under way. The rest of the old configuration
- * stays in force, and so does its memory. */
+/* Only the table of beds, the feed's rules, the log level and the certificates change
+ * under way. The rest of the old configuration stays in force, and so does its memory. */
 void service_reload(struct service *s)
 {
     struct chart_config config = {.log_level = 0};
@@ -115,8 +131,10 @@ void service_reload(struct service *s)
     struct config *parsed, *places_parsed;
     struct adt_site *site;
     char error[CONFIG_ERROR_SIZE];
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_monotonic_us());
-    if (load_files(s->config_path, &config, &parsed, &places, &places_parsed, &site, error) != 0) {
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+               (unsigned long long)clock_monotonic_us());
+    if (load_files(s->config_path, &config, &parsed, &places, &places_parsed, &site,
+                   error) != 0) {
         log_error("reload: %s", error);
         log_error("reload: the old configuration stays in force");
         sd_notify(0, "READY=1");
@@ -125,7 +143,8 @@ void service_reload(struct service *s)
     warn_of_restart(&s->config, &config);
     log_set_level(levels[config.log_level]);
     s->config.log_level = config.log_level;
-    chart_set_site(s->chart, site, config.adt.otherwise != ADT_DEFAULT_NONE, clock_utc_us());
+    chart_set_site(s->chart, site, config.adt.otherwise != ADT_DEFAULT_NONE,
+                   clock_utc_us());
     adt_site_free(s->site);
     s->site = site;
     config_free(places_parsed);
@@ -168,7 +187,8 @@ void service_run(struct service *s)
         service_soon(s);
         return;
     }
-    uint64_t wait_us = next_us - now_us < IDLE_US ? (uint64_t)(next_us - now_us) : (uint64_t)IDLE_US;
+    uint64_t wait_us =
+        next_us - now_us < IDLE_US ? (uint64_t)(next_us - now_us) : (uint64_t)IDLE_US;
     uint64_t now;
     if (sd_event_now(s->loop, CLOCK_MONOTONIC, &now) >= 0) {
         sd_event_source_set_time(s->later, now + wait_us);
@@ -188,7 +208,9 @@ static int open_ledger(struct service *s)
 {
     char error[LEDGER_ERROR_SIZE];
     const struct ledger_config *l = &s->config.ledger;
-    const struct ledger_options options = {.folder = l->folder, .key_path = l->key, .size_max = (uint64_t)l->size_max,
+    const struct ledger_options options = {.folder = l->folder,
+                                           .key_path = l->key,
+                                           .size_max = (uint64_t)l->size_max,
                                            .preallocate = (uint64_t)l->preallocate,
                                            .free_min = (uint64_t)l->free_min};
     if (ledger_open(&options, &s->ledger, error) == 0)
@@ -200,15 +222,23 @@ static int open_ledger(struct service *s)
 static struct chart_destination destination_of(const struct destination_config *d)
 {
     return (struct chart_destination){
-        .name = d->name, .json = d->kind == DESTINATION_FILE,
+        .name = d->name,
+        .json = d->kind == DESTINATION_FILE,
         .window = d->kind == DESTINATION_FILE ? CHART_WINDOW_MAX : 1,
-        .retry_min_us = d->retry_min_ms * 1000, .retry_max_us = d->retry_max_ms * 1000,
-        .retries = (uint32_t)d->retries, .park_on_error = d->on_error == ANSWER_PARK,
+        .retry_min_us = d->retry_min_ms * 1000,
+        .retry_max_us = d->retry_max_ms * 1000,
+        .retries = (uint32_t)d->retries,
+        .park_on_error = d->on_error == ANSWER_PARK,
         .park_on_reject = d->on_reject == ANSWER_PARK,
-        .style = {.sending_application = d->sending_application, .sending_facility = d->sending_facility,
+        .style = {.sending_application = d->sending_application,
+                  .sending_facility = d->sending_facility,
                   .receiving_application = d->receiving_application,
-                  .receiving_facility = d->receiving_facility, .processing = processing_ids[d->processing],
-                  .charset = d->charset, .loinc = d->loinc, .ucum = d->ucum, .final = d->final}};
+                  .receiving_facility = d->receiving_facility,
+                  .processing = processing_ids[d->processing],
+                  .charset = d->charset,
+                  .loinc = d->loinc,
+                  .ucum = d->ucum,
+                  .final = d->final}};
 }
 
 /* The charting intervals: the configured rows, and one for every other code. */
@@ -218,10 +248,12 @@ static struct due_interval *intervals_of(const struct charting_config *c, size_t
     struct due_interval *table = calloc(c->intervals.count + 1, sizeof *table);
     *count = c->intervals.count + 1;
     for (size_t i = 0; table && i < c->intervals.count; i++)
-        table[i] = (struct due_interval){.code = (uint32_t)row[i].code,
-                                         .interval_s = (uint32_t)(row[i].interval_ms / 1000)};
+        table[i] =
+            (struct due_interval){.code = (uint32_t)row[i].code,
+                                  .interval_s = (uint32_t)(row[i].interval_ms / 1000)};
     if (table)
-        table[c->intervals.count] = (struct due_interval){.interval_s = (uint32_t)(c->interval_ms / 1000)};
+        table[c->intervals.count] =
+            (struct due_interval){.interval_s = (uint32_t)(c->interval_ms / 1000)};
     return table;
 }
 
@@ -235,11 +267,19 @@ static int open_chart(struct service *s)
     for (size_t i = 0; i < s->config.destinations.count; i++)
         destinations[i] = destination_of(&d[i]);
     const struct chart_options options = {
-        .ledger = s->ledger, .site = s->site, .any_place = s->config.adt.otherwise != ADT_DEFAULT_NONE,
-        .intervals = intervals, .interval_count = intervals ? interval_count : 0,
-        .grace_us = s->config.charting.grace_ms * 1000, .live_us = s->config.charting.live_ms * 1000,
-        .destinations = destinations, .destination_count = s->config.destinations.count,
-        .ops = {.publish = lines_publish, .send = lines_send, .adt_answer = lines_adt_answer, .event = on_event},
+        .ledger = s->ledger,
+        .site = s->site,
+        .any_place = s->config.adt.otherwise != ADT_DEFAULT_NONE,
+        .intervals = intervals,
+        .interval_count = intervals ? interval_count : 0,
+        .grace_us = s->config.charting.grace_ms * 1000,
+        .live_us = s->config.charting.live_ms * 1000,
+        .destinations = destinations,
+        .destination_count = s->config.destinations.count,
+        .ops = {.publish = lines_publish,
+                .send = lines_send,
+                .adt_answer = lines_adt_answer,
+                .event = on_event},
         .context = s};
     int result = intervals ? chart_open(&options, clock_utc_us(), &s->chart, error) : -1;
     if (result != 0)
@@ -254,8 +294,9 @@ static int open_timers(struct service *s)
     if (error >= 0) /* readings that can be read now come first: they share the commit */
         error = sd_event_source_set_priority(s->soon, SD_EVENT_PRIORITY_IDLE);
     if (error >= 0)
-        error = sd_event_add_time_relative(s->loop, &s->later, CLOCK_MONOTONIC, (uint64_t)IDLE_US, TIMER_SLACK_US,
-                                           on_later, s);
+        error =
+            sd_event_add_time_relative(s->loop, &s->later, CLOCK_MONOTONIC,
+                                       (uint64_t)IDLE_US, TIMER_SLACK_US, on_later, s);
     if (error < 0)
         log_error("event loop: %s", strerror(-error));
     return error < 0 ? -1 : 0;
@@ -265,7 +306,8 @@ int service_start(struct service *s)
 {
     log_set_level(levels[s->config.log_level]);
     s->started_us = clock_utc_us();
-    /* What is asked before what answers, what may say no before what takes anything in. */
+    /* What is asked before what answers, what may say no before what takes anything in.
+     */
     if (open_timers(s) != 0 || open_ledger(s) != 0 || open_chart(s) != 0)
         return -1;
     int error = control_open(s->loop, s->config.control, chart_verbs, s, &s->control);
@@ -286,7 +328,9 @@ void service_stop(struct service *s)
     sd_notify(0, "STOPPING=1");
     s->stopping = true;
     if (s->chart)
-        chart_run(s->chart, clock_utc_us()); /* what was taken in is receipted, if the disk allows it */
+        chart_run(
+            s->chart,
+            clock_utc_us()); /* what was taken in is receipted, if the disk allows it */
     if (s->control)
         control_close(s->control);
     lines_close(s);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The program around the core: everything that it holds, and how its parts are started and ended. One thread, one
- * sd-event loop.
+ * The program around the core: everything that it holds, and how its parts are started
+ * and ended. One thread, one sd-event loop.
  */
 #ifndef CHART_MAIN_SERVICE_H
 #define CHART_MAIN_SERVICE_H
@@ -18,7 +18,8 @@
 #include "link/mqtt.h"
 #include "link/tls_link.h"
 
-#define RECEIPTS_WAITING_MAX 1024 /* receipts that wait for room in MQTT's window; the oldest goes first */
+#define RECEIPTS_WAITING_MAX                                                             \
+    1024 /* receipts that wait for room in MQTT's window; the oldest goes first */
 
 struct receipt_waiting {
     char gateway[NAME_MAX_LENGTH + 1];
@@ -33,7 +34,8 @@ struct outlet { /* one destination's line */
     struct epr_file *file;
     char control[DELIVER_CONTROL_SIZE]; /* under way over MLLP; "" = none */
     bool broken;                        /* the last send failed at once */
-    char appended[CHART_WINDOW_MAX][DELIVER_CONTROL_SIZE]; /* to the file, not yet synced */
+    char appended[CHART_WINDOW_MAX]
+                 [DELIVER_CONTROL_SIZE]; /* to the file, not yet synced */
     size_t appended_count;
     bool file_failed;
     int64_t file_retry_us;
@@ -66,16 +68,20 @@ struct service {
 
 /* --- main_service.c --- */
 /* Builds the site's rules from a configuration. Returns 0, or -1 with an error text. */
-int service_site(const struct chart_config *config, const struct places_config *places, struct adt_site **out,
+int service_site(const struct chart_config *config, const struct places_config *places,
+                 struct adt_site **out, char error[CONFIG_ERROR_SIZE]);
+/* Loads both files into the service. Returns 0, or -1 with an error text and the service
+ * as it was. */
+int service_load(struct service *service, const char *path,
                  char error[CONFIG_ERROR_SIZE]);
-/* Loads both files into the service. Returns 0, or -1 with an error text and the service as it was. */
-int service_load(struct service *service, const char *path, char error[CONFIG_ERROR_SIZE]);
-/* Opens everything in order, ends it in reverse. Returns 0 or -1 (logged). service_stop takes what was started only. */
+/* Opens everything in order, ends it in reverse. Returns 0 or -1 (logged). service_stop
+ * takes what was started only. */
 int service_start(struct service *service);
 void service_stop(struct service *service);
 /* SIGHUP: what can change without a restart does. Logged. */
 void service_reload(struct service *service);
-/* Something came in: the core runs when the loop has nothing more urgent, or at once when much has come. */
+/* Something came in: the core runs when the loop has nothing more urgent, or at once when
+ * much has come. */
 void service_soon(struct service *service);
 void service_run(struct service *service);
 
@@ -83,7 +89,8 @@ void service_run(struct service *service);
 int lines_open(struct service *service); /* ADT listener, destinations, broker */
 void lines_close(struct service *service);
 void lines_publish(void *context, const char *gateway, const uint8_t *payload, size_t n);
-void lines_send(void *context, size_t destination, const char *control, const char *bytes, size_t n);
+void lines_send(void *context, size_t destination, const char *control, const char *bytes,
+                size_t n);
 void lines_adt_answer(void *context, uint64_t peer, const char *bytes, size_t n);
 void lines_after_run(struct service *service); /* syncs files, hands their answers back */
 

@@ -19,7 +19,8 @@
 
 /* --- What the core lets out --- */
 
-static void on_publish(void *context, const char *gateway, const uint8_t *payload, size_t n)
+static void on_publish(void *context, const char *gateway, const uint8_t *payload,
+                       size_t n)
 {
     struct ward *w = context;
     (void)payload;
@@ -28,7 +29,8 @@ static void on_publish(void *context, const char *gateway, const uint8_t *payloa
     w->receipts++;
 }
 
-static void on_send(void *context, size_t destination, const char *control, const char *bytes, size_t n)
+static void on_send(void *context, size_t destination, const char *control,
+                    const char *bytes, size_t n)
 {
     struct ward *w = context;
     assert_true(w->sent_count < SENT_MAX);
@@ -66,7 +68,9 @@ static void start(struct ward *w)
     char error[LEDGER_ERROR_SIZE], folder[160], key[160];
     snprintf(folder, sizeof folder, "%s/ledger", w->folder);
     snprintf(key, sizeof key, "%s/key", w->folder);
-    const struct ledger_options ledger = {.folder = folder, .key_path = key, .size_max = UINT64_C(256) << 20};
+    const struct ledger_options ledger = {.folder = folder,
+                                          .key_path = key,
+                                          .size_max = UINT64_C(256) << 20};
     if (ledger_open(&ledger, &w->ledger, error) != 0)
         fail_msg("ledger: %s", error);
     w->options.ledger = w->ledger;
@@ -78,13 +82,15 @@ static void start(struct ward *w)
 
 void ward_open(struct ward *w, uint32_t interval_s, size_t destinations)
 {
-    static const struct adt_map_entry map[] = {{"4A^BAY1^BED1", "bed-1"}, {"4A^BAY1^BED2", "bed-2"},
+    static const struct adt_map_entry map[] = {{"4A^BAY1^BED1", "bed-1"},
+                                               {"4A^BAY1^BED2", "bed-2"},
                                                {"4A^BAY1^BED3", "bed-3"}};
     const struct adt_rules rules = {.zone = "Europe/London", .map = map, .map_count = 3};
     const char *names[] = {"epr", "copy"};
     char error[256];
     memset(w, 0, sizeof *w);
-    snprintf(w->folder, sizeof w->folder, "%s/wardgate-core-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    snprintf(w->folder, sizeof w->folder, "%s/wardgate-core-XXXXXX",
+             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     assert_non_null(mkdtemp(w->folder));
     if (adt_site_new(&rules, &w->site, error) != 0)
         fail_msg("site: %s", error);
@@ -93,16 +99,29 @@ void ward_open(struct ward *w, uint32_t interval_s, size_t destinations)
     w->boot = 77;
     memset(w->epoch.bytes, 0xe1, EPOCH_SIZE);
     for (size_t i = 0; i < destinations; i++)
-        w->destinations[i] = (struct chart_destination){
-            .name = names[i], .window = 1, .retry_min_us = SECOND_US, .retry_max_us = 8 * SECOND_US, .retries = 3,
-            .park_on_reject = true,
-            .style = {.sending_application = "WARDGATE", .processing = "T", .charset = "UNICODE UTF-8"}};
+        w->destinations[i] =
+            (struct chart_destination){.name = names[i],
+                                       .window = 1,
+                                       .retry_min_us = SECOND_US,
+                                       .retry_max_us = 8 * SECOND_US,
+                                       .retries = 3,
+                                       .park_on_reject = true,
+                                       .style = {.sending_application = "WARDGATE",
+                                                 .processing = "T",
+                                                 .charset = "UNICODE UTF-8"}};
     static struct due_interval interval;
     interval = (struct due_interval){.interval_s = interval_s};
-    w->options = (struct chart_options){
-        .site = w->site, .intervals = &interval, .interval_count = 1, .live_us = 300 * SECOND_US,
-        .destinations = w->destinations, .destination_count = destinations, .context = w,
-        .ops = {.publish = on_publish, .send = on_send, .adt_answer = on_adt_answer, .event = on_event}};
+    w->options = (struct chart_options){.site = w->site,
+                                        .intervals = &interval,
+                                        .interval_count = 1,
+                                        .live_us = 300 * SECOND_US,
+                                        .destinations = w->destinations,
+                                        .destination_count = destinations,
+                                        .context = w,
+                                        .ops = {.publish = on_publish,
+                                                .send = on_send,
+                                                .adt_answer = on_adt_answer,
+                                                .event = on_event}};
     start(w);
 }
 
@@ -137,7 +156,8 @@ static bool answer_all(struct ward *w)
     for (size_t i = 0; i < w->sent_count && w->answer; i++)
         if (!w->sent[i].answered) {
             w->sent[i].answered = any = true;
-            chart_answer(w->chart, w->sent[i].destination, w->sent[i].control, w->answer, w->now_us);
+            chart_answer(w->chart, w->sent[i].destination, w->sent[i].control, w->answer,
+                         w->now_us);
         }
     return any;
 }
@@ -165,7 +185,8 @@ void ward_pass(struct ward *w, int64_t seconds)
 
 static void send_record(struct ward *w, const wardgate_Record *record)
 {
-    static uint8_t bytes[RECORD_SIZE_MAX], item[RECORD_SIZE_MAX + ENVELOPE_ITEM_OVERHEAD], out[ENVELOPE_SIZE_MAX];
+    static uint8_t bytes[RECORD_SIZE_MAX], item[RECORD_SIZE_MAX + ENVELOPE_ITEM_OVERHEAD],
+        out[ENVELOPE_SIZE_MAX];
     struct envelope_writer writer;
     const uint8_t *payload;
     int n = record_encode(record, bytes, sizeof bytes);
@@ -179,7 +200,8 @@ static void send_record(struct ward *w, const wardgate_Record *record)
     chart_up(w->chart, "gw-1", payload, (size_t)n, w->now_us);
 }
 
-static wardgate_Record reading(struct ward *w, uint64_t seq, const char *place, int64_t rate)
+static wardgate_Record reading(struct ward *w, uint64_t seq, const char *place,
+                               int64_t rate)
 {
     wardgate_Record r = wardgate_Record_init_zero;
     r.seq = seq;
@@ -198,7 +220,8 @@ static wardgate_Record reading(struct ward *w, uint64_t seq, const char *place, 
     return r;
 }
 
-void ward_reading(struct ward *w, uint64_t seq, const char *place, int64_t at_us, int64_t rate)
+void ward_reading(struct ward *w, uint64_t seq, const char *place, int64_t at_us,
+                  int64_t rate)
 {
     wardgate_Record r = reading(w, seq, place, rate);
     r.time.monotonic_us = (uint64_t)(at_us - T0 + 24 * 3600 * SECOND_US);
@@ -208,7 +231,8 @@ void ward_reading(struct ward *w, uint64_t seq, const char *place, int64_t at_us
     send_record(w, &r);
 }
 
-void ward_reading_untimed(struct ward *w, uint64_t seq, const char *place, uint64_t monotonic_us, int64_t rate)
+void ward_reading_untimed(struct ward *w, uint64_t seq, const char *place,
+                          uint64_t monotonic_us, int64_t rate)
 {
     wardgate_Record r = reading(w, seq, place, rate);
     r.time.boot = w->boot + 1;
@@ -238,7 +262,8 @@ static const char *local(int64_t utc_us, char out[40])
     struct civil t;
     assert_int_equal(zone_parse("Europe/London", &zone), 0);
     civil_from_utc(utc_us + zone_offset_s(&zone, utc_us) * SECOND_US, &t);
-    snprintf(out, 40, "%04d%02u%02u%02u%02u%02u", (int)t.year, t.month, t.day, t.hour, t.minute, t.second);
+    snprintf(out, 40, "%04d%02u%02u%02u%02u%02u", (int)t.year, t.month, t.day, t.hour,
+             t.minute, t.second);
     return out;
 }
 
@@ -253,8 +278,8 @@ void ward_adt_raw(struct ward *w, const char *message)
     chart_adt(w->chart, 1, message, strlen(message), w->now_us);
 }
 
-void ward_adt(struct ward *w, const char *event, const char *mrn, const char *visit, const char *bed,
-              const char *prior_bed, int64_t occurred_us)
+void ward_adt(struct ward *w, const char *event, const char *mrn, const char *visit,
+              const char *bed, const char *prior_bed, int64_t occurred_us)
 {
     char text[1024], when[40], now[40], place[64], prior[64];
     snprintf(text, sizeof text,
@@ -262,8 +287,9 @@ void ward_adt(struct ward *w, const char *event, const char *mrn, const char *vi
              "EVN|%s|%s||||%s\r"
              "PID|||%s^^^HOMERTON^CNN||NAME%s^GIVEN||19700101|F\r"
              "PV1||I|%s|||%s|||||||||||||%s\r",
-             local(w->now_us, now), event, ++w->adt_serial, event, now, local(occurred_us, when), mrn, mrn,
-             location(bed, place), location(prior_bed, prior), visit);
+             local(w->now_us, now), event, ++w->adt_serial, event, now,
+             local(occurred_us, when), mrn, mrn, location(bed, place),
+             location(prior_bed, prior), visit);
     ward_adt_raw(w, text);
 }
 
@@ -276,7 +302,8 @@ struct ledger_books ward_books(struct ward *w)
     return books;
 }
 
-void ward_expect(struct ward *w, uint64_t charted, uint64_t kept, uint64_t held, uint64_t rejected, uint64_t pending)
+void ward_expect(struct ward *w, uint64_t charted, uint64_t kept, uint64_t held,
+                 uint64_t rejected, uint64_t pending)
 {
     struct ledger_books b = ward_books(w), again;
     uint64_t wrong;
@@ -299,7 +326,8 @@ struct ledger_entry ward_entry(struct ward *w, uint64_t seq)
     return entry;
 }
 
-const char *ward_field(struct ward *w, size_t message, const char *segment, int nth, int field)
+const char *ward_field(struct ward *w, size_t message, const char *segment, int nth,
+                       int field)
 {
     static char value[512];
     assert_true(message < w->sent_count);
@@ -323,7 +351,8 @@ size_t ward_sent_with(struct ward *w, uint64_t seq, char status, const char *mrn
     snprintf(filler, sizeof filler, ".%llu.", (unsigned long long)seq);
     snprintf(number, sizeof number, "%s^", mrn);
     for (size_t i = 0; i < w->sent_count; i++)
-        n += strstr(ward_field(w, i, "OBR", 0, 3), filler) && ward_field(w, i, "OBX", 3, 11)[0] == status &&
+        n += strstr(ward_field(w, i, "OBR", 0, 3), filler) &&
+             ward_field(w, i, "OBX", 3, 11)[0] == status &&
              strncmp(ward_field(w, i, "PID", 0, 3), number, strlen(number)) == 0;
     return n;
 }

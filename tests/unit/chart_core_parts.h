@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A chart service on a real ledger in a temporary folder, with a PAS, gateways and an EPR that the test plays by hand.
+ * A chart service on a real ledger in a temporary folder, with a PAS, gateways and an EPR
+ * that the test plays by hand.
  */
 #ifndef TESTS_CHART_CORE_PARTS_H
 #define TESTS_CHART_CORE_PARTS_H
@@ -13,10 +14,11 @@
 #include "chart/held.h"
 #include "chart/ledger_log.h"
 
-#define T0 INT64_C(1784721600000000) /* 2026-07-22T12:00:00Z, a Wednesday; 13:00 in London */
+#define T0                                                                               \
+    INT64_C(1784721600000000) /* 2026-07-22T12:00:00Z, a Wednesday; 13:00 in London */
 #define SECOND_US INT64_C(1000000)
 #define MINUTE_US (60 * SECOND_US)
-#define SENT_MAX 4096
+#define SENT_MAX  4096
 
 struct sent_message { /* as the EPR got it */
     size_t destination;
@@ -47,7 +49,8 @@ struct ward {
 /* interval_s: the charting interval; 0 = every reading. destinations: 1 or 2. */
 void ward_open(struct ward *ward, uint32_t interval_s, size_t destinations);
 void ward_close(struct ward *ward);
-/* Ends the chart and the ledger as a kill does (nothing is run any more), and starts them again. */
+/* Ends the chart and the ledger as a kill does (nothing is run any more), and starts them
+ * again. */
 void ward_restart(struct ward *ward);
 
 /* Runs until nothing is left to do at this time, answering what the EPR gets. */
@@ -55,23 +58,31 @@ void ward_settle(struct ward *ward);
 /* Lets time pass in steps of a second, settling at each. */
 void ward_pass(struct ward *ward, int64_t seconds);
 
-/* One reading: heart rate, unless the value is negative: then a record whose value is absent. At at_us, +- 50 ms. */
-void ward_reading(struct ward *ward, uint64_t seq, const char *place, int64_t at_us, int64_t rate);
+/* One reading: heart rate, unless the value is negative: then a record whose value is
+ * absent. At at_us, +- 50 ms. */
+void ward_reading(struct ward *ward, uint64_t seq, const char *place, int64_t at_us,
+                  int64_t rate);
 /* The same with a clock that was never set (monotonic only), and a clock fix for it. */
-void ward_reading_untimed(struct ward *ward, uint64_t seq, const char *place, uint64_t monotonic_us, int64_t rate);
-void ward_clock_fix(struct ward *ward, uint64_t seq, uint64_t monotonic_us, int64_t utc_us);
+void ward_reading_untimed(struct ward *ward, uint64_t seq, const char *place,
+                          uint64_t monotonic_us, int64_t rate);
+void ward_clock_fix(struct ward *ward, uint64_t seq, uint64_t monotonic_us,
+                    int64_t utc_us);
 
-/* An ADT message; occurred and place ("" = none) as local time and location are made of them. extra: more segments, or "". */
-void ward_adt(struct ward *ward, const char *event, const char *mrn, const char *visit, const char *bed,
-              const char *prior_bed, int64_t occurred_us);
+/* An ADT message; occurred and place ("" = none) as local time and location are made of
+ * them. extra: more segments, or "". */
+void ward_adt(struct ward *ward, const char *event, const char *mrn, const char *visit,
+              const char *bed, const char *prior_bed, int64_t occurred_us);
 void ward_adt_raw(struct ward *ward, const char *message);
 
 struct ledger_books ward_books(struct ward *ward);
 /* Asserts decoded = charted + kept + held + rejected + pending, and each of them. */
-void ward_expect(struct ward *ward, uint64_t charted, uint64_t kept, uint64_t held, uint64_t rejected, uint64_t pending);
+void ward_expect(struct ward *ward, uint64_t charted, uint64_t kept, uint64_t held,
+                 uint64_t rejected, uint64_t pending);
 struct ledger_entry ward_entry(struct ward *ward, uint64_t seq);
-/* The nth message that was sent (from 0), or fails. field: as in HL7, of the nth segment of a name; component from 1, 0 = whole. */
-const char *ward_field(struct ward *ward, size_t message, const char *segment, int nth, int field);
+/* The nth message that was sent (from 0), or fails. field: as in HL7, of the nth segment
+ * of a name; component from 1, 0 = whole. */
+const char *ward_field(struct ward *ward, size_t message, const char *segment, int nth,
+                       int field);
 /* Messages with this filler seq, kind by OBX-11, patient by PID-3.1. */
 size_t ward_sent_with(struct ward *ward, uint64_t seq, char status, const char *mrn);
 
