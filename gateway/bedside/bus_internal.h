@@ -25,6 +25,8 @@ struct bus_unit { /* one device. Only the thread touches it, but for statistics 
     uint64_t turnaround_sum_us;
     uint64_t period_us;   /* between two readings; 0: not known (a stream) */
     uint64_t counter_mask; /* of its sample counter; 0: it has none */
+    uint64_t strays;      /* times that what it had said came in doubt */
+    uint64_t identity_us; /* its identity is held until then */
     atomic_bool identify;
     bool present;
     bool outage;          /* since the last sample handed over */

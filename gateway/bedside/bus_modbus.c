@@ -54,6 +54,17 @@ static void count(struct bus *bus, struct bus_unit *unit, int error,
     pthread_mutex_unlock(&bus->lock);
 }
 
+/* What the unit said lately is void: samples, identity, and a poll that is under way. */
+static void doubt(struct bus *bus, size_t index)
+{
+    struct bus_unit *unit = &bus->units[index];
+
+    bus_void(bus, index);
+    unit->strays++;
+    if (clock_monotonic_us() < unit->identity_us)
+        acquire_identify(bus->acquire, index);
+}
+
 /* Bytes that nobody asked for: rule 5. asked: the unit whose exchange threw them away, NULL for
  * none; failed: that exchange failed, so what there was of its own reply is among them. */
 static void judge_strays(struct bus *bus, const struct port_modbus_strays *strays,
@@ -61,17 +72,15 @@ static void judge_strays(struct bus *bus, const struct port_modbus_strays *stray
 {
     if (strays->bytes == 0 || on_tcp(bus))
         return;
-    /* Bytes that cannot be read may have been anyone's. */
-    if (strays->unread > 0)
-        bus_void(bus, BUS_QUEUE_ALL);
     for (size_t i = 0; i < bus->unit_count; i++) {
         struct bus_unit *unit = &bus->units[i];
         uint8_t address = unit->device.unit;
+        bool spoke = (strays->units[address / 64] >> address % 64 & 1) != 0;
 
-        if ((strays->units[address / 64] >> address % 64 & 1) == 0)
-            continue;
-        bus_void(bus, i);
-        if (!failed || unit != asked)
+        /* Bytes that cannot be read may have been anyone's. */
+        if (spoke || strays->unread > 0)
+            doubt(bus, i);
+        if (spoke && (!failed || unit != asked))
             trust_stray(&unit->trust);
     }
 }
@@ -141,7 +150,16 @@ static int ask_trusted(struct bus *bus, struct bus_unit *unit,
 /* When the poll's measurement was: the first request's end and the last reply's begin. */
 struct moment {
     uint64_t asked_us, first_us;
+    uint64_t strays; /* of the unit, once the first block was answered */
 };
+
+/* Counts a poll that was answered and is not believed. */
+static void spoil(struct bus *bus, struct bus_unit *unit)
+{
+    pthread_mutex_lock(&bus->lock);
+    unit->statistics.voided++;
+    pthread_mutex_unlock(&bus->lock);
+}
 
 static void reject(struct bus *bus, size_t index, int error,
                    const struct regmap_field *field)
@@ -174,9 +192,7 @@ static void deliver(struct bus *bus, size_t index, const struct instant *now,
     if (!on_tcp(bus)) {
         release_us = moment->first_us + trust_window_us(&unit->trust);
         if (trust_solo_round(&unit->trust)) {
-            pthread_mutex_lock(&bus->lock);
-            unit->statistics.voided++;
-            pthread_mutex_unlock(&bus->lock);
+            spoil(bus, unit);
             return;
         }
     }
@@ -195,15 +211,18 @@ static void deliver(struct bus *bus, size_t index, const struct instant *now,
     (void)bus_emit(bus, &item, release_us);
 }
 
-static void identify(struct bus *bus, size_t index)
+static void identify(struct bus *bus, size_t index, const struct instant *now,
+                     const struct moment *moment)
 {
-    struct bus_item item = {.kind = BUS_IDENTITY, .device = (uint16_t)index};
+    struct bus_item item = {.kind = BUS_IDENTITY, .device = (uint16_t)index, .at = *now};
+    struct bus_unit *unit = &bus->units[index];
 
-    clock_now(&item.at);
+    if (!on_tcp(bus))
+        unit->identity_us = moment->first_us + trust_window_us(&unit->trust);
     (void)regmap_identity(bus->units[index].device.map, acquire_plan(bus->acquire),
                           acquire_data(bus->acquire), item.identity,
                           sizeof item.identity);
-    (void)bus_emit(bus, &item, 0);
+    (void)bus_emit(bus, &item, unit->identity_us);
 }
 
 static enum acquire_outcome outcome_of(int error)
@@ -235,20 +254,30 @@ static bool step(struct bus *bus, const struct acquire_step *todo, struct moment
     if (error == PORT_GONE && (!on_tcp(bus) || reply.bytes_out == 0))
         return false;
     clock_now(&now);
-    if (todo->index == 0)
+    if (todo->index == 0) {
         moment->asked_us = reply.asked_us;
+        moment->strays = unit->strays;
+    }
     moment->first_us = reply.first_us;
     if (error == PORT_OK || error == PORT_EXCEPTION)
         bus_heard(bus, todo->device, &now);
     event =
         acquire_result(bus->acquire, now.monotonic_us, now.monotonic_us - began,
                        outcome_of(error), reply.data, error == PORT_OK ? reply.size : 0);
-    if (event == ACQUIRE_POLLED)
-        deliver(bus, todo->device, &now, moment);
-    else if (event == ACQUIRE_IDENTITY)
-        identify(bus, todo->device);
-    else if (event == ACQUIRE_LOST)
+    if (event == ACQUIRE_LOST)
         bus_silent(bus, todo->device, error);
+    if (event != ACQUIRE_POLLED && event != ACQUIRE_IDENTITY)
+        return true;
+    /* A stray between two blocks of one poll: its first block may have been another's. */
+    if (unit->strays != moment->strays) {
+        spoil(bus, unit);
+        if (event == ACQUIRE_IDENTITY)
+            acquire_identify(bus->acquire, todo->device);
+    } else if (event == ACQUIRE_POLLED) {
+        deliver(bus, todo->device, &now, moment);
+    } else {
+        identify(bus, todo->device, &now, moment);
+    }
     return true;
 }
 

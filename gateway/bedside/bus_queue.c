@@ -126,11 +126,11 @@ size_t bus_queue_void(struct bus_queue *queue, size_t device)
 
         if (!entry.dead) {
             memcpy(&item, at(queue, p) + ENTRY_SIZE, offsetof(struct bus_item, sample));
-            if (item.kind == BUS_SAMPLE &&
+            if ((item.kind == BUS_SAMPLE || item.kind == BUS_IDENTITY) &&
                 (device == BUS_QUEUE_ALL || item.device == device)) {
                 entry.dead = true;
                 entry_put(queue, p, &entry);
-                count++;
+                count += item.kind == BUS_SAMPLE;
             }
         }
         p += entry.size;

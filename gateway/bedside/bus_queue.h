@@ -27,7 +27,8 @@ void bus_queue_init(struct bus_queue *queue);
  * if there is no room. */
 bool bus_queue_put(struct bus_queue *queue, const struct bus_item *item, uint64_t release_us);
 
-/* Voids the samples of a device (or BUS_QUEUE_ALL) that are still held. Returns how many. */
+/* Voids what a device (or BUS_QUEUE_ALL) said that is still held: samples and identities. Returns how
+ * many samples. */
 size_t bus_queue_void(struct bus_queue *queue, size_t device);
 
 /* Releases, in order, what is due. finish() sees each item once, may change what is not its set,

@@ -23,6 +23,7 @@ struct exchange {
     struct port_modbus_reply *reply;
     const uint8_t *sent; /* the request's frame, for the echo */
     size_t sent_size;
+    uint64_t sent_us; /* when the request had left at the latest */
     bool early;
 };
 
@@ -110,7 +111,7 @@ static uint32_t bytes_left(const struct port_modbus *port,
 static int receive(struct port_modbus *port, struct exchange *exchange)
 {
     struct port_modbus_reply *reply = exchange->reply;
-    uint64_t until = reply->asked_us + exchange->request->timeout_us;
+    uint64_t until = exchange->sent_us + exchange->request->timeout_us;
 
     for (;;) {
         int n = modbus_port_wait(port, until);
@@ -154,7 +155,7 @@ static int receive(struct port_modbus *port, struct exchange *exchange)
 static int quarantine(struct port_modbus *port, struct exchange *exchange, int error)
 {
     struct port_modbus_reply *reply = exchange->reply;
-    uint64_t until = reply->asked_us + exchange->request->worst_us;
+    uint64_t until = exchange->sent_us + exchange->request->worst_us;
     uint64_t quiet =
         port_gap_us(&port->line) > QUIET_US ? port_gap_us(&port->line) : QUIET_US;
     uint64_t last = until > BABBLE_US ? until + BABBLE_US : BABBLE_US;
@@ -212,11 +213,14 @@ int modbus_rtu_ask(struct port_modbus *port, const struct port_modbus_request *r
     modbus_frame_seal(sent, n + 1);
     exchange.sent_size = n + 3;
     reply->bytes_out = (uint32_t)exchange.sent_size;
+    /* Two bounds, since this thread may be put aside between the clock and the write: a value is
+     * no older than the first, and the device's time counts from the second. */
+    reply->asked_us = clock_monotonic_us() + port_chars_us(&port->line, reply->bytes_out);
     error = modbus_port_send(port, request->unit, pdu, n);
     if (error != PORT_OK)
         return error;
-    reply->asked_us = clock_monotonic_us() + port_chars_us(&port->line, reply->bytes_out);
-    port->quiet_us = reply->asked_us;
+    exchange.sent_us = clock_monotonic_us() + port_chars_us(&port->line, reply->bytes_out);
+    port->quiet_us = exchange.sent_us;
     error = receive(port, &exchange);
     if (error != PORT_OK && error != PORT_EXCEPTION && error != PORT_GONE)
         error = quarantine(port, &exchange, error);

@@ -164,11 +164,11 @@ int modbus_tcp_ask(struct port_modbus *port, const struct port_modbus_request *r
     if (port_modbus_strays(port, &reply->strays) != PORT_OK)
         return PORT_GONE;
     port->have = 0;
+    reply->asked_us = clock_monotonic_us();
     error = modbus_port_send(port, request->unit, pdu, n);
     if (error != PORT_OK)
         return error;
     reply->bytes_out = (uint32_t)(MODBUS_MBAP + n);
-    reply->asked_us = clock_monotonic_us();
     error = receive(port, request, reply);
     reply->done_us = clock_monotonic_us();
     port->quiet_us = reply->done_us;

@@ -55,7 +55,7 @@ struct port_modbus_reply {
     uint16_t size;       /* bytes used of data */
     const uint8_t *data; /* the bytes after the byte count (1-4, 17, 20, 24) or after the
                           * function (43); valid until the next call */
-    uint64_t asked_us;   /* monotonic: the request's last byte had left */
+    uint64_t asked_us;   /* monotonic: the request's last byte left then or later */
     uint64_t first_us;   /* monotonic: the reply's first byte was seen; 0 if none */
     uint64_t done_us;    /* monotonic: the reply was complete, or given up */
     bool late_seen; /* after a failure: the answer to this very request came too late,

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "bedside/bus_trust.h"
+
+#define WORST 300000u
+
+static const struct regmap_block ten = {3, 0, 10}, other_ten = {3, 50, 10}, one = {3, 7, 1},
+                                 bits = {1, 0, 8}, many_bits = {1, 0, 20};
+
+static void a_good_device_is_asked_directly(void **state)
+{
+    struct trust trust;
+    struct regmap_block probe;
+
+    (void)state;
+    trust_init(&trust, WORST);
+    assert_false(trust_doubted(&trust));
+    assert_int_equal(trust_way(&trust, &ten, &probe), TRUST_DIRECT);
+    assert_int_equal(trust_not_before(&trust, &ten), 0);
+    assert_false(trust_solo_round(&trust));
+}
+
+static void a_missing_answer_asks_for_a_probe_of_another_length(void **state)
+{
+    struct trust trust;
+    struct regmap_block probe;
+
+    (void)state;
+    trust_init(&trust, WORST);
+    trust_failed(&trust, &ten, false);
+    assert_true(trust_doubted(&trust));
+    assert_int_equal(trust_way(&trust, &ten, &probe), TRUST_PROBE);
+    assert_int_equal(probe.count, 9);
+    assert_int_equal(probe.address, 0);
+    assert_int_equal(probe.function, 3);
+    /* A block of another length or function is its own probe. */
+    assert_int_equal(trust_way(&trust, &one, &probe), TRUST_DIRECT);
+    assert_int_equal(trust_way(&trust, &many_bits, &probe), TRUST_DIRECT);
+    /* The probe's answer may go missing too. */
+    probe = (struct regmap_block){3, 0, 9};
+    trust_failed(&trust, &probe, false);
+    assert_int_equal(trust_way(&trust, &ten, &probe), TRUST_PROBE);
+    assert_int_equal(probe.count, 8);
+    trust_cleared(&trust);
+    assert_int_equal(trust_way(&trust, &ten, &probe), TRUST_DIRECT);
+}
+
+static void an_answer_that_was_seen_late_leaves_no_doubt(void **state)
+{
+    struct trust trust;
+
+    (void)state;
+    trust_init(&trust, WORST);
+    trust_failed(&trust, &ten, true);
+    assert_false(trust_doubted(&trust));
+}
+
+static void without_another_length_two_lone_rounds_are_needed(void **state)
+{
+    struct trust trust;
+    struct regmap_block probe;
+
+    (void)state;
+    trust_init(&trust, WORST);
+    trust_failed(&trust, &one, false);
+    assert_int_equal(trust_way(&trust, &one, &probe), TRUST_SOLO);
+    trust_asked(&trust, &one, 1000);
+    assert_true(trust_solo_round(&trust)); /* the first is thrown away */
+    assert_int_equal(trust_way(&trust, &one, &probe), TRUST_SOLO);
+    assert_int_equal(trust_not_before(&trust, &one), 1000 + WORST);
+    assert_int_equal(trust_window_us(&trust), WORST);
+    trust_asked(&trust, &one, 1000 + WORST);
+    assert_false(trust_solo_round(&trust)); /* the second counts */
+    assert_int_equal(trust_way(&trust, &one, &probe), TRUST_DIRECT);
+    /* A failure on the way begins again. */
+    trust_failed(&trust, &one, false);
+    assert_true(trust_solo_round(&trust));
+    trust_failed(&trust, &one, true);
+    assert_true(trust_solo_round(&trust));
+    assert_false(trust_solo_round(&trust));
+    /* Up to eight bits have one length only. */
+    trust_failed(&trust, &bits, false);
+    assert_int_equal(trust_way(&trust, &bits, &probe), TRUST_SOLO);
+    trust_cleared(&trust);
+    trust_failed(&trust, &many_bits, false);
+    assert_int_equal(trust_way(&trust, &many_bits, &probe), TRUST_PROBE);
+    assert_int_equal(probe.count, 16);
+}
+
+static void too_many_missing_shapes_end_in_lone_rounds(void **state)
+{
+    struct trust trust;
+    struct regmap_block block = {3, 0, 1}, probe;
+
+    (void)state;
+    trust_init(&trust, WORST);
+    for (block.count = 1; block.count <= TRUST_MISSING_MAX; block.count++)
+        trust_failed(&trust, &block, false);
+    assert_int_equal(trust_way(&trust, &ten, &probe), TRUST_DIRECT);
+    trust_failed(&trust, &block, false);
+    assert_int_equal(trust_way(&trust, &ten, &probe), TRUST_SOLO);
+    trust_cleared(&trust);
+    assert_false(trust_doubted(&trust));
+}
+
+static void same_lengths_are_kept_apart_and_the_window_is_learned(void **state)
+{
+    struct trust trust;
+
+    (void)state;
+    trust_init(&trust, WORST);
+    trust_asked(&trust, &ten, 5000);
+    assert_int_equal(trust_not_before(&trust, &ten), 0); /* the same registers */
+    assert_int_equal(trust_not_before(&trust, &one), 0); /* another length */
+    assert_int_equal(trust_not_before(&trust, &other_ten), 5000 + WORST);
+    for (int i = 0; i < 8; i++)
+        assert_true(trust_answered(&trust, 10000 + (uint32_t)i * 100));
+    assert_in_range(trust_window_us(&trust), 20000, 50000);
+    assert_int_equal(trust_not_before(&trust, &other_ten), 5000 + trust_window_us(&trust));
+    /* Never more than the worst that was declared, and all of it in doubt. */
+    assert_true(trust_answered(&trust, 200000));
+    assert_int_equal(trust_window_us(&trust), WORST);
+    trust_init(&trust, WORST);
+    for (int i = 0; i < 8; i++)
+        (void)trust_answered(&trust, 1000);
+    trust_failed(&trust, &ten, false);
+    assert_int_equal(trust_window_us(&trust), WORST);
+}
+
+static void a_hasty_answer_is_doubted_once(void **state)
+{
+    struct trust trust;
+
+    (void)state;
+    trust_init(&trust, WORST);
+    assert_true(trust_answered(&trust, 10000));
+    assert_true(trust_answered(&trust, 1000)); /* nothing is known yet */
+    trust_init(&trust, WORST);
+    for (int i = 0; i < 8; i++)
+        assert_true(trust_answered(&trust, 10000));
+    assert_true(trust_answered(&trust, 6000));
+    assert_false(trust_answered(&trust, 2500));
+    assert_true(trust_answered(&trust, 2500)); /* it has become faster */
+    trust_init(&trust, WORST);
+    for (int i = 0; i < 8; i++)
+        assert_true(trust_answered(&trust, 3000));
+    assert_true(trust_answered(&trust, 10)); /* within the kernel's jitter */
+}
+
+static void a_stray_puts_the_last_request_in_doubt(void **state)
+{
+    struct trust trust;
+    struct regmap_block probe;
+
+    (void)state;
+    trust_init(&trust, WORST);
+    trust_asked(&trust, &ten, 1000);
+    trust_stray(&trust);
+    assert_int_equal(trust_way(&trust, &ten, &probe), TRUST_PROBE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_good_device_is_asked_directly),
+        cmocka_unit_test(a_missing_answer_asks_for_a_probe_of_another_length),
+        cmocka_unit_test(an_answer_that_was_seen_late_leaves_no_doubt),
+        cmocka_unit_test(without_another_length_two_lone_rounds_are_needed),
+        cmocka_unit_test(too_many_missing_shapes_end_in_lone_rounds),
+        cmocka_unit_test(same_lengths_are_kept_apart_and_the_window_is_learned),
+        cmocka_unit_test(a_hasty_answer_is_doubted_once),
+        cmocka_unit_test(a_stray_puts_the_last_request_in_doubt),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
