@@ -12,8 +12,8 @@
  * turn in FORWARD_LIVE_TURNS under steady live load.
  *  4. A batch without its receipts is offered again after `again_us`, doubled each time
  * with jitter, at once when the chart asks or the connection was lost.
- *  5. What the broker took while nobody was subscribed is offered again at the first receipt: the
- *     chart is back.
+ *  5. What the broker took while nobody was subscribed is offered again at the first
+ * receipt: the chart is back.
  *  6. A broker's refusal (reason >= 0x80) backs off; a PUBACK otherwise only ends the
  * publish, never the wait for the receipt.
  */

@@ -121,7 +121,7 @@ enum gaps_verdict gaps_reading(struct gaps *gaps, const wardgate_TimeBlock *time
 {
     bool both = has_sample && gaps->has_sample,
          interrupted = gaps->open || gaps->restarted;
-    uint64_t step = both ? counted(gaps, sample) : 0, lost = gaps->lost;
+    uint64_t step = both ? counted(gaps, sample) : 0;
     wardgate_Gap *gap;
 
     /* After an interruption the same number may be a new sample of a device that was off
@@ -140,17 +140,14 @@ enum gaps_verdict gaps_reading(struct gaps *gaps, const wardgate_TimeBlock *time
         set_to(gap, time);
         gap->count_unknown = !both || step == 0 || went_back(gaps, step);
         if (!gap->count_unknown)
-            gap->count = step - 1 > lost ? step - 1 - lost : 0;
+            gap->count = step - 1;
     } else if (both && step != 1) {
         gap = add(out, wardgate_Gap_Reason_DEVICE_SILENT);
         set_from(gap, &gaps->last);
         set_to(gap, time);
         gap->count_unknown = went_back(gaps, step);
         if (!gap->count_unknown)
-            gap->count = step - 1 > lost ? step - 1 - lost : 0;
-        if (!gap->count_unknown && gap->count == 0)
-            out->count--; /* those that were missing are in the gap of what was given up
-                           */
+            gap->count = step - 1;
     }
     if (both && out->count > 0) {
         out->items[out->count - 1].from_sample = gaps->last_sample;

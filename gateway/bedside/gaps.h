@@ -58,8 +58,9 @@ enum gaps_verdict {
 enum gaps_verdict gaps_reading(struct gaps *gaps, const wardgate_TimeBlock *time,
                                bool has_sample, uint64_t sample, struct gaps_out *out);
 
-/* Readings that were taken but could not be kept (queue full, batch full, store shut).
- * Counted here, given with the next gaps_flush or gaps_reading. */
+/* Readings that could not be kept (batch full, store shut), after gaps_reading saw them;
+ * or that the line missed, of a device without a sample counter. Counted here, given with
+ * the next gaps_flush or gaps_reading. */
 void gaps_lost(struct gaps *gaps, wardgate_Gap_Reason reason, uint64_t count,
                const wardgate_TimeBlock *time);
 /* What was lost last lies before this time. */

@@ -1,2 +1,4 @@
-# wardgated's rooms but its lines (profile.cmake and bus.cmake have those).
-wardgate_unit_test(bedside_store_test SOURCES bedside_store_test.c LINK bedside)
+# wardgated but its lines, which have a list of their own.
+foreach(name store stamp gaps forward)
+    wardgate_unit_test(bedside_${name}_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/bedside_${name}_test.c LINK bedside)
+endforeach()

@@ -21,14 +21,15 @@
 #define SAMPLE_READ_SIZE 61440
 
 /* The number'th reading of a device: eight observations, a second apart. */
-static inline void
-sample_reading(wardgate_Record *record, const char *device, uint64_t number)
+static inline void sample_reading(wardgate_Record *record, const char *device,
+                                  uint64_t number)
 {
     memset(record, 0, sizeof(*record));
     record->kind = wardgate_Record_Kind_READING;
     record->has_device = true;
     (void)snprintf(record->device.id, sizeof(record->device.id), "%s", device);
-    (void)snprintf(record->device.profile, sizeof(record->device.profile), "bedside-monitor");
+    (void)snprintf(record->device.profile, sizeof(record->device.profile),
+                   "bedside-monitor");
     (void)snprintf(record->device.line, sizeof(record->device.line), "bus-a");
     (void)snprintf(record->place, sizeof(record->place), "bay-1-bed-3");
     record->has_time = true;
@@ -49,8 +50,8 @@ sample_reading(wardgate_Record *record, const char *device, uint64_t number)
 }
 
 /* A config for a new folder below folder: a map of mib MiB. */
-static inline void
-sample_config(struct store_config *config, const char *folder, uint64_t mib)
+static inline void sample_config(struct store_config *config, const char *folder,
+                                 uint64_t mib)
 {
     memset(config, 0, sizeof(*config));
     config->folder = folder;
@@ -58,8 +59,7 @@ sample_config(struct store_config *config, const char *folder, uint64_t mib)
     memset(config->key.bytes, 0x5a, sizeof(config->key.bytes));
 }
 
-static inline struct store *
-sample_open(const struct store_config *config)
+static inline struct store *sample_open(const struct store_config *config)
 {
     struct store *store;
     char error[STORE_ERROR_SIZE];
@@ -70,8 +70,8 @@ sample_open(const struct store_config *config)
 }
 
 /* Adds n readings of one device, numbered from `from`, committing every `batch`. */
-static inline void
-sample_fill(struct store *store, const char *device, uint64_t from, uint64_t n, uint64_t batch)
+static inline void sample_fill(struct store *store, const char *device, uint64_t from,
+                               uint64_t n, uint64_t batch)
 {
     wardgate_Record record;
 
@@ -92,8 +92,7 @@ struct sample_books {
     struct ranges seen; /* seqs read, or inside a gap */
 };
 
-static inline size_t
-sample_item(const uint8_t *at, wardgate_Record *record)
+static inline size_t sample_item(const uint8_t *at, wardgate_Record *record)
 {
     size_t head = 1, size = 0;
 
@@ -106,8 +105,7 @@ sample_item(const uint8_t *at, wardgate_Record *record)
     return head + size;
 }
 
-static inline void
-sample_count(struct sample_books *books, const wardgate_Record *record)
+static inline void sample_count(struct sample_books *books, const wardgate_Record *record)
 {
     assert_int_equal(ranges_add(&books->seen, record->seq, record->seq), 0);
     if (record->kind == wardgate_Record_Kind_READING) {
@@ -117,15 +115,17 @@ sample_count(struct sample_books *books, const wardgate_Record *record)
         books->unknown = books->unknown || record->gap.count_unknown;
         books->counted += record->gap.count;
         if (record->gap.from_seq > 0)
-            assert_int_equal(ranges_add(&books->seen, record->gap.from_seq, record->gap.to_seq), 0);
+            assert_int_equal(ranges_add(&books->seen, record->gap.from_seq,
+                                        record->gap.to_seq),
+                             0);
     } else {
         books->others++;
     }
 }
 
 /* Reads everything from `from` on; receipts it when receipt is true. Free books->seen. */
-static inline void
-sample_read(struct store *store, uint64_t from, bool all, bool receipt, struct sample_books *books)
+static inline void sample_read(struct store *store, uint64_t from, bool all, bool receipt,
+                               struct sample_books *books)
 {
     static uint8_t out[SAMPLE_READ_SIZE];
     static wardgate_Record record;
@@ -137,7 +137,9 @@ sample_read(struct store *store, uint64_t from, bool all, bool receipt, struct s
     while (from < status.next) {
         uint64_t before = 0;
         size_t at = 0;
-        assert_int_equal(store_read(store, from, UINT64_MAX, all, out, sizeof(out), &items), STORE_OK);
+        assert_int_equal(store_read(store, from, UINT64_MAX, all, out, sizeof(out),
+                                    &items),
+                         STORE_OK);
         assert_true(items.next > from);
         for (size_t i = 0; i < items.count; i++) {
             at += sample_item(out + at, &record);
@@ -151,7 +153,9 @@ sample_read(struct store *store, uint64_t from, bool all, bool receipt, struct s
         if (items.count > 0)
             assert_int_equal(before, items.last);
         if (receipt && items.count > 0)
-            assert_int_equal(store_receipt(store, &items.epoch, items.first, items.last, NULL), STORE_OK);
+            assert_int_equal(store_receipt(store, &items.epoch, items.first, items.last,
+                                           NULL),
+                             STORE_OK);
         from = items.next;
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The store on a real disk: commits, receipts, room, epochs, last readings, and what it refuses.
+ * The store on a real disk: commits, receipts, room, epochs, last readings, and what it
+ * refuses.
  */
 #include "tests/unit/bedside_sample.h"
 
@@ -10,8 +11,7 @@
 static char folder[256];
 static struct store_config config;
 
-static int
-setup(void **state)
+static int setup(void **state)
 {
     (void)state;
     if (temporary_folder(folder) != 0)
@@ -20,16 +20,14 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
+static int teardown(void **state)
 {
     (void)state;
     temporary_remove(folder);
     return 0;
 }
 
-static void
-keeps_what_was_committed(void **state)
+static void keeps_what_was_committed(void **state)
 {
     struct store *store = sample_open(&config);
     struct store_status before, after;
@@ -60,8 +58,7 @@ keeps_what_was_committed(void **state)
     store_close(store);
 }
 
-static void
-gives_only_committed_records(void **state)
+static void gives_only_committed_records(void **state)
 {
     struct store *store = sample_open(&config);
     uint8_t out[SAMPLE_READ_SIZE];
@@ -74,7 +71,8 @@ gives_only_committed_records(void **state)
     assert_int_equal(store_add(store, &record), STORE_OK);
     assert_int_equal(record.seq, 1);
     assert_true(store_dirty(store));
-    assert_int_equal(store_read(store, 1, UINT64_MAX, false, out, sizeof(out), &items), STORE_OK);
+    assert_int_equal(store_read(store, 1, UINT64_MAX, false, out, sizeof(out), &items),
+                     STORE_OK);
     assert_int_equal(items.count, 0);
     store_status(store, &status);
     assert_int_equal(status.next, 1);
@@ -91,8 +89,7 @@ gives_only_committed_records(void **state)
     store_close(store);
 }
 
-static void
-marks_receipts_and_takes_them_back(void **state)
+static void marks_receipts_and_takes_them_back(void **state)
 {
     struct store *store = sample_open(&config);
     struct epoch other = {{1, 2, 3}};
@@ -148,8 +145,7 @@ marks_receipts_and_takes_them_back(void **state)
     store_close(store);
 }
 
-static void
-refuses_when_the_batch_is_full(void **state)
+static void refuses_when_the_batch_is_full(void **state)
 {
     struct store *store;
     struct store_status status;
@@ -174,8 +170,7 @@ refuses_when_the_batch_is_full(void **state)
     store_close(store);
 }
 
-static void
-refuses_bad_records(void **state)
+static void refuses_bad_records(void **state)
 {
     struct store *store = sample_open(&config);
     struct store_status status;
@@ -197,8 +192,7 @@ refuses_bad_records(void **state)
 }
 
 /* Every seq ever given can be read, or a gap stands for it. */
-static void
-check_balance(struct store *store, uint64_t readings)
+static void check_balance(struct store *store, uint64_t readings)
 {
     struct sample_books books;
     struct store_status status;
@@ -212,8 +206,7 @@ check_balance(struct store *store, uint64_t readings)
     ranges_free(&books.seen);
 }
 
-static void
-replaces_oldest_backlog_by_gaps(void **state)
+static void replaces_oldest_backlog_by_gaps(void **state)
 {
     struct store *store;
     struct store_status status;
@@ -229,7 +222,8 @@ replaces_oldest_backlog_by_gaps(void **state)
     assert_true(status.evicted > 50000);
     assert_true(status.full_permille <= 1100);
     assert_int_equal(status.errors, 0);
-    print_message("60000 readings through a 1 MiB map: %" PRIu64 " replaced, %" PRIu64 " kept\n",
+    print_message("60000 readings through a 1 MiB map: %" PRIu64 " replaced, %" PRIu64
+                  " kept\n",
                   status.evicted, status.stored);
     store_close(store);
     store = sample_open(&config);
@@ -237,8 +231,7 @@ replaces_oldest_backlog_by_gaps(void **state)
     store_close(store);
 }
 
-static void
-keeps_clock_fixes_and_events_when_it_evicts(void **state)
+static void keeps_clock_fixes_and_events_when_it_evicts(void **state)
 {
     struct store *store;
     struct sample_books books;
@@ -263,8 +256,7 @@ keeps_clock_fixes_and_events_when_it_evicts(void **state)
     store_close(store);
 }
 
-static void
-deletes_receipted_records_first(void **state)
+static void deletes_receipted_records_first(void **state)
 {
     struct store *store;
     struct store_status status;
@@ -278,7 +270,8 @@ deletes_receipted_records_first(void **state)
     for (uint64_t i = 0; i < 100; i++) {
         sample_fill(store, "mon-2", i * 500, 500, 100);
         store_status(store, &status);
-        assert_int_equal(store_receipt(store, &status.epoch, 501, status.next - 1, NULL), STORE_OK);
+        assert_int_equal(store_receipt(store, &status.epoch, 501, status.next - 1, NULL),
+                         STORE_OK);
     }
     assert_int_equal(store_commit(store, 0), STORE_OK);
     store_status(store, &status);
@@ -291,8 +284,7 @@ deletes_receipted_records_first(void **state)
     store_close(store);
 }
 
-static void
-remembers_last_readings(void **state)
+static void remembers_last_readings(void **state)
 {
     struct store *store = sample_open(&config);
     wardgate_Record record;
@@ -314,8 +306,7 @@ remembers_last_readings(void **state)
     store_close(store);
 }
 
-static void
-begins_an_epoch_when_copied(void **state)
+static void begins_an_epoch_when_copied(void **state)
 {
     struct store *store;
     struct store_status first, second;
@@ -336,11 +327,13 @@ begins_an_epoch_when_copied(void **state)
     assert_int_equal(second.epoch_first, 11);
     sample_fill(store, "mon-1", 10, 10, 10);
     /* Old records keep their name, and one read never mixes the two. */
-    assert_int_equal(store_read(store, 1, UINT64_MAX, false, out, sizeof(out), &items), STORE_OK);
+    assert_int_equal(store_read(store, 1, UINT64_MAX, false, out, sizeof(out), &items),
+                     STORE_OK);
     assert_memory_equal(&items.epoch, &first.epoch, sizeof(first.epoch));
     assert_int_equal(items.count, 10);
     assert_int_equal(items.next, 11);
-    assert_int_equal(store_read(store, 11, UINT64_MAX, false, out, sizeof(out), &items), STORE_OK);
+    assert_int_equal(store_read(store, 11, UINT64_MAX, false, out, sizeof(out), &items),
+                     STORE_OK);
     assert_memory_equal(&items.epoch, &second.epoch, sizeof(first.epoch));
     assert_int_equal(items.count, 10);
     /* A receipt of one epoch can't mark the other's. */
@@ -358,8 +351,7 @@ begins_an_epoch_when_copied(void **state)
     store_close(store);
 }
 
-static void
-says_that_a_store_was_lost(void **state)
+static void says_that_a_store_was_lost(void **state)
 {
     struct store *store = sample_open(&config);
     struct sample_books books;
@@ -382,8 +374,7 @@ says_that_a_store_was_lost(void **state)
     store_close(store);
 }
 
-static void
-refuses_to_open(void **state)
+static void refuses_to_open(void **state)
 {
     struct store *store = sample_open(&config), *second;
     struct store_config other = config;
@@ -421,8 +412,7 @@ refuses_to_open(void **state)
 }
 
 /* Changes one byte inside the n'th sealed reading found in data.mdb. Returns its seq. */
-static uint64_t
-flip_record(int nth, size_t into)
+static uint64_t flip_record(int nth, size_t into)
 {
     char path[300];
     uint8_t *bytes, session[16];
@@ -441,7 +431,8 @@ flip_record(int nth, size_t into)
     assert_int_equal(pread(fd, bytes, (size_t)size, 0), size);
     for (ssize_t at = 4096; at + 64 < size; at += 2) {
         if (memcmp(bytes + at, session, 16) != 0 || bytes[at - 10] != 8 || nth-- > 0)
-            continue; /* a node's key size stands ten bytes before its data when the key has eight */
+            continue; /* a node's key size stands ten bytes before its data when the key
+                         has eight */
         for (int i = 8; i > 0; i--)
             seq = seq << 8 | bytes[at - i];
         bytes[at + (ssize_t)into] ^= 0x10;
@@ -454,10 +445,10 @@ flip_record(int nth, size_t into)
     return seq;
 }
 
-static void
-never_gives_a_damaged_record(void **state)
+static void never_gives_a_damaged_record(void **state)
 {
-    static const size_t places[] = {3, 20, 60, 100}; /* session, counter, text, more text */
+    static const size_t places[] = {3, 20, 60,
+                                    100}; /* session, counter, text, more text */
     struct store *store = sample_open(&config);
     struct store_status status;
     struct sample_books books;
@@ -489,17 +480,18 @@ never_gives_a_damaged_record(void **state)
     store_close(store);
 }
 
-int
-main(void)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(keeps_what_was_committed, setup, teardown),
         cmocka_unit_test_setup_teardown(gives_only_committed_records, setup, teardown),
-        cmocka_unit_test_setup_teardown(marks_receipts_and_takes_them_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(marks_receipts_and_takes_them_back, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(refuses_when_the_batch_is_full, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_bad_records, setup, teardown),
         cmocka_unit_test_setup_teardown(replaces_oldest_backlog_by_gaps, setup, teardown),
-        cmocka_unit_test_setup_teardown(keeps_clock_fixes_and_events_when_it_evicts, setup, teardown),
+        cmocka_unit_test_setup_teardown(keeps_clock_fixes_and_events_when_it_evicts,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(deletes_receipted_records_first, setup, teardown),
         cmocka_unit_test_setup_teardown(remembers_last_readings, setup, teardown),
         cmocka_unit_test_setup_teardown(begins_an_epoch_when_copied, setup, teardown),

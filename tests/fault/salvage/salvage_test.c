@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Flips bits anywhere in a store's data.mdb: in records, in page headers, in tree nodes, in LMDB's meta pages. A reader
- * may find a record damaged, may refuse the file, may even die of it; it may never give a record that is not what
- * was stored. Salvage then brings back every record whose own bytes are intact.
- *   salvage_test [seeds] [first seed]
+ * Flips bits anywhere in a store's data.mdb: in records, in page headers, in tree nodes,
+ * in LMDB's meta pages. A reader may find a record damaged, may refuse the file, may even
+ * die of it; it may never give a record that is not what was stored. Salvage then brings
+ * back every record whose own bytes are intact. salvage_test [seeds] [first seed]
  */
 #include "tests/unit/bedside_sample.h"
 
@@ -14,7 +14,7 @@
 
 #include "bedside/store_internal.h"
 
-#define RECORDS 1500
+#define RECORDS   1500
 #define NODE_HEAD 16 /* bytes before a record in its page: node header and key */
 
 struct place { /* where a live record stands in the file */
@@ -29,10 +29,10 @@ static size_t place_count;
 static uint8_t *file;
 static size_t file_size;
 static unsigned long seeds = 40, first_seed = 1;
-static unsigned long reader_died, reader_refused, reader_went_on, brought_back, intact_total, lost_total;
+static unsigned long reader_died, reader_refused, reader_went_on, brought_back,
+    intact_total, lost_total;
 
-static void
-fill(struct store *store, uint64_t from, uint64_t n)
+static void fill(struct store *store, uint64_t from, uint64_t n)
 {
     wardgate_Record record;
 
@@ -55,8 +55,7 @@ fill(struct store *store, uint64_t from, uint64_t n)
     assert_int_equal(store_commit(store, 0), STORE_OK);
 }
 
-static void
-load_file(void)
+static void load_file(void)
 {
     char path[300];
     int fd;
@@ -71,8 +70,7 @@ load_file(void)
     close(fd);
 }
 
-static void
-save_file(void)
+static void save_file(void)
 {
     char path[300];
     int fd;
@@ -83,9 +81,10 @@ save_file(void)
     close(fd);
 }
 
-/* Finds a record's bytes in the file: inside a leaf, or on pages of its own that a node names. */
-static enum store_visit
-locate(void *context, uint64_t seq, const uint8_t *sealed, size_t size, uint64_t *skip_to)
+/* Finds a record's bytes in the file: inside a leaf, or on pages of its own that a node
+ * names. */
+static enum store_visit locate(void *context, uint64_t seq, const uint8_t *sealed,
+                               size_t size, uint64_t *skip_to)
 {
     struct place *place = &places[place_count++];
     uint8_t key[8], *at = file;
@@ -115,8 +114,7 @@ locate(void *context, uint64_t seq, const uint8_t *sealed, size_t size, uint64_t
     return STORE_STOP;
 }
 
-static void
-make_store(void)
+static void make_store(void)
 {
     struct store *store;
     struct store_status status;
@@ -137,9 +135,9 @@ make_store(void)
     store_close(store);
 }
 
-/* Reads everything as wardgated would: in a child, for a damaged tree may kill it. 0: it went on. */
-static int
-read_in_child(void)
+/* Reads everything as wardgated would: in a child, for a damaged tree may kill it. 0: it
+ * went on. */
+static int read_in_child(void)
 {
     pid_t pid = fork();
     int status;
@@ -162,11 +160,13 @@ read_in_child(void)
             _exit(1);
         for (;;) {
             size_t at = 0;
-            if (store_read(store, from, UINT64_MAX, true, out, sizeof(out), &items) != STORE_OK)
+            if (store_read(store, from, UINT64_MAX, true, out, sizeof(out), &items) !=
+                STORE_OK)
                 _exit(1);
             for (size_t i = 0; i < items.count; i++) {
                 at += sample_item(out + at, &record);
-                if (record.kind == wardgate_Record_Kind_READING && record.sample != record.seq - 1)
+                if (record.kind == wardgate_Record_Kind_READING &&
+                    record.sample != record.seq - 1)
                     result = 2; /* not what was stored under this seq */
             }
             if (items.next <= from)
@@ -181,9 +181,9 @@ read_in_child(void)
     return WEXITSTATUS(status);
 }
 
-/* True if the record's own bytes are untouched: node header, key, the page number if it has one, and data. */
-static bool
-intact(const struct place *place, const uint8_t *before)
+/* True if the record's own bytes are untouched: node header, key, the page number if it
+ * has one, and data. */
+static bool intact(const struct place *place, const uint8_t *before)
 {
     size_t head = place->at == place->node + NODE_HEAD ? NODE_HEAD : NODE_HEAD + 8;
 
@@ -191,8 +191,7 @@ intact(const struct place *place, const uint8_t *before)
            memcmp(file + place->at, before + place->at, place->size) == 0;
 }
 
-static void
-check_salvaged(const uint8_t *before)
+static void check_salvaged(const uint8_t *before)
 {
     struct store_salvage report;
     struct sample_books books;
@@ -211,7 +210,8 @@ check_salvaged(const uint8_t *before)
         }
         due++;
         if (!ranges_has(&books.seen, places[i].seq))
-            fail_msg("intact record %llu did not come back", (unsigned long long)places[i].seq);
+            fail_msg("intact record %llu did not come back",
+                     (unsigned long long)places[i].seq);
     }
     assert_true(books.readings >= due);
     assert_true(books.unknown); /* what was not found is a gap, and says so */
@@ -224,8 +224,7 @@ check_salvaged(const uint8_t *before)
 }
 
 /* xorshift64*. */
-static uint64_t
-below(uint64_t *dice, uint64_t n)
+static uint64_t below(uint64_t *dice, uint64_t n)
 {
     *dice ^= *dice >> 12;
     *dice ^= *dice << 25;
@@ -233,8 +232,7 @@ below(uint64_t *dice, uint64_t n)
     return *dice * UINT64_C(2685821657736338717) % n;
 }
 
-static void
-one_seed(unsigned long seed)
+static void one_seed(unsigned long seed)
 {
     uint64_t dice = seed * 7919 + 1;
     uint8_t *before;
@@ -268,20 +266,19 @@ one_seed(unsigned long seed)
     temporary_remove(folder);
 }
 
-static void
-brings_back_every_intact_record(void **state)
+static void brings_back_every_intact_record(void **state)
 {
     (void)state;
     for (unsigned long seed = first_seed; seed < first_seed + seeds; seed++)
         one_seed(seed);
-    print_message("seeds %lu..%lu: reader died %lu, refused %lu, went on %lu times; %lu intact records, %lu brought "
+    print_message("seeds %lu..%lu: reader died %lu, refused %lu, went on %lu times; %lu "
+                  "intact records, %lu brought "
                   "back, %lu had a flipped bit of their own\n",
-                  first_seed, first_seed + seeds - 1, reader_died, reader_refused, reader_went_on,
-                  intact_total, brought_back, lost_total);
+                  first_seed, first_seed + seeds - 1, reader_died, reader_refused,
+                  reader_went_on, intact_total, brought_back, lost_total);
 }
 
-static void
-finishes_a_salvage_that_was_cut(void **state)
+static void finishes_a_salvage_that_was_cut(void **state)
 {
     char from[300], to[300];
     struct store *store;
@@ -293,7 +290,8 @@ finishes_a_salvage_that_was_cut(void **state)
     assert_int_equal(temporary_folder(folder), 0);
     sample_config(&config, folder, 8);
     make_store();
-    /* As if power went after the new file was ready: it stands in its folder, the old one still in place. */
+    /* As if power went after the new file was ready: it stands in its folder, the old one
+     * still in place. */
     assert_int_equal(store_salvage(&config, 1, &report, error), STORE_OK);
     (void)snprintf(to, sizeof(to), "%s/salvage.done", folder);
     assert_int_equal(mkdir(to, 0700), 0);
@@ -312,8 +310,7 @@ finishes_a_salvage_that_was_cut(void **state)
     temporary_remove(folder);
 }
 
-static void
-refuses_what_it_cannot_salvage(void **state)
+static void refuses_what_it_cannot_salvage(void **state)
 {
     struct store_salvage report;
     char error[STORE_ERROR_SIZE];
@@ -321,16 +318,17 @@ refuses_what_it_cannot_salvage(void **state)
     (void)state;
     assert_int_equal(temporary_folder(folder), 0);
     sample_config(&config, folder, 8);
-    assert_int_not_equal(store_salvage(&config, 1, &report, error), STORE_OK); /* no file */
+    assert_int_not_equal(store_salvage(&config, 1, &report, error),
+                         STORE_OK); /* no file */
     assert_true(error[0] != '\0');
     temporary_remove(folder);
-    assert_int_not_equal(store_salvage(&config, 1, &report, error), STORE_OK); /* no folder */
+    assert_int_not_equal(store_salvage(&config, 1, &report, error),
+                         STORE_OK); /* no folder */
     assert_true(error[0] != '\0');
 }
 
 /* Another key opens nothing: nothing comes back, and nothing is made up. */
-static void
-brings_back_nothing_under_another_key(void **state)
+static void brings_back_nothing_under_another_key(void **state)
 {
     struct store *store;
     struct store_salvage report;
@@ -353,8 +351,7 @@ brings_back_nothing_under_another_key(void **state)
     temporary_remove(folder);
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(brings_back_every_intact_record),
