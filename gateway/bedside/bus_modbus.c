@@ -291,7 +291,7 @@ static bool idle(struct bus *bus, uint64_t wake_us)
     struct port_modbus_strays found = {0};
     int n;
 
-    if (bus->release_us + COALESCE_US < wake_us)
+    if (bus->release_us < wake_us && wake_us - bus->release_us > COALESCE_US)
         wake_us = bus->release_us;
     if (wake_us > now + 1000000)
         wake_us = now + 1000000; /* come round for the watchdog's sake */
