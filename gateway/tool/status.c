@@ -3,7 +3,6 @@
  * `wardgate status`: is the daemon well? The exit code says so to a monitoring system.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "tool/ask.h"
 #include "tool/tool.h"
@@ -22,41 +21,64 @@ static const char help[] =
     "Exit codes: 0 well, 1 something needs a look (named last), 64 called wrongly, 69 "
     "the daemon does not answer.\n";
 
-/* What both daemons use to say that all is not well. Returns the number of findings. */
-static int find_trouble(const json_t *status)
+/* One thing to look at. */
+static int found(bool is, const char *text, const char *detail)
 {
-    const char *trouble = json_string_value(json_object_get(status, "trouble"));
+    if (!is)
+        return 0;
+    (void)tool_fail(0, "%s%s%s", text, detail != NULL ? ": " : "",
+                    detail != NULL ? detail : "");
+    return 1;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+/* wardgated's answer. */
+static int look_at_gateway(const json_t *status)
+{
+    const json_t *store = json_object_get(status, "store"),
+                 *broker = json_object_get(status, "broker");
+    json_int_t devices = json_integer_value(json_object_get(status, "devices"));
+
+    return found(json_is_false(json_object_get(store, "open")), "the store is shut",
+                 text_of(store, "error")) +
+           found(json_is_true(json_object_get(store, "failing")), "the store can't write",
+                 text_of(store, "error")) +
+           found(json_is_false(json_object_get(broker, "connected")),
+                 "the broker is not connected", text_of(broker, "tls_error")) +
+           found(json_integer_value(json_object_get(status, "devices_present")) < devices,
+                 "some devices do not answer (wardgate devices)", NULL) +
+           found(json_integer_value(json_object_get(status, "devices_held")) > 0,
+                 "a device is another than it was (wardgate devices)", NULL);
+}
+
+/* wardgate-chart's. */
+static int look_at_chart(const json_t *status)
+{
     const json_t *broker = json_object_get(status, "broker"),
-                 *books = json_object_get(status, "books");
-    const json_t *findings = json_object_get(status, "findings"), *destination, *finding;
-    int found = 0;
+                 *books = json_object_get(status, "books"), *destination;
+    const char *trouble = text_of(status, "trouble"), *error = text_of(broker, "error");
+    int count =
+        found(trouble != NULL && *trouble != '\0', "nothing can be taken in", trouble) +
+        found(json_is_false(json_object_get(broker, "connected")),
+              "the broker is not connected",
+              error != NULL && *error != '\0' ? error : NULL) +
+        found(json_is_false(json_object_get(books, "balanced")),
+              "the books do not balance", NULL);
     size_t i;
 
-    if (trouble != NULL && *trouble != '\0' && ++found)
-        (void)tool_fail(0, "trouble: %s", trouble);
-    if (json_is_false(json_object_get(broker, "connected")) && ++found)
-        (void)tool_fail(0, "the broker is not connected");
-    if (json_is_false(json_object_get(books, "balanced")) && ++found)
-        (void)tool_fail(0, "the books do not balance");
-    if (json_is_false(json_object_get(status, "well")) && ++found)
-        (void)tool_fail(0, "the daemon says that it is not well");
-    json_array_foreach(findings, i, finding)
-    {
-        found++;
-        (void)tool_fail(0, "%s",
-                        json_is_string(finding) ? json_string_value(finding)
-                                                : "a finding");
-    }
     json_array_foreach(json_object_get(status, "destinations"), i, destination)
     {
-        const char *name = json_string_value(json_object_get(destination, "name"));
-        if (json_is_false(json_object_get(destination, "up")) && ++found)
-            (void)tool_fail(0, "destination %s is down", name);
-        if (json_integer_value(json_object_get(destination, "dead")) > 0 && ++found)
-            (void)tool_fail(0, "destination %s has dead letters (wardgate held dead)",
-                            name);
+        count += found(json_is_false(json_object_get(destination, "up")),
+                       "a destination is down", text_of(destination, "name")) +
+                 found(json_integer_value(json_object_get(destination, "dead")) > 0,
+                       "a destination refused messages for good (wardgate held dead)",
+                       text_of(destination, "name"));
     }
-    return found;
+    return count;
 }
 
 int verb_status(int argc, char **argv)
@@ -78,7 +100,10 @@ int verb_status(int argc, char **argv)
     if (code != TOOL_OK)
         return code;
     show(answers, json);
-    if (find_trouble(json_array_get(answers, 0)) > 0)
+    (void)fflush(stdout);
+    if ((json_object_get(json_array_get(answers, 0), "books") != NULL
+             ? look_at_chart
+             : look_at_gateway)(json_array_get(answers, 0)) > 0)
         code = TOOL_FINDINGS;
     json_decref(answers);
     return code;

@@ -25,17 +25,16 @@ static const char help[] =
     "\n"
     "Exit codes: 0 answered, 64 called wrongly, 69 the daemon does not answer.\n";
 
-/* Prints the lines and remembers the highest seq. */
-static void print(const json_t *answers, json_int_t *last)
+/* Prints the records. The last line is no record: it says where to go on. */
+static void print(json_t *answers, json_int_t *next)
 {
-    const json_t *line;
-    size_t i;
+    size_t last = json_array_size(answers);
+    const json_t *line = last > 0 ? json_array_get(answers, last - 1) : NULL;
 
-    json_array_foreach(answers, i, line)
-    {
-        json_int_t seq = json_integer_value(json_object_get(line, "seq"));
-        if (seq > *last)
-            *last = seq;
+    if (json_is_integer(json_object_get(line, "next")) &&
+        json_object_get(line, "seq") == NULL) {
+        *next = json_integer_value(json_object_get(line, "next"));
+        (void)json_array_remove(answers, last - 1);
     }
     show(answers, true);
 }
@@ -49,7 +48,7 @@ int verb_tail(int argc, char **argv)
                                           {"follow", NULL, &follow},
                                           {NULL, NULL, NULL}};
     long long count = 20;
-    json_int_t last = 0;
+    json_int_t next = 1;
     json_t *answers;
     int code = TOOL_OK, operands = options_read(argc, argv, options, help, &json, &code);
 
@@ -65,14 +64,14 @@ int verb_tail(int argc, char **argv)
         ask(socket, SOCKET_GATEWAY,
             json_pack("{s:s, s:I}", "do", "tail", "count", (json_int_t)count), &answers);
     while (code == TOOL_OK) {
-        print(answers, &last);
+        print(answers, &next);
         json_decref(answers);
         if (!follow || fflush(stdout) != 0) /* whoever read it has gone */
             break;
         (void)nanosleep(&(struct timespec){0, FOLLOW_NS}, NULL);
         code = ask(socket, SOCKET_GATEWAY,
                    json_pack("{s:s, s:I, s:I}", "do", "tail", "count",
-                             (json_int_t)COUNT_MAX, "after", last),
+                             (json_int_t)COUNT_MAX, "from", next),
                    &answers);
     }
     return code;

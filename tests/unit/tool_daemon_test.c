@@ -40,22 +40,32 @@ static void do_devices(void *context, const json_t *request, struct control_peer
 {
     (void)context;
     (void)request;
-    control_send(peer, json_pack("{s:s, s:b, s:i}", "device", "monitor-1", "up", 1,
-                                 "readings", 12));
-    control_send(peer, json_pack("{s:s, s:b, s:i}", "device", "a-much-longer-name", "up",
-                                 0, "readings", 3456));
-    control_send(peer, json_pack("{s:b, s:b, s:i}", "ok", 1, "end", 1, "lines", 2));
+    control_send(peer,
+                 json_pack("{s:[{s:s, s:b}], s:[{s:s, s:s, s:b, s:b, s:i, s:{s:i, s:i}},"
+                           " {s:s, s:s, s:b, s:b, s:i, s:{s:i, s:i}}], s:b, s:b}",
+                           "buses", "name", "bus-a", "open", 1, "devices", "id",
+                           "monitor-1", "bus", "bus-a", "present", 1, "held", 0,
+                           "readings", 12, "line", "timeouts", 0, "crc", 0, "id",
+                           "a-much-longer-name", "bus", "bus-a", "present", 0, "held", 0,
+                           "readings", 3456, "line", "timeouts", 7, "crc", 1, "ok", 1,
+                           "end", 1));
 }
 
+/* As wardgated: up to count records from `from`, or the newest, and where to go on. */
 static void do_tail(void *context, const json_t *request, struct control_peer *peer)
 {
-    json_int_t after = json_integer_value(json_object_get(request, "after"));
-    json_int_t count = json_integer_value(json_object_get(request, "count"));
+    json_int_t from = json_integer_value(json_object_get(request, "from"));
+    json_int_t count =
+        from > 0 ? 1 : json_integer_value(json_object_get(request, "count"));
 
     (void)context;
-    for (json_int_t seq = after + 1; seq <= after + (after > 0 ? 1 : count); seq++)
-        control_send(peer, json_pack("{s:I, s:s}", "seq", seq, "kind", "reading"));
-    control_send(peer, json_pack("{s:b, s:b}", "ok", 1, "end", 1));
+    if (from == 0)
+        from = 1;
+    for (json_int_t seq = from; seq < from + count; seq++)
+        control_send(peer, json_pack("{s:b, s:I, s:s}", "ok", 1, "seq", seq, "kind",
+                                     "reading"));
+    control_send(peer, json_pack("{s:I, s:I, s:b, s:b}", "next", from + count, "head",
+                                 (json_int_t)99, "ok", 1, "end", 1));
 }
 
 static void do_held(void *context, const json_t *request, struct control_peer *peer)
@@ -84,7 +94,8 @@ static void do_nothing(void *context, const json_t *request, struct control_peer
 static const struct control_verb verbs[] = {
     {"status", do_status}, {"devices", do_devices}, {"queue", echo},   {"tail", do_tail},
     {"held", do_held},     {"assign", do_refuse},   {"discard", echo}, {"trust", echo},
-    {"dead", do_nothing},  {"offer", echo},         {"resend", echo},  {NULL, NULL}};
+    {"dead", do_nothing},  {"offer", echo},         {"resend", echo},  {"confirm", echo},
+    {NULL, NULL}};
 
 static int setup(void **state)
 {
@@ -131,7 +142,9 @@ static void test_status(void **state)
         strstr(run_output,
                "trouble: disk ?[31mfull")); /* no escape reaches the terminal */
     assert_non_null(strstr(run_output, "the broker is not connected"));
-    assert_non_null(strstr(run_output, "destination epr has dead letters"));
+    assert_non_null(
+        strstr(run_output,
+               "a destination refused messages for good (wardgate held dead): epr"));
     assert_int_equal(run("wardgate", "status", "--json", NULL), 1);
     assert_ptr_equal(strstr(run_output, "{\"version\":\"9.9\""), run_output);
 }
@@ -140,13 +153,21 @@ static void test_devices_and_queue(void **state)
 {
     (void)state;
     assert_int_equal(run("wardgate", "devices", NULL), 1); /* one is absent */
-    assert_string_equal(run_output, "device              up   readings\n"
-                                    "monitor-1           yes  12\n"
-                                    "a-much-longer-name  no   3456\n");
+    assert_string_equal(
+        run_output, "id                  bus    present  held  readings  timeouts  crc\n"
+                    "monitor-1           bus-a  yes      no    12        0         0\n"
+                    "a-much-longer-name  bus-a  no       no    3456      7         1\n");
     assert_int_equal(run("wardgate", "devices", "--json", NULL), 1);
-    assert_ptr_equal(strstr(run_output,
-                            "{\"device\":\"monitor-1\",\"up\":true,\"readings\":12}\n"),
-                     run_output);
+    assert_ptr_equal(
+        strstr(run_output,
+               "{\"buses\":[{\"name\":\"bus-a\",\"open\":true}],\"devices\":[{"),
+        run_output);
+    assert_int_equal(run("wardgate", "devices", "confirm", "monitor-1", "--json", NULL),
+                     0);
+    assert_string_equal(run_output,
+                        "{\"asked\":{\"do\":\"confirm\",\"device\":\"monitor-1\"}}\n");
+    assert_int_equal(run("wardgate", "devices", "confirm", NULL), 64);
+    assert_int_equal(run("wardgate", "devices", "forget", "monitor-1", NULL), 64);
     assert_int_equal(run("wardgate", "queue", NULL), 0);
     assert_string_equal(run_output, "asked:\n  do: queue\n\n");
 }
