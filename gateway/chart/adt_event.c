@@ -16,13 +16,23 @@
 
 /* --- Reading fields --- */
 
+static struct hl7_text
+field_of(const struct adt_reader *reader, const struct hl7_segment *segment, size_t field)
+{
+    if (segment != NULL && segment == reader->pid && field < ADT_FIELDS)
+        return reader->pid_fields[field];
+    if (segment != NULL && segment == reader->pv1 && field < ADT_FIELDS)
+        return reader->pv1_fields[field];
+    return hl7_field(reader->message, segment, field);
+}
+
 /* Component c of the first repetition of a field. */
 static struct hl7_text
 part_of(const struct adt_reader *reader, const struct hl7_segment *segment, size_t field, size_t c)
 {
-    struct hl7_text text = hl7_field(reader->message, segment, field);
+    struct hl7_text text = field_of(reader, segment, field);
 
-    return hl7_component(reader->message, hl7_repetition(reader->message, text, 1), c);
+    return text.n == 0 ? text : hl7_component(reader->message, hl7_repetition(reader->message, text, 1), c);
 }
 
 /* An identifier: too long or with control characters it is no identifier. */
@@ -280,7 +290,7 @@ static bool
 read_identifiers(struct adt_reader *reader, const struct adt_group *group, const char *name,
                  const struct hl7_segment *segment, unsigned field, struct adt_identity *out, struct adt_event *nhs)
 {
-    struct hl7_text text = hl7_field(reader->message, segment, field);
+    struct hl7_text text = field_of(reader, segment, field);
     size_t n = hl7_repetitions(reader->message, text), best = SIZE_MAX, rank, i;
     struct identifier id;
 
@@ -423,7 +433,7 @@ copy_location(const struct adt_location *location, char *out)
 static bool
 read_location(struct adt_reader *reader, const struct adt_group *group, unsigned field, struct adt_location *location)
 {
-    struct hl7_text text = hl7_field(reader->message, group->pv1, field);
+    struct hl7_text text = field_of(reader, group->pv1, field);
 
     if (!adt_location_read(reader->message, hl7_repetition(reader->message, text, 1), location))
         return adt_refuse(reader, HL7_ERROR, "PV1", group->number, field, 0, 102,
@@ -548,6 +558,10 @@ bool
 adt_event_fill(struct adt_reader *reader, const struct adt_group *group, struct adt_event *event)
 {
     memset(event, 0, sizeof(*event));
+    reader->pid = group->pid;
+    reader->pv1 = group->pv1;
+    hl7_fields(reader->message, group->pid, reader->pid_fields, ADT_FIELDS);
+    hl7_fields(reader->message, group->pv1, reader->pv1_fields, ADT_FIELDS);
     event->kind = reader->trigger->kind;
     memcpy(event->trigger, reader->trigger->name, sizeof(event->trigger));
     event->id = adt_hash(&reader->hash, sizeof(reader->hash), group->number);

@@ -73,6 +73,8 @@ struct adt_trigger {
     bool prior; /* MRG-1 is needed */
 };
 
+#define ADT_FIELDS 53 /* of PID and PV1 that are cut at once: up to PV1-52 */
+
 struct adt_group { /* segments that belong to one patient; NULL = not sent */
     const struct hl7_segment *pid, *pv1, *mrg;
     unsigned number; /* from 1: which PID of the message */
@@ -85,6 +87,8 @@ struct adt_reader {
     const struct hl7_segment *evn; /* NULL = not sent */
     uint64_t hash;                 /* of the whole message */
     struct adt_result *result;
+    const struct hl7_segment *pid, *pv1; /* of the group being read, and their fields */
+    struct hl7_text pid_fields[ADT_FIELDS], pv1_fields[ADT_FIELDS];
 };
 
 /* Notes what is wrong and returns false, so that a reader of fields can say `return adt_refuse(...)`. */

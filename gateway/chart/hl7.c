@@ -126,25 +126,22 @@ hl7_find(const struct hl7_message *message, const char *name, size_t nth)
 
 /* --- Cutting --- */
 
-/* Part n (from 1) of text between delimiters; '\0' cuts nothing. */
+/* Part n (from 1) of text between delimiters; '\0' cuts nothing. A plain loop: parts are a few bytes long, so that a
+ * search function costs more than it finds. */
 static struct hl7_text
 cut(struct hl7_text text, char delimiter, size_t n)
 {
-    const char *at = text.at, *next;
-    size_t left = text.n;
+    const char *at = text.at, *end = text.at + text.n, *start;
 
-    if (n == 0)
+    if (delimiter == '\0' && n == 1)
+        return text;
+    while (n > 1 && at < end)
+        n -= *at++ == delimiter;
+    if (n != 1 || delimiter == '\0')
         return (struct hl7_text){text.at, 0};
-    while (left > 0) {
-        next = delimiter == '\0' ? NULL : memchr(at, delimiter, left);
-        if (--n == 0)
-            return (struct hl7_text){at, next == NULL ? left : (size_t)(next - at)};
-        if (next == NULL)
-            break;
-        left -= (size_t)(next - at) + 1;
-        at = next + 1;
-    }
-    return (struct hl7_text){text.at, 0};
+    for (start = at; at < end && *at != delimiter; at++)
+        ;
+    return (struct hl7_text){start, (size_t)(at - start)};
 }
 
 struct hl7_text
@@ -157,6 +154,30 @@ hl7_field(const struct hl7_message *message, const struct hl7_segment *segment, 
     if (n == 1) /* the separator is itself the field's content */
         return (struct hl7_text){segment->text.at + 3, segment->text.n > 3 ? 1 : 0};
     return cut(segment->text, message->field, n);
+}
+
+void
+hl7_fields(const struct hl7_message *message, const struct hl7_segment *segment, struct hl7_text *fields,
+           size_t count)
+{
+    const char *at = segment == NULL ? "" : segment->text.at, *start = at;
+    const char *end = at + (segment == NULL ? 0 : segment->text.n);
+    size_t n = 0;
+
+    if (segment != NULL && hl7_is(segment, "MSH")) { /* counted differently: one by one */
+        for (; n < count; n++)
+            fields[n] = hl7_field(message, segment, n);
+        return;
+    }
+    for (; at < end && n < count; at++)
+        if (*at == message->field) {
+            fields[n++] = (struct hl7_text){start, (size_t)(at - start)};
+            start = at + 1;
+        }
+    if (n < count)
+        fields[n++] = (struct hl7_text){start, (size_t)(end - start)};
+    for (; n < count; n++)
+        fields[n] = (struct hl7_text){end, 0};
 }
 
 size_t
@@ -385,6 +406,25 @@ unescape(const struct hl7_message *message, struct hl7_text text, struct sink *s
     }
 }
 
+/* Nearly every value: printable ASCII without an escape. False: it is not one of these. */
+static bool
+copy_plain(const struct hl7_message *message, struct hl7_text text, char *out, size_t capacity)
+{
+    size_t i;
+
+    if (text.n >= capacity)
+        return false;
+    for (i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.at[i];
+
+        if (c < 0x20 || c >= 0x7f || text.at[i] == message->escape)
+            return false;
+        out[i] = text.at[i];
+    }
+    out[i] = '\0';
+    return true;
+}
+
 int
 hl7_value(const struct hl7_message *message, struct hl7_text text, char *out, size_t capacity)
 {
@@ -403,6 +443,8 @@ hl7_value(const struct hl7_message *message, struct hl7_text text, char *out, si
     while (text.n > 0 && text.at[text.n - 1] == ' ')
         text.n--;
 
+    if (copy_plain(message, text, out, capacity))
+        return (int)text.n;
     unescape(message, text, &sink);
     if (sink.used > sink.capacity) {
         out[0] = '\0';

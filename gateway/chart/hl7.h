@@ -66,6 +66,8 @@ bool hl7_is(const struct hl7_segment *segment, const char *name);
 /* Field n of a segment with all its repetitions. segment may be NULL (empty). MSH is counted as the standard does:
  * MSH-1 is the separator itself, MSH-2 the other delimiters. */
 struct hl7_text hl7_field(const struct hl7_message *message, const struct hl7_segment *segment, size_t n);
+/* Fields 0..count-1 at once (0 is the segment's name): cheaper than one by one where many are wanted. */
+void hl7_fields(const struct hl7_message *message, const struct hl7_segment *segment, struct hl7_text *fields, size_t count);
 size_t hl7_repetitions(const struct hl7_message *message, struct hl7_text field); /* 0 for an empty field */
 struct hl7_text hl7_repetition(const struct hl7_message *message, struct hl7_text field, size_t n);
 /* A component of one repetition; a subcomponent of one component. Where the level below was not cut by the sender,
