@@ -14,15 +14,17 @@
 #include "base/log.h"
 #include "link/priority.h"
 
-#define MISC_PERIOD_US                                                                   \
-    (500 * US_PER_MS) /* how often the library may look at its keepalive */
+/* How often the library may look at its keepalive. It counts in seconds; half
+ * of one keeps its rounding from adding up. */
+#define MISC_PERIOD_US (500 * US_PER_MS)
 #define TIMER_SLACK_US (10 * US_PER_MS)
 #define FAILURES_MAX   32 /* more doublings than any back-off has room for */
-#define READ_BURST                                                                       \
-    64 /* packets taken from the socket before other sources have a turn                 \
-        */
+/* Packets taken from the socket before other sources have a turn. A broker that
+ * floods us must not hold up the commit of readings. */
+#define READ_BURST      64
 #define KEEPALIVE_MIN_S 5 /* libmosquitto refuses less */
 
+/* One client of the library at a time, and what outlives it. */
 struct mqtt {
     /* The configuration, copied. */
     char *client_id, *socket_path, *will_topic;
@@ -70,6 +72,7 @@ static void destroy_client(struct mqtt *mqtt)
     mqtt->leaving = false;
 }
 
+/* The back-off is over: the next attempt. */
 static int retry_due(sd_event_source *source, uint64_t due_us, void *context)
 {
     struct mqtt *mqtt = context;
@@ -96,6 +99,8 @@ static uint32_t back_off_ms(const struct mqtt *mqtt)
     return delay_ms / 2 + spread % (delay_ms / 2 + 1);
 }
 
+/* Without a timer there is no next attempt, but also no memory for one: nothing
+ * is left to do but to say so. */
 static void schedule_retry(struct mqtt *mqtt)
 {
     uint64_t delay_us = back_off_ms(mqtt) * (uint64_t)US_PER_MS;
@@ -107,6 +112,8 @@ static void schedule_retry(struct mqtt *mqtt)
         log_error("mqtt: no timer: %s", strerror(-rc));
 }
 
+/* The connection, or the attempt at one, is over. The caller is told last: it
+ * may close mqtt from there, so that nobody here touches it afterwards. */
 static void drop(struct mqtt *mqtt, int reason)
 {
     bool was_connected = mqtt->connected;
@@ -121,6 +128,7 @@ static void drop(struct mqtt *mqtt, int reason)
         mqtt->failures = 0;
     if (mqtt->failures < FAILURES_MAX)
         mqtt->failures++;
+    /* A broker that does say so saves us the doublings. */
     if (mqtt->crowded_out)
         mqtt->failures = FAILURES_MAX;
     mqtt->crowded_out = false;
@@ -169,6 +177,8 @@ static void say_goodbye(struct mqtt *mqtt, int reason)
     mosquitto_loop_write(mqtt->client, 1);
 }
 
+/* At the end of a turn of the loop: a planned end first, then whatever is
+ * queued. */
 static int flush_due(sd_event_source *source, void *context)
 {
     struct mqtt *mqtt = context;
@@ -190,6 +200,9 @@ static void want_flush(struct mqtt *mqtt)
     sd_event_source_set_enabled(mqtt->flush, SD_EVENT_ONESHOT);
 }
 
+/* The socket can be read or written. Reading goes on until the library has met
+ * the end of what is there (its errno says so): each packet is one to three
+ * small reads, and a return to the loop for each would double that. */
 static int socket_ready(sd_event_source *source, int fd, uint32_t events, void *context)
 {
     struct mqtt *mqtt = context;
@@ -212,6 +225,8 @@ static int socket_ready(sd_event_source *source, int fd, uint32_t events, void *
     return 0;
 }
 
+/* The library sends its PINGREQ, or finds that the last one was not answered
+ * and closes: that is how a broker that stands still is noticed. */
 static int misc_due(sd_event_source *source, uint64_t due_us, void *context)
 {
     struct mqtt *mqtt = context;
@@ -224,6 +239,8 @@ static int misc_due(sd_event_source *source, uint64_t due_us, void *context)
     return 0;
 }
 
+/* CONNACK. A refusal is the broker's decision, not a broken line: the library
+ * closes by itself, and the reason is kept for the caller. */
 static void on_connect(struct mosquitto *client, void *context, int reason, int flags,
                        const mosquitto_property *properties)
 {
@@ -238,6 +255,9 @@ static void on_connect(struct mosquitto *client, void *context, int reason, int 
         mqtt->lost_reason = reason;
         return;
     }
+    /* What the broker allows (its receive maximum) may be less than ours. The
+     * library holds itself to it too, but by queueing, and a queue that we do not
+     * count is what this file is there to avoid. */
     mqtt->window = MQTT_INFLIGHT_MAX;
     if (mosquitto_property_read_int16(properties, MQTT_PROP_RECEIVE_MAXIMUM,
                                       &receive_maximum, false) &&
@@ -248,6 +268,8 @@ static void on_connect(struct mosquitto *client, void *context, int reason, int 
     mqtt->ops->connected(mqtt->context, (flags & 1) != 0);
 }
 
+/* The end, from the broker or from the library. Nothing is torn down here,
+ * inside a callback of what would be torn down. */
 static void on_disconnect(struct mosquitto *client, void *context, int reason,
                           const mosquitto_property *properties)
 {
@@ -264,6 +286,8 @@ static void on_disconnect(struct mosquitto *client, void *context, int reason,
     mqtt->lost_reason = reason;
 }
 
+/* PUBACK. Under MQTT 5 a refusal has a reason and comes here all the same: only
+ * this callback of the library shows it. */
 static void on_publish(struct mosquitto *client, void *context, int mid, int reason,
                        const mosquitto_property *properties)
 {
@@ -278,6 +302,8 @@ static void on_publish(struct mosquitto *client, void *context, int mid, int rea
     mqtt->ops->acknowledged(mqtt->context, mid, (uint8_t)reason);
 }
 
+/* A message. The library has already sent its PUBACK; that is harmless, because
+ * nothing here counts a PUBACK as a receipt (P1). */
 static void on_message(struct mosquitto *client, void *context,
                        const struct mosquitto_message *message,
                        const mosquitto_property *properties)
@@ -292,6 +318,8 @@ static void on_message(struct mosquitto *client, void *context,
                        (size_t)message->payloadlen);
 }
 
+/* SUBACK. A refused filter is a mistake in the broker's access list: the caller
+ * can do nothing about it, an engineer can. */
 static void on_subscribe(struct mosquitto *client, void *context, int mid, int count,
                          const int *granted, const mosquitto_property *properties)
 {
@@ -305,6 +333,8 @@ static void on_subscribe(struct mosquitto *client, void *context, int mid, int c
                       mosquitto_reason_string(granted[i]));
 }
 
+/* The library's own complaints. Its chatter about each packet is left out, and
+ * with it every topic. */
 static void on_log(struct mosquitto *client, void *context, int level, const char *text)
 {
     (void)client;
@@ -357,6 +387,8 @@ static int connect_client(struct mqtt *mqtt)
     return rc;
 }
 
+/* Puts the library's socket and timers into the loop. The socket is new for
+ * each client, so all sources are. */
 static int watch_client(struct mqtt *mqtt)
 {
     int fd = mosquitto_socket(mqtt->client), rc;
@@ -404,6 +436,9 @@ static int start(struct mqtt *mqtt)
     return MQTT_OK;
 }
 
+/* Copies and bounds the configuration. Keepalive is held to what the library
+ * and the protocol can carry; a maximum back-off below the minimum is the
+ * minimum. */
 static int copy_config(struct mqtt *mqtt, const struct mqtt_config *config)
 {
     mqtt->client_id = strdup(config->client_id);
@@ -433,6 +468,8 @@ static int copy_config(struct mqtt *mqtt, const struct mqtt_config *config)
     return 0;
 }
 
+/* Everything but the client, which destroy_client has taken. The library counts
+ * its starts and ends by itself. */
 static void free_all(struct mqtt *mqtt)
 {
     mqtt->retry = sd_event_source_disable_unref(mqtt->retry);
@@ -450,6 +487,8 @@ int mqtt_open(sd_event *loop, const struct mqtt_config *config,
 {
     struct mqtt *mqtt;
 
+    /* Ignores SIGPIPE for the process, among others: the library writes to a socket
+     * that may be gone. */
     mosquitto_lib_init();
     mqtt = calloc(1, sizeof(*mqtt));
     if (mqtt == NULL) {

@@ -16,6 +16,7 @@
 
 #define PEM_FILE_MAX (256 * 1024) /* bytes of one file */
 
+/* What one connection was begun with. */
 struct tls_files {
     mbedtls_x509_crt ca, cert;
     mbedtls_x509_crl list;
@@ -56,6 +57,7 @@ static int check_pair(struct tls_files *files, struct tls_random random)
 
 #endif
 
+/* For texts that name their file and what to do about it. */
 int tls_say(char error[TLS_ERROR_SIZE], const char *format, ...)
 {
     va_list arguments;
@@ -66,6 +68,7 @@ int tls_say(char error[TLS_ERROR_SIZE], const char *format, ...)
     return -1;
 }
 
+/* mbedTLS names the layer and the fault ("X509 - ..."). */
 const char *tls_reason(int rc, char out[TLS_REASON_SIZE])
 {
     mbedtls_strerror(rc, out, TLS_REASON_SIZE);
@@ -117,6 +120,8 @@ static int load_key(struct tls_files *files, const char *path, struct tls_random
     ssize_t n;
     int rc;
 
+    /* Looked at before it is read: a file that is missing fails below, with its own
+     * words. */
     if (stat(path, &status) == 0 && (status.st_mode & (S_IRWXO | S_IWGRP)) != 0)
         return tls_say(error, "own key %s: others may read or change it; chmod 600",
                        path);
@@ -201,6 +206,7 @@ err0:
     return -1;
 }
 
+/* Wiping the key is mbedTLS's part of this. */
 void tls_files_free(struct tls_files *files)
 {
     if (files == NULL)
@@ -212,6 +218,8 @@ void tls_files_free(struct tls_files *files)
     free(files);
 }
 
+/* The list counts only when there is one: an empty one would be a list that
+ * names nobody. */
 int tls_files_use(struct tls_files *files, mbedtls_ssl_config *conf)
 {
     mbedtls_ssl_conf_ca_chain(conf, &files->ca, files->has_list ? &files->list : NULL);

@@ -26,6 +26,7 @@
 #define TIMER_SLACK_US (10 * US_PER_MS)
 #define LINGER_US      (2 * US_PER_S) /* for the peer to end its side after the local side */
 
+/* One listener, and at most one attempt or connection behind it. */
 struct tls_link {
     struct tls_link_config config; /* its strings are ours */
     sd_event *loop;
@@ -191,6 +192,7 @@ static void pump(struct tls_link *link, enum tls_pump_side ready)
     sd_event_source_set_io_events(link->net_source, network);
 }
 
+/* The local side has written, has room again, or is gone. */
 static int local_ready(sd_event_source *source, int fd, uint32_t events, void *context)
 {
     struct tls_link *link = context;
@@ -232,8 +234,12 @@ static void open_up(struct tls_link *link)
     tls_session_describe(link->session, &link->status);
     link->status.handshakes++;
     link->status.error[0] = '\0';
+    /* The broker let us in with an expired certificate; the status goes on saying
+     * that it has expired. */
     if (link->own.error[0] != '\0')
         snprintf(link->status.error, sizeof(link->status.error), "%s", link->own.error);
+    /* It may have given up while we shook hands: then all this was for nothing, and
+     * nothing was told. */
     link->local = accept_live(link->listener);
     if (link->local < 0) {
         end(link, NULL);
@@ -267,6 +273,8 @@ static void shake_hands(struct tls_link *link)
     case TLS_WANT_WRITE:
         sd_event_source_set_io_events(link->net_source, EPOLLOUT);
         break;
+        /* What the peer showed of itself stays in the status: an engineer wants to see
+         * whose certificate it was. */
     case TLS_FAILED:
         tls_session_describe(link->session, &link->status);
         refuse(link, "%s", tls_session_error(link->session));
@@ -323,6 +331,7 @@ static void try_address(struct tls_link *link)
         next_address(link, errno);
         return;
     }
+    /* The pump writes whole records; waiting to merge them would only add delay. */
     setsockopt(link->net, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (connect(link->net, address->ai_addr, address->ai_addrlen) != 0 &&
         errno != EINPROGRESS) {
@@ -377,6 +386,8 @@ static int local_waits(sd_event_source *source, int fd, uint32_t events, void *c
     (void)events;
     sd_event_source_set_enabled(link->listener_source, SD_EVENT_OFF);
     link->status.state = TLS_LINK_CONNECTING;
+    /* The files are read now, and the clock with them: a certificate that has been
+     * replaced since the last attempt counts from this one on. */
     rc = tls_session_new(&link->config, link->floor_us, clock_utc_us(), &link->session,
                          &link->own, error);
     link->status.own_expiry_utc_us = link->own.expiry_us;
@@ -453,6 +464,7 @@ static int listen_local(struct tls_link *link)
 }
 
 /* The strings of config are const to everybody but their owner. */
+/* Releases what copy_config has copied. */
 static void free_config(struct tls_link_config *config)
 {
     const char *strings[] = {config->host,     config->ca_file,  config->cert_file,
@@ -512,6 +524,7 @@ void tls_link_status(const struct tls_link *link, struct tls_link_status *status
     status->bytes_down += link->pump.bytes_down;
 }
 
+/* Time that was once known to have passed stays passed. */
 void tls_link_floor(struct tls_link *link, int64_t floor_utc_us)
 {
     if (floor_utc_us > link->floor_us)
@@ -522,6 +535,8 @@ void tls_link_drop(struct tls_link *link)
 {
     if (link->status.state == TLS_LINK_IDLE || link->status.state == TLS_LINK_REFUSED)
         return;
+    /* The peer is told that this end is meant; whoever waits for a handshake is
+     * told nothing, and comes again. */
     if (link->status.state == TLS_LINK_OPEN)
         tls_session_goodbye(link->session);
     else

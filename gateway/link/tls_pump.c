@@ -12,11 +12,13 @@
  * bounded by the local socket's buffer.
  */
 
+/* What is still to be sent on. */
 static size_t filled(const struct tls_buffer *buffer)
 {
     return buffer->end - buffer->start;
 }
 
+/* Room behind it. */
 static size_t space(const struct tls_buffer *buffer)
 {
     return sizeof(buffer->bytes) - buffer->end;

@@ -18,6 +18,7 @@
 
 #define AHEAD_SIZE 16384 /* bytes taken from the socket at once: many small records */
 
+/* All of one session; freed and made anew for the next. */
 struct tls_session {
     const struct tls_link_config *config; /* not owned */
     struct tls_files *files;
@@ -317,6 +318,7 @@ void tls_session_free(struct tls_session *session)
     free(session);
 }
 
+/* As people call it. Only what is too old has to be named. */
 static const char *version_name(uint16_t version)
 {
     return version == 0x0300   ? "SSL 3.0"
@@ -406,6 +408,7 @@ static void explain(struct tls_session *session, int rc)
         tls_say(session->error, "handshake failed: %s", tls_reason(rc, words));
 }
 
+/* Called by whoever holds the clock. */
 void tls_session_stalled(struct tls_session *session, uint32_t after_ms)
 {
     char words[TLS_REASON_SIZE];
@@ -414,6 +417,7 @@ void tls_session_stalled(struct tls_session *session, uint32_t after_ms)
             progress_words(&session->watch, words));
 }
 
+/* The only way to TLS_DONE, and so to the first byte of MQTT. */
 enum tls_step tls_session_handshake(struct tls_session *session, int fd)
 {
     int rc;
@@ -463,6 +467,7 @@ static ssize_t step_of(struct tls_session *session, int rc)
     return TLS_FAILED;
 }
 
+/* A record that carries nothing for us (a ticket) is read over. */
 ssize_t tls_session_read(struct tls_session *session, uint8_t *out, size_t size)
 {
     int rc;
@@ -478,6 +483,8 @@ ssize_t tls_session_write(struct tls_session *session, const uint8_t *bytes, siz
     return step_of(session, mbedtls_ssl_write(&session->ssl, bytes, n));
 }
 
+/* Best effort: a peer that does not take it learns the same from the end of the
+ * connection. */
 void tls_session_goodbye(struct tls_session *session)
 {
     if (session->done)
@@ -489,12 +496,15 @@ const char *tls_session_error(const struct tls_session *session)
     return session->error;
 }
 
+/* After a failed handshake version and suite may be unknown: empty, not
+ * "unknown". */
 void tls_session_describe(const struct tls_session *session,
                           struct tls_link_status *status)
 {
     const char *version = mbedtls_ssl_get_version(&session->ssl);
     const char *suite = mbedtls_ssl_get_ciphersuite(&session->ssl);
 
+    /* The peer is whoever showed a certificate, good or bad. */
     snprintf(status->peer, sizeof(status->peer), "%s", session->verdict.peer);
     status->peer_expiry_utc_us = session->verdict.peer_expiry_us;
     snprintf(status->version, sizeof(status->version), "%s",

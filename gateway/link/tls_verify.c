@@ -39,6 +39,8 @@ enum gravity {
     GRAVITY_OTHER,
 };
 
+/* Keeps the words of a fault unless a graver one, or one higher up in the
+ * chain, has been found before. */
 __attribute__((format(printf, 3, 4))) static void
 fault(struct tls_verdict *verdict, enum gravity gravity, const char *format, ...)
 {
@@ -65,6 +67,8 @@ static size_t append_printable(char *out, size_t size, size_t at,
     return at;
 }
 
+/* The common name of a subject or issuer. It decides nothing; it is what people
+ * call a certificate. */
 static const char *name_words(const mbedtls_x509_name *name, char *out, size_t size)
 {
     for (; name != NULL; name = name->next) {
@@ -97,6 +101,8 @@ int64_t tls_time_us(const mbedtls_x509_time *time)
     return civil_to_utc(&civil, &utc_us) ? utc_us : INT64_MIN;
 }
 
+/* Two DER encodings of a name, or of anything, that are equal byte for byte.
+ * Stricter than X.509 asks, and never wrong about it. */
 static bool same_name(const mbedtls_x509_buf *a, const mbedtls_x509_buf *b)
 {
     return a->len == b->len && memcmp(a->p, b->p, a->len) == 0;
@@ -110,6 +116,10 @@ static size_t host_address(const char *host, uint8_t address[16])
     return inet_pton(AF_INET6, host, address) == 1 ? 16 : 0;
 }
 
+/* Whole names and whole addresses. A NUL inside a name would end it for a
+ * program that takes it for a C string; there is no host with one, so it never
+ * matches. A wildcard matches only a host that is called "*", and there the
+ * last test stands. */
 bool tls_host_matches(const mbedtls_x509_crt *certificate, const char *host)
 {
     uint8_t address[16];
@@ -246,6 +256,8 @@ static void judge_time(struct tls_verdict *verdict, const mbedtls_x509_crt *cert
               from->mon, from->day);
 }
 
+/* mbedTLS judges keys by the profile too, but its flag does not say whose key:
+ * the words here do, and come first. */
 static void judge_key(struct tls_verdict *verdict, const mbedtls_x509_crt *certificate,
                       const char *who)
 {
@@ -273,6 +285,9 @@ static bool is_server(const mbedtls_x509_crt *certificate)
     return false;
 }
 
+/* A list that exists has to cover the issuer of the peer. One that is there for
+ * another CA only is a mistake of the site that would otherwise switch
+ * revocation off without a word. */
 static bool has_list(const struct tls_verdict *verdict,
                      const mbedtls_x509_crt *certificate)
 {
@@ -313,9 +328,14 @@ int tls_verify(void *context, mbedtls_x509_crt *certificate, int depth, uint32_t
     const mbedtls_x509_buf *extensions = &certificate->v3_ext;
     char who[WORDS_SIZE];
 
+    /* mbedTLS calls this for each certificate from the CA down to the peer's, so
+     * the faults of the chain come before those of its end. */
     tls_subject(certificate, who, sizeof(who));
     if (depth > verdict->deepest)
         verdict->deepest = depth;
+    /* A list out of date still revokes all that it names. To refuse every broker
+     * because nobody renewed a list would end the ward's record for a mistake that
+     * is not the broker's. */
     if (*flags & MBEDTLS_X509_BADCRL_EXPIRED)
         verdict->stale_list = true;
     *flags &= ~ours;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+/* Content types of a record (RFC 8446 section 5.1) and types of a handshake message
+ * (section 4). */
 enum {
     RECORD_CHANGE_CIPHER = 20,
     RECORD_ALERT = 21,
@@ -31,6 +33,8 @@ static bool wants_version(const struct tls_watch *watch)
            watch->message[0] == MESSAGE_SERVER_HELLO && watch->message_left > 0;
 }
 
+/* One byte of a handshake record. A message may begin in one record and end in
+ * another, so its header is collected byte by byte. */
 static void feed_handshake(struct tls_watch *watch, uint8_t byte)
 {
     if (watch->message_size < MESSAGE_HEADER) {
@@ -59,6 +63,9 @@ static void feed_alert(struct tls_watch *watch, uint8_t byte)
     }
 }
 
+/* A record's header is complete: what its bytes are. Data or ChangeCipherSpec
+ * ends what can be seen in clear; from there on an encrypted record might look
+ * like anything. */
 static void record_begins(struct tls_watch *watch)
 {
     const uint8_t *header = watch->header;
@@ -74,6 +81,8 @@ static void record_begins(struct tls_watch *watch)
     }
 }
 
+/* One byte of the stream. The order of the tests is the order of the bytes:
+ * header, then body. */
 static void feed_byte(struct tls_watch *watch, uint8_t byte)
 {
     if (watch->seen < sizeof(watch->first))
@@ -96,6 +105,7 @@ static void feed_byte(struct tls_watch *watch, uint8_t byte)
         watch->header_size = 0;
 }
 
+/* Once blind there is nothing to look at, and the bytes are only counted. */
 void tls_watch_feed(struct tls_watch *watch, const uint8_t *bytes, size_t n)
 {
     size_t i = 0;
@@ -105,6 +115,7 @@ void tls_watch_feed(struct tls_watch *watch, const uint8_t *bytes, size_t n)
     watch->seen += n - i;
 }
 
+/* RFC 8446 section 6 and the older ones of RFC 5246 that servers still send. */
 static const struct {
     uint8_t alert;
     const char *name;

@@ -268,8 +268,15 @@ class Suite:
             self.check('two boards of one name do not fight as fast as they can', both and fights <= 14, f'{fights} connections')
             second.close()
 
+    def last_words(self):
+        with self.pair() as (broker, probe):
+            wait_for(lambda: probe.count('acknowledged') >= 1)
+            probe.process.terminate()
+            said = wait_for(lambda: 'Client probe disconnected.' in broker.log())
+            self.check('the DISCONNECT of a program that ends arrives', said, broker.log()[-200:])
+
     def all(self):
-        for test in (self.refused_without_certificate, self.plaintext_broker, self.stranger_board, self.rotation, self.expired_own, self.killed_broker,
+        for test in (self.refused_without_certificate, self.plaintext_broker, self.stranger_board, self.rotation, self.expired_own, self.killed_broker, self.last_words,
                      self.revoked_broker, self.revoked_board, self.clock, self.takeover, self.stalled_broker):
             test()
 
