@@ -5,6 +5,8 @@
  */
 #include "drivers/checksum.h"
 
+/* The CRC of Modbus RTU. Reflected, so bits leave at the low end; the low byte is sent
+ * first, which is why callers compare bytes and not a number. */
 uint16_t checksum_modbus(const uint8_t *bytes, size_t n)
 {
     uint16_t crc = 0xFFFF;
@@ -17,11 +19,13 @@ uint16_t checksum_modbus(const uint8_t *bytes, size_t n)
     return crc;
 }
 
+/* Over the bytes that the hex digits stand for, not over the digits themselves. */
 uint8_t checksum_lrc(const uint8_t *bytes, size_t n)
 {
     return (uint8_t)(0x100 - checksum_sum8(bytes, n));
 }
 
+/* Nonin calls it CHK: the sum of all bytes of the frame before it. */
 uint8_t checksum_sum8(const uint8_t *bytes, size_t n)
 {
     unsigned sum = 0;
@@ -31,6 +35,7 @@ uint8_t checksum_sum8(const uint8_t *bytes, size_t n)
     return (uint8_t)sum;
 }
 
+/* For protocols that fold their bytes instead of adding them. */
 uint8_t checksum_xor8(const uint8_t *bytes, size_t n)
 {
     uint8_t all = 0;

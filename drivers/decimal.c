@@ -20,6 +20,7 @@ int decimal_int_mul(int64_t a, int64_t b, int64_t *out)
     return DECIMAL_OK;
 }
 
+/* Asked before adding: signed overflow is undefined, not merely wrong. */
 int decimal_int_add(int64_t a, int64_t b, int64_t *out)
 {
     if (b > 0 ? a > INT64_MAX - b : a < INT64_MIN - b)
@@ -28,6 +29,7 @@ int decimal_int_add(int64_t a, int64_t b, int64_t *out)
     return DECIMAL_OK;
 }
 
+/* Powers of ten by multiplication: at most 18 steps, and no table to get wrong. */
 int64_t decimal_power(int n)
 {
     int64_t power = 1;
@@ -39,6 +41,8 @@ int64_t decimal_power(int n)
     return power;
 }
 
+/* More digits after the point multiply and may overflow; fewer divide and must leave no
+ * remainder, for a digit of the device would be lost. */
 int decimal_rescale(struct decimal value, int exponent, struct decimal *out)
 {
     int steps = value.exponent - exponent; /* positive: more digits after the point */
@@ -59,6 +63,8 @@ int decimal_rescale(struct decimal value, int exponent, struct decimal *out)
     return DECIMAL_OK;
 }
 
+/* Only values outside the range are touched: an exponent inside it says how many digits
+ * the device meant, and stays. */
 int decimal_fit(struct decimal value, int minimum, int maximum, struct decimal *out)
 {
     if (value.exponent < minimum)
@@ -69,6 +75,8 @@ int decimal_fit(struct decimal value, int minimum, int maximum, struct decimal *
     return DECIMAL_OK;
 }
 
+/* Both summands are written with the smaller exponent, so that no digit of either is
+ * lost. */
 int decimal_add(struct decimal a, struct decimal b, struct decimal *out)
 {
     int exponent = a.exponent < b.exponent ? a.exponent : b.exponent;
@@ -85,11 +93,14 @@ int decimal_add(struct decimal a, struct decimal b, struct decimal *out)
     return DECIMAL_OK;
 }
 
+/* -1, 0 or 1. */
 static int sign(int64_t n)
 {
     return (n > 0) - (n < 0);
 }
 
+/* Signs first, because they decide whatever the exponents are; then both with one
+ * exponent. */
 int decimal_compare(struct decimal a, struct decimal b)
 {
     struct decimal x;
@@ -105,6 +116,8 @@ int decimal_compare(struct decimal a, struct decimal b)
     return (x.mantissa > b.mantissa) - (x.mantissa < b.mantissa);
 }
 
+/* The exponent is how many digits stand behind the point: "103.0" and "103" are the same
+ * value and not the same text, and the difference is kept. */
 int decimal_parse(const char *text, struct decimal *out)
 {
     bool negative = *text == '-';
@@ -147,6 +160,9 @@ static size_t put_digits(uint64_t n, char *out)
     return count;
 }
 
+/* The digits of the mantissa with a point put between them, zeros in front where the
+ * value is below 1 and behind where the exponent is positive. The length is known before
+ * the first byte is written, so that a small buffer is never half filled. */
 size_t decimal_format(struct decimal value, char *out, size_t size)
 {
     char digits[20];

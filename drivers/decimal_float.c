@@ -14,6 +14,7 @@ struct wide {
     uint32_t limb[WIDE_LIMBS];
 };
 
+/* A 64-bit number in the two low limbs. */
 static struct wide wide_make(uint64_t n)
 {
     return (struct wide){{(uint32_t)n, (uint32_t)(n >> 32), 0, 0}};
@@ -45,6 +46,7 @@ static uint32_t wide_div(struct wide *n, uint32_t divisor)
     return (uint32_t)rest;
 }
 
+/* How many bits n has up to its highest set one: the place where it would overflow. */
 static int wide_length(const struct wide *n) /* bits, 0 for zero */
 {
     for (int i = WIDE_BITS - 1; i >= 0; i--)
@@ -53,11 +55,13 @@ static int wide_length(const struct wide *n) /* bits, 0 for zero */
     return 0;
 }
 
+/* A bit; those beyond either end are 0, as in the number that the limbs stand for. */
 static bool wide_bit(const struct wide *n, int bit)
 {
     return bit >= 0 && bit < WIDE_BITS && (n->limb[bit / 32] >> (bit % 32) & 1);
 }
 
+/* Is anything set below this bit? Decides between "exactly half" and "more than half". */
 static bool wide_any_below(const struct wide *n, int bit)
 {
     for (int i = 0; i < bit && i < WIDE_BITS; i++)
@@ -66,6 +70,7 @@ static bool wide_any_below(const struct wide *n, int bit)
     return false;
 }
 
+/* One doubling a step: slow, short, and at most 127 steps. */
 static struct wide wide_shift_left(struct wide n, int by)
 {
     while (by-- > 0)
@@ -115,6 +120,8 @@ static int from_binary(bool negative, uint64_t significand, int exponent, int di
     return DECIMAL_OK;
 }
 
+/* Splits sign, exponent and fraction; a normal number has a bit before the point that is
+ * not stored. */
 int decimal_from_f32(uint32_t bits, int digits, struct decimal *out)
 {
     uint32_t fraction = bits & 0x7FFFFF, biased = bits >> 23 & 0xFF;
@@ -126,6 +133,7 @@ int decimal_from_f32(uint32_t bits, int digits, struct decimal *out)
     return from_binary(bits >> 31, fraction | 0x800000, (int)biased - 150, digits, out);
 }
 
+/* As decimal_from_f32, with the widths of a double. */
 int decimal_from_f64(uint64_t bits, int digits, struct decimal *out)
 {
     uint64_t fraction = bits & 0xFFFFFFFFFFFFF;
@@ -162,16 +170,20 @@ static int from_11073(uint32_t bits, int mantissa_bits, int exponent_bits,
     return DECIMAL_OK;
 }
 
+/* 12-bit mantissa below a 4-bit exponent. */
 int decimal_from_sfloat(uint16_t bits, struct decimal *out)
 {
     return from_11073(bits, 12, 4, out);
 }
 
+/* 24-bit mantissa below an 8-bit exponent. */
 int decimal_from_float(uint32_t bits, struct decimal *out)
 {
     return from_11073(bits, 24, 8, out);
 }
 
+/* The mantissas around the limits are the special values: they are refused, or a number
+ * would read back as "no value". */
 int decimal_to_sfloat(struct decimal value, uint16_t *bits)
 {
     if (value.exponent < -8 || value.exponent > 7 || value.mantissa > 0x7FD ||
@@ -181,6 +193,7 @@ int decimal_to_sfloat(struct decimal value, uint16_t *bits)
     return DECIMAL_OK;
 }
 
+/* As decimal_to_sfloat, with the widths of FLOAT-Type. */
 int decimal_to_float(struct decimal value, uint32_t *bits)
 {
     if (value.exponent < -128 || value.exponent > 127 || value.mantissa > 0x7FFFFD ||
@@ -247,6 +260,7 @@ int decimal_to_f32(struct decimal value, uint32_t *bits)
     return DECIMAL_OK;
 }
 
+/* As decimal_to_f32, with the widths of a double. */
 int decimal_to_f64(struct decimal value, uint64_t *bits)
 {
     uint64_t negative = value.mantissa < 0 ? 1ULL << 63 : 0, significand;

@@ -40,6 +40,9 @@ struct driver_sink {
     void (*fault)(void *context, enum driver_fault fault, size_t bytes);
 };
 
+/* A driver: constant, one for all lines; what changes is in the state of each line. feed,
+ * poll and init of one state are called from one thread; different states share nothing.
+ */
 struct driver {
     const char *name;    /* as written in a config: "nonin-df2" */
     const char *title;   /* for people: "Nonin oximeter, data format 2" */

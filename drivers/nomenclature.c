@@ -102,6 +102,7 @@ static const struct entry {
     {268192, "MDC_DIM_DEGC"},
 };
 
+/* Exact and with case, as the standard writes them. */
 uint32_t nomenclature_code(const char *name)
 {
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -110,6 +111,7 @@ uint32_t nomenclature_code(const char *name)
     return 0;
 }
 
+/* The first entry of a code wins: the preferred name. */
 const char *nomenclature_name(uint32_t code)
 {
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -118,6 +120,7 @@ const char *nomenclature_name(uint32_t code)
     return NULL;
 }
 
+/* By its partition, so that a unit is known as one even when the table lacks it. */
 bool nomenclature_is_unit(uint32_t code)
 {
     return PARTITION(code) == PARTITION_UNITS;

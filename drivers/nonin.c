@@ -18,6 +18,8 @@
 #define SELECT_SLOW_MS 10000
 #define SPO2_MAX       100
 
+/* The length byte counts the two data bytes: the item that is set (2, the format) and its
+ * value. */
 size_t nonin_select_write(uint8_t format, uint8_t *out)
 {
     const uint8_t request[NONIN_SELECT_SIZE] = {STX, OP_SELECT, 0x02, 0x02, format, ETX};
@@ -26,6 +28,8 @@ size_t nonin_select_write(uint8_t format, uint8_t *out)
     return sizeof(request);
 }
 
+/* The slow repetition never ends: a device may be plugged in at any time, and a format
+ * once chosen by someone else would otherwise stay for ever. */
 size_t nonin_select_poll(struct nonin_select *select, uint8_t format, uint64_t now_ms,
                          uint8_t *out, uint64_t *again_ms)
 {
@@ -39,6 +43,7 @@ size_t nonin_select_poll(struct nonin_select *select, uint8_t format, uint64_t n
     return nonin_select_write(format, out);
 }
 
+/* Built by the same function that sends it, so that the two cannot drift apart. */
 bool nonin_select_allowed(uint8_t format, const uint8_t *bytes, size_t n)
 {
     uint8_t request[NONIN_SELECT_SIZE];
@@ -46,6 +51,7 @@ bool nonin_select_allowed(uint8_t format, const uint8_t *bytes, size_t n)
     return n == nonin_select_write(format, request) && memcmp(bytes, request, n) == 0;
 }
 
+/* Only while we ask: once data flows, a 06 between frames is noise like any other. */
 bool nonin_select_answer(const struct nonin_select *select, const uint8_t *bytes,
                          size_t n)
 {
@@ -71,6 +77,7 @@ static bool put(struct observation *o, unsigned value, unsigned missing, unsigne
     return true;
 }
 
+/* Pulse first, then SpO2, always both: an absent one is information too. */
 bool nonin_set_make(struct observation_set *out, unsigned hr, unsigned spo2,
                     unsigned quality)
 {

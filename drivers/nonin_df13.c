@@ -36,11 +36,14 @@ struct state {
     uint8_t frame[FRAME_MAX];
 };
 
+/* The length field, high byte first. Not yet believed. */
 static size_t data_size(const struct state *s)
 {
     return (size_t)s->frame[4] << 8 | s->frame[5];
 }
 
+/* Do the bytes so far look like the beginning of a frame? Everything is checked as soon
+ * as it is there: a wrong length is refused at once and not waited for. */
 static enum fit fit(const struct state *s)
 {
     static const uint8_t start[4] = {0x00, 0x02, 0x00, 0x0D};
@@ -94,6 +97,7 @@ static bool read_time(struct cursor *c, struct device_time *time)
     return true;
 }
 
+/* A whole frame whose check holds: from here on nothing can be torn, only unlikely. */
 static void take(const struct state *s, const struct driver_sink *sink)
 {
     struct cursor c = cursor_make(s->frame + HEADER_SIZE, data_size(s));
@@ -119,6 +123,7 @@ static void take(const struct state *s, const struct driver_sink *sink)
     sink->set(sink->context, &set);
 }
 
+/* Drops the first byte, so that the search for a start goes on at the second. */
 static void drop(struct state *s, enum fit why)
 {
     bool answer = nonin_select_answer(&s->select, s->frame, s->have);
@@ -132,6 +137,7 @@ static void drop(struct state *s, enum fit why)
     memmove(s->frame, s->frame + 1, s->have);
 }
 
+/* Tells what was dropped, once for each run of dropped bytes. */
 static void report(struct state *s, const struct driver_sink *sink)
 {
     if (s->dropped > 0)
@@ -159,6 +165,7 @@ static void look(struct state *s, const struct driver_sink *sink)
     }
 }
 
+/* Byte by byte: a frame is 22 bytes, and comes once in a measurement. */
 static void feed(void *state, const uint8_t *bytes, size_t n,
                  const struct driver_sink *sink)
 {
@@ -171,11 +178,13 @@ static void feed(void *state, const uint8_t *bytes, size_t n,
     report(s, sink);
 }
 
+/* All zero: nothing seen, nothing kept. */
 static void init(void *state)
 {
     memset(state, 0, sizeof(struct state));
 }
 
+/* The selection of the format, until it is seen. */
 static size_t poll(void *state, uint64_t now_ms, uint8_t *out, uint64_t *again_ms)
 {
     struct state *s = state;
@@ -183,6 +192,7 @@ static size_t poll(void *state, uint64_t now_ms, uint8_t *out, uint64_t *again_m
     return nonin_select_poll(&s->select, FORMAT, now_ms, out, again_ms);
 }
 
+/* The selection of this format and nothing else. */
 static bool may_send(const uint8_t *bytes, size_t n)
 {
     return nonin_select_allowed(FORMAT, bytes, n);

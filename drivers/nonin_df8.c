@@ -37,6 +37,7 @@ struct state {
     uint8_t frame[FRAME_SIZE];
 };
 
+/* Two bits in the first byte, seven in the second. */
 static unsigned frame_hr(const uint8_t *b)
 {
     return (unsigned)(b[0] & FIRST_HR) << 7 | b[1];
@@ -104,6 +105,8 @@ static void take(struct state *s, const struct driver_sink *sink)
     s->spo2 = spo2;
 }
 
+/* Drops the first byte. The frame before no longer vouches for the one behind: between
+ * them something was lost. */
 static void drop(struct state *s)
 {
     bool answer = nonin_select_answer(&s->select, s->frame, s->have);
@@ -114,6 +117,7 @@ static void drop(struct state *s)
     memmove(s->frame, s->frame + 1, s->have);
 }
 
+/* A frame is looked at while it grows, so that a start inside a wrong one is found. */
 static void feed(void *state, const uint8_t *bytes, size_t n,
                  const struct driver_sink *sink)
 {
@@ -133,11 +137,13 @@ static void feed(void *state, const uint8_t *bytes, size_t n,
     s->dropped = 0;
 }
 
+/* All zero: nothing seen, nothing kept. */
 static void init(void *state)
 {
     memset(state, 0, sizeof(struct state));
 }
 
+/* The selection of the format, until it is seen. */
 static size_t poll(void *state, uint64_t now_ms, uint8_t *out, uint64_t *again_ms)
 {
     struct state *s = state;
@@ -145,6 +151,7 @@ static size_t poll(void *state, uint64_t now_ms, uint8_t *out, uint64_t *again_m
     return nonin_select_poll(&s->select, FORMAT, now_ms, out, again_ms);
 }
 
+/* The selection of this format and nothing else. */
 static bool may_send(const uint8_t *bytes, size_t n)
 {
     return nonin_select_allowed(FORMAT, bytes, n);

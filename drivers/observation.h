@@ -13,8 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OBSERVATIONS_MAX         32 /* observations in one set */
-#define OBSERVATION_TEXT_MAX     31 /* bytes of text, without the terminator */
+#define OBSERVATIONS_MAX     32 /* observations in one set */
+#define OBSERVATION_TEXT_MAX 31 /* bytes of text, without the terminator */
+
+/* Every power of ten within has a mantissa in 64 bits beside it. */
 #define OBSERVATION_EXPONENT_MIN (-18)
 #define OBSERVATION_EXPONENT_MAX 18
 
@@ -39,6 +41,10 @@ enum observation_quality {
     QUALITY_STALE = 1 << 7, /* the device repeats an old value */
 };
 
+/* One value of one quantity. Compare by code and unit, never by place in the set: a set
+ * has what was read, in the order of the profile. Members that do not belong to the kind
+ * are 0.
+ */
 struct observation {
     uint32_t code;    /* MDC code of the quantity, e.g. 147842 heart rate */
     uint32_t unit;    /* MDC code of the unit, e.g. 264864 beats per minute; 0 if none */
@@ -59,6 +65,10 @@ struct device_time {
     bool present;
 };
 
+/* Everything a device reported at one instant, some 3 KiB: pass it by pointer. Only the
+ * first `count` items are valid. Who received it stamps it; the device knows at most its
+ * own clock.
+ */
 struct observation_set {
     struct observation items[OBSERVATIONS_MAX];
     size_t count;

@@ -12,11 +12,13 @@
 #define IDENTITY_MAX                                                                     \
     128 /* bytes of a rendered identity that regmap_identity_check compares */
 
+/* Functions 1 and 2 read single bits, 3 and 4 registers. */
 static bool is_bits(uint8_t function)
 {
     return function == 1 || function == 2;
 }
 
+/* A text is as long as the profile says; everything else as its type. */
 uint16_t regmap_span(const struct regmap_field *field)
 {
     switch (field->type) {
@@ -70,6 +72,9 @@ static const struct regmap_field *next_due(const struct regmap *map, const bool 
     return best;
 }
 
+/* One pass per function over its fields in order of address, joining each to the block
+ * before it while the hole between them and the block as a whole stay small enough. A
+ * field that does not fit starts a block of its own, so that none is ever cut. */
 int regmap_plan(const struct regmap *map, const bool *due, struct regmap_plan *plan)
 {
     plan->count = 0;
@@ -98,6 +103,8 @@ int regmap_plan(const struct regmap *map, const bool *due, struct regmap_plan *p
     return REGMAP_OK;
 }
 
+/* The first block that holds all of the field. Blocks may overlap where a field was too
+ * long for the block before; the first one is then as good as the second. */
 const uint8_t *regmap_find(const struct regmap_field *field,
                            const struct regmap_plan *plan, const uint8_t *const data[],
                            const struct regmap_block **block)
@@ -138,6 +145,7 @@ static int take(const struct regmap_field *field, const struct regmap_block *blo
     }
 }
 
+/* All or nothing: an error leaves an empty set, never the fields before it. */
 int regmap_decode(const struct regmap *map, const struct regmap_plan *plan,
                   const uint8_t *const data[], struct observation_set *out,
                   const struct regmap_field **field)
@@ -182,6 +190,8 @@ static size_t render(const struct observation *o, char *out, size_t size)
     return 1;
 }
 
+/* Name and value of each identity field, so that a changed serial number is told from a
+ * changed firmware by whoever reads the event. */
 size_t regmap_identity(const struct regmap *map, const struct regmap_plan *plan,
                        const uint8_t *const data[], char *out, size_t size)
 {
@@ -214,6 +224,7 @@ size_t regmap_identity(const struct regmap *map, const struct regmap_plan *plan,
     return used;
 }
 
+/* Nothing read is nothing different: the caller knows whether it asked. */
 int regmap_identity_check(const struct regmap *map, const struct regmap_plan *plan,
                           const uint8_t *const data[], const char *expected)
 {

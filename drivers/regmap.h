@@ -4,7 +4,15 @@
  * width, word order, scale and unit, and which raw values mean "no value". Profiles
  * (profiles/ *.yaml) compile to these tables; ports/profile.h loads one at run time.
  *
- * Pure: registers in, observations out.
+ * Pure: registers in, observations out. The caller owns the line and the time: it plans
+ * (which requests read what is due), sends the requests, and decodes what came back.
+ *
+ * Caveats:
+ *  1. A field may decode although it was not due, when it lies in a hole that was read.
+ *  2. A value is never read in two requests, but two values may be: what a device changes
+ *     between two requests is then of two instants.
+ *  3. The table is taken as the profile loader lets it pass: bit + bits up to 16, spans
+ *     within 65,536, scale not 0.
  */
 #ifndef DRIVERS_REGMAP_H
 #define DRIVERS_REGMAP_H
@@ -16,6 +24,7 @@
 #define REGMAP_BITS_MAX      2000 /* one Modbus read of functions 1 and 2 */
 #define REGMAP_BLOCKS_MAX    16
 
+/* How the raw bits become a number. Widths: 16 bits are one register. */
 enum regmap_type {
     REGMAP_U16,
     REGMAP_I16,
@@ -59,6 +68,7 @@ struct regmap_enum {
     const char *label;
 };
 
+/* One value of the device: where it is, how it is coded, what it means. */
 struct regmap_field {
     const char *name;                 /* as in the profile, for messages */
     const struct regmap_enum *values; /* bits and enumerated integers */
@@ -85,6 +95,7 @@ struct regmap_field {
     bool has_minimum, has_maximum;
 };
 
+/* A device. Borrows its fields; profiles own theirs, compiled ones are const. */
 struct regmap {
     const char *name; /* "vaisala-hmp110" */
     const char *title;
@@ -98,18 +109,20 @@ struct regmap {
     uint16_t field_count;
 };
 
-/* One request of a plan. */
+/* One request of a plan: a read of function 1-4. */
 struct regmap_block {
     uint8_t function;
     uint16_t address;
     uint16_t count; /* registers, or bits for functions 1 and 2 */
 };
 
+/* All requests of a plan, by function and address. */
 struct regmap_plan {
     struct regmap_block blocks[REGMAP_BLOCKS_MAX];
     size_t count;
 };
 
+/* What the functions below return; negative is failure. */
 enum regmap_error {
     REGMAP_OK = 0,
     REGMAP_TOO_MANY_BLOCKS = -1, /* more than REGMAP_BLOCKS_MAX requests */
@@ -120,7 +133,9 @@ enum regmap_error {
 };
 
 /* Plans the fewest requests that read every field whose rate is due (all if due is NULL).
- * A value is never split over two requests. */
+ * A value is never split over two requests. due has field_count entries. Returns
+ * REGMAP_OK or REGMAP_TOO_MANY_BLOCKS, when plan holds the first REGMAP_BLOCKS_MAX of
+ * them. */
 int regmap_plan(const struct regmap *map, const bool *due, struct regmap_plan *plan);
 
 /* Decodes what the plan's blocks returned. data[i] holds block i: registers big-endian as
@@ -165,7 +180,8 @@ size_t regmap_identity(const struct regmap *map, const struct regmap_plan *plan,
 int regmap_identity_check(const struct regmap *map, const struct regmap_plan *plan,
                           const uint8_t *const data[], const char *expected);
 
-/* Profiles compiled into the program; NULL if there is none. */
+/* Profiles compiled into the program: by name, or one after the other from 0; NULL if
+ * there is none. Static. */
 const struct regmap *regmap_by_name(const char *name);
 const struct regmap *regmap_at(size_t index);
 

@@ -22,6 +22,8 @@ static size_t wire_index(uint8_t order, size_t i, size_t registers)
     return word * 2 + byte;
 }
 
+/* The bits as the maker documents them: word order undone, single bits and groups cut
+ * out. Sentinels and enumerations are compared with these. */
 uint64_t regmap_raw(const struct regmap_field *field, const struct regmap_block *block,
                     const uint8_t *bytes)
 {
@@ -42,6 +44,7 @@ uint64_t regmap_raw(const struct regmap_field *field, const struct regmap_block 
     return raw;
 }
 
+/* Least significant byte first, each to where regmap_raw() would look for it. */
 void regmap_put(const struct regmap_field *field, uint64_t raw, uint8_t *registers)
 {
     size_t span = regmap_span(field);
@@ -50,6 +53,7 @@ void regmap_put(const struct regmap_field *field, uint64_t raw, uint8_t *registe
         registers[wire_index(field->order, i, span)] = (uint8_t)raw;
 }
 
+/* Four bits a digit. A nibble above 9 is no digit: the register holds something else. */
 static int from_bcd(uint64_t raw, int digits, int64_t *out)
 {
     int64_t n = 0;
@@ -117,6 +121,8 @@ static int apply_scale(const struct regmap_field *field, struct decimal number,
     return decimal_fit(scaled, OBSERVATION_EXPONENT_MIN, OBSERVATION_EXPONENT_MAX, out);
 }
 
+/* No value, and why. Mantissa and exponent are 0 so that nobody finds a stale number in
+ * them. */
 static void make_absent(struct observation *out, unsigned quality)
 {
     out->kind = OBSERVATION_ABSENT;
@@ -125,6 +131,7 @@ static void make_absent(struct observation *out, unsigned quality)
     out->exponent = 0;
 }
 
+/* The last two steps of the order above: the number with its scale, then its limits. */
 static void observe_number(const struct regmap_field *field, uint64_t raw,
                            struct observation *out)
 {
@@ -195,6 +202,7 @@ static void observe_text(const struct regmap_field *field, const uint8_t *bytes,
         out->kind = OBSERVATION_TEXT;
 }
 
+/* The order of the steps is that of the top of this file. */
 void regmap_observe(const struct regmap_field *field, const struct regmap_block *block,
                     const uint8_t *bytes, struct observation *out)
 {

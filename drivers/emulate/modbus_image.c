@@ -31,6 +31,7 @@ static uint16_t place(const struct modbus_unit *unit, uint8_t function, uint16_t
     return low;
 }
 
+/* Is the cell at place() the one, or only where it would be? */
 static bool is_at(const struct modbus_unit *unit, uint16_t i, uint8_t function,
                   uint16_t address)
 {
@@ -38,6 +39,7 @@ static bool is_at(const struct modbus_unit *unit, uint16_t i, uint8_t function,
            unit->cells[i].address == address;
 }
 
+/* Keeps the cells sorted: a request walks neighbouring addresses. */
 int modbus_unit_set_raw(struct modbus_unit *unit, uint8_t function, uint16_t address,
                         uint16_t value)
 {
@@ -55,6 +57,7 @@ int modbus_unit_set_raw(struct modbus_unit *unit, uint8_t function, uint16_t add
     return EMULATE_OK;
 }
 
+/* The caller decides what a register that is not there reads. */
 bool modbus_unit_get_raw(const struct modbus_unit *unit, uint8_t function,
                          uint16_t address, uint16_t *value)
 {
@@ -79,6 +82,8 @@ static int store(struct modbus_unit *unit, const struct regmap_field *field,
     return EMULATE_OK;
 }
 
+/* Bits of a register are changed inside it, so that fields which share one leave each
+ * other alone. */
 static int store_raw(struct modbus_unit *unit, const struct regmap_field *field,
                      uint64_t raw)
 {
@@ -97,6 +102,7 @@ static int store_raw(struct modbus_unit *unit, const struct regmap_field *field,
     return store(unit, field, bytes, regmap_span(field));
 }
 
+/* Filled up with zero bytes: a shorter text must not show the end of a longer one. */
 static int store_text(struct modbus_unit *unit, const struct regmap_field *field,
                       const char *text)
 {
@@ -152,6 +158,7 @@ static int unscale(const struct regmap_field *field, struct decimal value,
     return EMULATE_OK;
 }
 
+/* Four bits a digit, the last digit lowest; what is left over did not fit. */
 static int to_bcd(int64_t n, int digits, uint64_t *raw)
 {
     *raw = 0;
@@ -241,6 +248,7 @@ static int label_raw(const struct regmap_field *field, const char *text, uint64_
     return number_raw(field, text, raw);
 }
 
+/* Everything that can fail comes before the first register is written. */
 static int set_field(struct modbus_unit *unit, const struct regmap_field *field,
                      const char *text)
 {
@@ -263,6 +271,7 @@ static int set_field(struct modbus_unit *unit, const struct regmap_field *field,
     return store_raw(unit, field, raw);
 }
 
+/* By name, as the profile spells it. */
 int modbus_unit_set(struct modbus_unit *unit, const char *field, const char *text)
 {
     for (uint16_t i = 0; i < unit->map->field_count; i++)
@@ -271,6 +280,7 @@ int modbus_unit_set(struct modbus_unit *unit, const char *field, const char *tex
     return EMULATE_NO_FIELD;
 }
 
+/* A device that was switched on and has not measured anything yet. */
 int modbus_unit_init(struct modbus_unit *unit, uint8_t address, const struct regmap *map)
 {
     memset(unit, 0, sizeof(*unit));

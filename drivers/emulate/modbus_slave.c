@@ -32,6 +32,7 @@ struct request {
     const uint8_t *adu;
 };
 
+/* The function with its high bit set, and the reason. */
 static void make_exception(struct pdu *out, uint8_t function, uint8_t code)
 {
     out->bytes[0] = (uint8_t)(function | EXCEPTION);
@@ -93,6 +94,7 @@ static void answer(const struct modbus_unit *unit, const struct request *request
     }
 }
 
+/* Puts a PDU on the wire: MBAP header before it, or unit and CRC around it. */
 static void frame(enum modbus_framing framing, uint8_t unit, uint16_t transaction,
                   const struct pdu *pdu, struct emulate_burst *out)
 {
@@ -116,6 +118,7 @@ static void frame(enum modbus_framing framing, uint8_t unit, uint16_t transactio
     out->size = pdu->size + 3;
 }
 
+/* A full output loses the burst: the header says so. */
 static void append(struct emulate_output *out, const struct emulate_burst *burst)
 {
     if (out->count < EMULATE_BURSTS_MAX && burst->size > 0)
@@ -134,6 +137,8 @@ static void make_garbage(struct emulate_burst *burst, uint64_t seed, size_t size
     }
 }
 
+/* Request numbers count from 1 over all units of the line, as the script's author sees
+ * them go by. */
 static bool applies(const struct modbus_slave *slave, const struct modbus_fault *fault,
                     uint8_t unit)
 {
@@ -200,6 +205,8 @@ static void send(const struct modbus_slave *slave, const struct request *request
     }
 }
 
+/* A whole and undamaged request. Requests for other units are not answered, and only
+ * their writes are counted: on a shared bus they are other slaves' business. */
 static void handle(struct modbus_slave *slave, const struct request *request,
                    uint64_t now_us, struct emulate_output *out)
 {
@@ -292,6 +299,7 @@ static size_t whole(const struct modbus_slave *slave)
     return size <= slave->have ? size : 0;
 }
 
+/* A whole frame: its check, then what it asks. */
 static void take(struct modbus_slave *slave, size_t size, uint64_t now_us,
                  struct emulate_output *out)
 {
@@ -316,6 +324,8 @@ static void take(struct modbus_slave *slave, size_t size, uint64_t now_us,
     handle(slave, &request, now_us, out);
 }
 
+/* Collects a frame over as many calls as it takes. RTU has no length field: silence ends
+ * what never became whole. */
 void modbus_slave_feed(void *state, const uint8_t *bytes, size_t n, uint64_t now_us,
                        struct emulate_output *out)
 {
@@ -343,6 +353,7 @@ void modbus_slave_feed(void *state, const uint8_t *bytes, size_t n, uint64_t now
     }
 }
 
+/* The units and their registers stay the caller's. */
 void modbus_slave_init(struct modbus_slave *slave, enum modbus_framing framing,
                        struct modbus_unit *units, size_t unit_count)
 {

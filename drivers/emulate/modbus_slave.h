@@ -24,6 +24,9 @@ struct modbus_cell {
     uint8_t function; /* 1-4 */
 };
 
+/* One slave: an address, a map, and registers. unit, map and cells are set by
+ * modbus_unit_init(); turnaround_us, dead and strict are the caller's to change at any
+ * time. */
 struct modbus_unit {
     uint8_t unit;             /* slave address, 1-247 (TCP: 0-255) */
     const struct regmap *map; /* borrowed; must outlive the unit */
@@ -36,6 +39,7 @@ struct modbus_unit {
     struct modbus_cell cells[MODBUS_UNIT_CELLS_MAX]; /* sorted by function, address */
 };
 
+/* What may happen to a reply. */
 enum modbus_fault_kind {
     MODBUS_FAULT_LATE,    /* reply `value` microseconds later than usual */
     MODBUS_FAULT_TWICE,   /* the same reply again, `value` microseconds after the first */
@@ -49,6 +53,7 @@ enum modbus_fault_kind {
     MODBUS_FAULT_TRANSACTION, /* TCP: transaction id + `value` */
 };
 
+/* One line of the fault script. */
 struct modbus_fault {
     uint64_t request; /* the how-manieth request of the slave, from 1; 0 = every one */
     uint8_t unit;     /* only if it is for this unit; 0 = any */
@@ -56,6 +61,8 @@ struct modbus_fault {
     uint32_t value;
 };
 
+/* A line's slaves. The counters are for reading; faults, fault_count and frame_gap_us are
+ * the caller's to change at any time, the rest belongs to modbus_slave_feed(). */
 struct modbus_slave {
     enum modbus_framing framing;
     struct modbus_unit *units; /* borrowed */
@@ -101,6 +108,8 @@ void modbus_slave_init(struct modbus_slave *slave, enum modbus_framing framing,
 void modbus_slave_feed(void *slave, const uint8_t *bytes, size_t n, uint64_t now_us,
                        struct emulate_output *out);
 
+/* The same function as an emulator: the state's framing decides, the names are for
+ * people. */
 extern const struct emulator modbus_rtu_emulator, modbus_tcp_emulator;
 
 #endif

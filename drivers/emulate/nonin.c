@@ -18,11 +18,13 @@
 #define NAK          0x15
 #define PULSE_FRAMES 12 /* frames that carry the perfusion mark in each packet */
 
+/* Nine bits, all set for "missing". */
 static unsigned pulse_bits(int16_t pulse)
 {
     return pulse == NONIN_MISSING ? 511 : (unsigned)pulse & 0x1FF;
 }
 
+/* Seven bits, all set for "missing". */
 static uint8_t spo2_bits(int16_t spo2)
 {
     return spo2 == NONIN_MISSING ? 127 : (uint8_t)(spo2 & 0x7F);
@@ -64,6 +66,8 @@ static uint8_t float_byte(const struct nonin_emulator *e, int number)
     }
 }
 
+/* SYNC in the first frame alone, the marks in all of them; green and yellow are never
+ * shown, because no decoder may need them. */
 static uint8_t status_byte(const struct nonin_emulator *e, int number)
 {
     const struct nonin_values *v = &e->values;
@@ -78,6 +82,7 @@ static uint8_t status_byte(const struct nonin_emulator *e, int number)
     return (uint8_t)status;
 }
 
+/* 25 frames; the two formats differ in the first three bytes. */
 static size_t write_packet(const struct nonin_emulator *e, uint8_t *out)
 {
     for (int number = 1; number <= FRAMES; number++, out += FRAME_SIZE) {
@@ -91,6 +96,7 @@ static size_t write_packet(const struct nonin_emulator *e, uint8_t *out)
     return (size_t)FRAMES * FRAME_SIZE;
 }
 
+/* Four bytes, only the first with its high bit set. */
 static size_t write_df8(const struct nonin_values *v, uint8_t *out)
 {
     unsigned hr = pulse_bits(v->pulse);
@@ -105,11 +111,13 @@ static size_t write_df8(const struct nonin_values *v, uint8_t *out)
     return 4;
 }
 
+/* Two decimal digits in a byte. */
 static uint8_t bcd(unsigned n)
 {
     return (uint8_t)(n / 10 % 10 << 4 | n % 10);
 }
 
+/* Header, 14 bytes of data, their sum, end. */
 static size_t write_df13(const struct nonin_values *v, uint8_t *out)
 {
     const struct device_time *t = &v->time;
@@ -152,6 +160,7 @@ static size_t put_garbage(uint8_t *out, uint64_t seed, size_t size)
     return size;
 }
 
+/* Applies the script to a burst. Several faults may meet in one. */
 static void spoil(const struct nonin_emulator *e, struct emulate_burst *burst)
 {
     for (size_t i = 0; i < e->fault_count; i++) {
@@ -181,6 +190,7 @@ static void spoil(const struct nonin_emulator *e, struct emulate_burst *burst)
     }
 }
 
+/* How long until the next burst. */
 static uint64_t period_us(const struct nonin_emulator *e)
 {
     if (e->format == 8)
@@ -189,6 +199,7 @@ static uint64_t period_us(const struct nonin_emulator *e)
            (e->bursts % 3 == 0); /* three packets are one second exactly */
 }
 
+/* One burst into the output, spoilt as the script says; a silent one takes no place. */
 static void make_burst(struct nonin_emulator *e, struct emulate_output *out)
 {
     struct emulate_burst *burst = &out->bursts[out->count];
@@ -206,6 +217,7 @@ static void make_burst(struct nonin_emulator *e, struct emulate_output *out)
     out->count += burst->size > 0;
 }
 
+/* A caller that comes late gets what it missed, as far as the output reaches. */
 void nonin_emulator_tick(void *state, uint64_t now_us, struct emulate_output *out,
                          uint64_t *again_us)
 {
@@ -248,6 +260,7 @@ static void request(struct nonin_emulator *e, uint64_t now_us, struct emulate_ou
                                                            .bytes = {known ? ACK : NAK}};
 }
 
+/* Waits for a whole request by its length byte; what cannot be one is dropped. */
 void nonin_emulator_feed(void *state, const uint8_t *bytes, size_t n, uint64_t now_us,
                          struct emulate_output *out)
 {
@@ -267,12 +280,14 @@ void nonin_emulator_feed(void *state, const uint8_t *bytes, size_t n, uint64_t n
     }
 }
 
+/* Takes effect with the next burst, as a measurement would. */
 void nonin_emulator_set(struct nonin_emulator *emulator,
                         const struct nonin_values *values)
 {
     emulator->values = *values;
 }
 
+/* One measurement is one frame: a second call before the tick replaces the first. */
 void nonin_emulator_measure(struct nonin_emulator *emulator,
                             const struct nonin_values *values)
 {
@@ -280,6 +295,7 @@ void nonin_emulator_measure(struct nonin_emulator *emulator,
     emulator->measured = true;
 }
 
+/* As a device that was switched on without a finger in it. */
 void nonin_emulator_init(struct nonin_emulator *emulator, uint8_t format,
                          uint64_t start_us)
 {

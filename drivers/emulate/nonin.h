@@ -12,6 +12,8 @@
 
 #define NONIN_MISSING (-1) /* a value that the device does not have */
 
+/* What the device measures. The marks are the device's own: they
+ * stand in every frame of a packet (2, 7), in the frame (8), or in the status (13). */
 struct nonin_values {
     int16_t pulse;     /* beats per minute, 0-510, or NONIN_MISSING */
     int16_t spo2;      /* percent, 0-126, or NONIN_MISSING */
@@ -26,6 +28,7 @@ struct nonin_values {
     struct device_time time; /* format 13: the device's clock */
 };
 
+/* What may happen to a burst on its way. */
 enum nonin_fault_kind {
     NONIN_FAULT_GARBAGE, /* `value` noise bytes (at most 64) before the burst */
     NONIN_FAULT_DROP,    /* byte `value` (modulo the length) of the burst left out */
@@ -33,12 +36,14 @@ enum nonin_fault_kind {
     NONIN_FAULT_SILENT,  /* the whole burst left out */
 };
 
+/* One line of the fault script. */
 struct nonin_fault {
     uint64_t burst; /* the how-manieth burst, from 1; 0 = every one */
     uint8_t kind;   /* enum nonin_fault_kind */
     uint32_t value;
 };
 
+/* The device. Read what it counted; change nothing but faults and fault_count. */
 struct nonin_emulator {
     uint8_t format; /* 2, 7, 8 or 13 */
     struct nonin_values values;
@@ -75,6 +80,7 @@ void nonin_emulator_feed(void *emulator, const uint8_t *bytes, size_t n, uint64_
 void nonin_emulator_tick(void *emulator, uint64_t now_us, struct emulate_output *out,
                          uint64_t *again_us);
 
+/* The same two functions as an emulator. */
 extern const struct emulator nonin_line_emulator;
 
 #endif

@@ -13,11 +13,13 @@ const char *const profile_qualities[PROFILE_QUALITIES] = {
     "demo",    "test",         "calibrating", "stale",
 };
 
+/* Binary floats, which do not say how many digits they mean. */
 static bool is_float(uint8_t type)
 {
     return type == REGMAP_F32 || type == REGMAP_F64;
 }
 
+/* Decimal floats, which do. */
 static bool is_11073(uint8_t type)
 {
     return type == REGMAP_SFLOAT || type == REGMAP_FLOAT;
@@ -33,6 +35,7 @@ static unsigned raw_bits(const struct regmap_field *f)
     return 16U * regmap_span(f);
 }
 
+/* Can the field ever read this raw value? */
 static bool fits(const struct regmap_field *f, uint64_t raw)
 {
     unsigned bits = raw_bits(f);
@@ -49,6 +52,7 @@ static bool only(struct reader *r, const struct field_build *b, enum field_key k
     return reader_fail(r, b->lines[key], name, "is only for %s", where);
 }
 
+/* Demands a key, at the line of the field that lacks it. */
 static bool needs(struct reader *r, const struct field_build *b, size_t line,
                   enum field_key key, const char *name, bool needed, const char *why)
 {
@@ -132,6 +136,8 @@ static bool check_meaning(struct reader *r, size_t line, const struct field_buil
     return true;
 }
 
+/* A sentinel or enumeration value that the type cannot hold would never match: a typing
+ * error. */
 static bool check_raws(struct reader *r, const struct field_build *b)
 {
     const struct regmap_field *f = &b->field;
@@ -168,6 +174,7 @@ static bool align(struct decimal a, struct decimal b, int64_t *x, int64_t *y,
     return true;
 }
 
+/* Scale and offset share an exponent in the table, and so do the limits. */
 static bool check_numbers(struct reader *r, struct field_build *b)
 {
     struct regmap_field *f = &b->field;
@@ -186,6 +193,7 @@ static bool check_numbers(struct reader *r, struct field_build *b)
     return true;
 }
 
+/* In the order in which a person would fix it: place, meaning, numbers. */
 bool profile_check_field(struct reader *r, size_t line, struct field_build *b)
 {
     return check_place(r, line, b) && check_meaning(r, line, b) && check_raws(r, b) &&
@@ -204,6 +212,7 @@ static unsigned taken(const struct regmap_field *f, uint32_t address)
     return 0xFFFF;
 }
 
+/* Do two fields claim the same bit? Neighbours in one register do not. */
 static bool overlap(const struct regmap_field *a, const struct regmap_field *b)
 {
     if (a->function != b->function)
@@ -214,6 +223,7 @@ static bool overlap(const struct regmap_field *a, const struct regmap_field *b)
     return false;
 }
 
+/* What only all fields together can get wrong. */
 bool profile_check_map(struct reader *r, const struct regmap *map, const size_t *lines)
 {
     uint16_t limit = map->block_max ? map->block_max : REGMAP_REGISTERS_MAX;

@@ -49,6 +49,9 @@ struct field_build {
     size_t lines[FIELD_KEYS];
 };
 
+/* profile_field.c: the keys in that order; their target is a field_build. */
+extern const struct key profile_field_keys[FIELD_KEYS];
+
 /* Checks the keys of one field against each other and puts scale, offset and limits into
  * common exponents. line is the field's own. */
 bool profile_check_field(struct reader *reader, size_t line, struct field_build *build);

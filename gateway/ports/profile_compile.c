@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* The enumerations of a map, before the fields that point to them. */
 static void write_values(FILE *out, size_t map, const struct regmap *m)
 {
     for (uint16_t i = 0; i < m->field_count; i++) {
@@ -34,6 +35,7 @@ static void write_i64(FILE *out, const char *name, int64_t n)
         fprintf(out, "     .%s = INT64_C(%" PRId64 "),\n", name, n);
 }
 
+/* Everything is written out, also what is 0: the C file is for reading in a debugger. */
 static void write_field(FILE *out, size_t map, uint16_t i, const struct regmap_field *f)
 {
     fprintf(out, "    {.name = \"%s\", .role = %u, .function = %u, .address = %u,\n",
@@ -67,6 +69,7 @@ static void write_field(FILE *out, size_t map, uint16_t i, const struct regmap_f
     fprintf(out, "    },\n");
 }
 
+/* One profile: its enumerations, its fields, itself. */
 static void write_map(FILE *out, size_t index, const struct regmap *m)
 {
     write_values(out, index, m);
@@ -84,6 +87,7 @@ static void write_map(FILE *out, size_t index, const struct regmap *m)
             m->field_count);
 }
 
+/* What drivers/regmap.h declares, over all of them. */
 static void write_lookup(FILE *out, size_t count)
 {
     fprintf(out, "static const struct regmap *const maps[] = {");
@@ -101,6 +105,7 @@ static void write_lookup(FILE *out, size_t count)
             "    return NULL;\n}\n");
 }
 
+/* Any error leaves no output, so that the build cannot go on with a stale one. */
 int main(int argc, char **argv)
 {
     char error[PROFILE_ERROR_MAX];

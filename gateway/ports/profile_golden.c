@@ -39,6 +39,7 @@ struct exchange {
     const uint8_t *data[1];
 };
 
+/* The value of a hex digit, -1 if it is none. */
 static int hex(char c)
 {
     if (c >= '0' && c <= '9')
@@ -71,6 +72,7 @@ static bool read_hex(struct reader *r, const char *key, yaml_node_t *node,
     return true;
 }
 
+/* Decides how the two frames below are taken apart. */
 static bool golden_framing(struct reader *r, const char *key, yaml_node_t *node,
                            void *target)
 {
@@ -83,18 +85,21 @@ static bool golden_framing(struct reader *r, const char *key, yaml_node_t *node,
     return true;
 }
 
+/* The whole frame, as it was on the wire. */
 static bool golden_request(struct reader *r, const char *key, yaml_node_t *node,
                            void *target)
 {
     return read_hex(r, key, node, &((struct golden *)target)->request);
 }
 
+/* The whole frame, as it was on the wire. */
 static bool golden_reply(struct reader *r, const char *key, yaml_node_t *node,
                          void *target)
 {
     return read_hex(r, key, node, &((struct golden *)target)->reply);
 }
 
+/* Only remembered: what it says is compared when both frames are known. */
 static bool golden_expect(struct reader *r, const char *key, yaml_node_t *node,
                           void *target)
 {
@@ -184,6 +189,7 @@ static void describe(const struct regmap_field *f, const struct observation *o, 
                 (size_t)snprintf(out + used, size - used, " %s", profile_qualities[bit]);
 }
 
+/* What the decoder makes of the field, in the words that a profile uses for it. */
 static void decode(const struct regmap_field *f, const struct exchange *e, char *out,
                    size_t size)
 {
@@ -201,6 +207,7 @@ static void decode(const struct regmap_field *f, const struct exchange *e, char 
     }
 }
 
+/* One line of `expect`: a field of this reply, told once, and told right. */
 static bool check_value(struct reader *r, const struct exchange *e,
                         const struct regmap *map, yaml_node_t *key, yaml_node_t *value,
                         bool *told)
@@ -254,6 +261,7 @@ static bool check_values(struct reader *r, const struct golden *g, const size_t 
     return true;
 }
 
+/* See profile_yaml.h. */
 bool golden_check(struct reader *r, yaml_node_t *node, const struct regmap *map,
                   const size_t *field_lines)
 {

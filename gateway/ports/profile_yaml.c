@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define READER_NAME_MAX 31 /* bytes of a name */
+
+/* The first error counts: those behind it are often only its consequences. */
 bool reader_fail(struct reader *reader, size_t line, const char *key, const char *format,
                  ...)
 {
@@ -28,6 +31,7 @@ bool reader_fail(struct reader *reader, size_t line, const char *key, const char
     return false;
 }
 
+/* libyaml counts from 0, editors from 1. */
 size_t reader_line(const yaml_node_t *node)
 {
     return node->start_mark.line + 1;
@@ -44,6 +48,7 @@ static const char *shown(const char *text, char *out, size_t size)
     return out;
 }
 
+/* One key with its value: known, new, and read by its own function. */
 static bool read_pair(struct reader *reader, yaml_node_t *key, yaml_node_t *value,
                       const struct key *keys, size_t count, size_t *lines, void *target)
 {
@@ -64,6 +69,7 @@ static bool read_pair(struct reader *reader, yaml_node_t *key, yaml_node_t *valu
                        "unknown key");
 }
 
+/* Missing keys are told last, at the line of the mapping itself. */
 bool reader_mapping(struct reader *reader, const char *name, yaml_node_t *node,
                     const struct key *keys, size_t count, size_t *lines, void *target)
 {
@@ -85,6 +91,7 @@ bool reader_mapping(struct reader *reader, const char *name, yaml_node_t *node,
     return true;
 }
 
+/* Bounds first, so that a table of fixed size can be filled without asking again. */
 bool reader_list(struct reader *reader, const char *key, yaml_node_t *node,
                  size_t minimum, size_t maximum, size_t *count)
 {
@@ -97,11 +104,13 @@ bool reader_list(struct reader *reader, const char *key, yaml_node_t *node,
     return true;
 }
 
+/* Item i of a list that reader_list() has measured. */
 yaml_node_t *reader_item(struct reader *reader, yaml_node_t *list, size_t i)
 {
     return yaml_document_get_node(reader->document, list->data.sequence.items.start[i]);
 }
 
+/* A zero byte inside would hide what follows it from every comparison. */
 const char *reader_text(struct reader *reader, const char *key, yaml_node_t *node)
 {
     const char *text = (const char *)node->data.scalar.value;
@@ -117,6 +126,8 @@ const char *reader_text(struct reader *reader, const char *key, yaml_node_t *nod
     return text;
 }
 
+/* No signs, blanks or octal: "010" is ten here, as everyone who is not a compiler
+ * expects. */
 static bool parse_number(const char *text, uint64_t *out)
 {
     unsigned base = 10;
@@ -146,6 +157,7 @@ static bool parse_number(const char *text, uint64_t *out)
     return true;
 }
 
+/* The message names the range, so that it need not be looked up. */
 bool reader_number(struct reader *reader, const char *key, yaml_node_t *node,
                    uint64_t minimum, uint64_t maximum, uint64_t *out)
 {
@@ -160,6 +172,7 @@ bool reader_number(struct reader *reader, const char *key, yaml_node_t *node,
     return true;
 }
 
+/* The message lists the words, so that they need not be looked up. */
 bool reader_word(struct reader *reader, const char *key, yaml_node_t *node,
                  const char *const *words, size_t count, size_t *out)
 {
@@ -178,6 +191,7 @@ bool reader_word(struct reader *reader, const char *key, yaml_node_t *node,
     return reader_fail(reader, reader_line(node), key, "must be one of %s", list);
 }
 
+/* The document goes away when it is read; the profile stays. */
 const char *reader_keep_text(struct reader *reader, const char *text)
 {
     size_t size = strlen(text) + 1;
@@ -186,4 +200,21 @@ const char *reader_keep_text(struct reader *reader, const char *text)
     if (copy)
         memcpy(copy, text, size);
     return copy;
+}
+
+/* Names go into configs, logs and C source: letters, digits and a few marks. */
+bool reader_name(struct reader *r, const char *key, yaml_node_t *node, const char **out)
+{
+    const char *text = reader_text(r, key, node);
+
+    if (!text)
+        return false;
+    if (!*text || strlen(text) > READER_NAME_MAX ||
+        strspn(text,
+               "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") !=
+            strlen(text))
+        return reader_fail(r, reader_line(node), key,
+                           "must be 1 to %d letters, digits, - or _", READER_NAME_MAX);
+    *out = reader_keep_text(r, text);
+    return *out != NULL;
 }

@@ -59,6 +59,10 @@ bool reader_number(struct reader *reader, const char *key, yaml_node_t *node,
 bool reader_word(struct reader *reader, const char *key, yaml_node_t *node,
                  const char *const *words, size_t count, size_t *out);
 
+/* A name of 1 to 31 letters, digits, - or _; *out lives as long as the profile. */
+bool reader_name(struct reader *reader, const char *key, yaml_node_t *node,
+                 const char **out);
+
 /* Memory and text that live as long as the profile; NULL after reader_fail(). Zeroed. */
 void *reader_keep(struct reader *reader, size_t count, size_t size);
 const char *reader_keep_text(struct reader *reader, const char *text);
