@@ -160,10 +160,11 @@ static bool peer_run_next(struct control_peer *peer)
 /* Returns false if the connection is broken. */
 static bool peer_read(struct control_peer *peer)
 {
-    /* Not below CONTROL_LINE_MAX: an endless line is refused rather than kept. */
-    ssize_t n =
-        recv(peer->fd, peer->in + peer->in_size, CONTROL_LINE_MAX - peer->in_size, 0);
+    ssize_t n;
 
+    if (peer->in_size == CONTROL_LINE_MAX) /* full of requests that wait their turn */
+        return true;
+    n = recv(peer->fd, peer->in + peer->in_size, CONTROL_LINE_MAX - peer->in_size, 0);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR;
     if (n == 0)
@@ -198,27 +199,40 @@ static bool peer_write(struct control_peer *peer)
     return true;
 }
 
+/* True if a request waits in the buffer that needs nothing more from the client. */
+static bool peer_has_more(const struct control_peer *peer)
+{
+    return peer->in_size > 0 &&
+           (peer->input_ended || memchr(peer->in, '\n', peer->in_size) != NULL);
+}
+
+/* One step for one client: reads, runs one request, writes what the socket takes. One
+ * request a step, so that a client that sends thousands at once shares the loop with the
+ * daemon's real work. */
 static int on_peer(sd_event_source *event, int fd, uint32_t events, void *context)
 {
     struct control_peer *peer = context;
-    bool waiting;
+    bool waiting, more;
 
     (void)fd;
-    if ((events & (EPOLLERR)) != 0)
+    if ((events & EPOLLERR) != 0)
         goto drop;
     if (peer->out_size == 0 && (events & (EPOLLIN | EPOLLHUP)) != 0 &&
         !peer->input_ended && !peer_read(peer))
         goto drop;
     if (peer->out_size > 0 && !peer_write(peer))
         goto drop;
-    while (peer->out_size == 0 && !peer->overflowed && peer_run_next(peer))
-        if (!peer_write(peer))
-            goto drop;
+    if (peer->out_size == 0 && !peer->overflowed && peer_run_next(peer) &&
+        !peer_write(peer))
+        goto drop;
 
     waiting = peer->out_size > 0;
-    if (!waiting && (peer->overflowed || peer->input_ended))
+    more = !waiting && !peer->overflowed && peer_has_more(peer);
+    if (!waiting && !more && (peer->overflowed || peer->input_ended))
         goto drop;
-    (void)sd_event_source_set_io_events(event, waiting ? EPOLLOUT : EPOLLIN);
+    /* A socket that can be written to wakes us at once: that is how the next buffered
+     * request gets its turn. */
+    (void)sd_event_source_set_io_events(event, waiting || more ? EPOLLOUT : EPOLLIN);
     return 0;
 
 drop:

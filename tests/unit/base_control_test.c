@@ -268,6 +268,45 @@ static void test_any_cutting(void **state)
     (void)close(fd);
 }
 
+/* Thousands at once: each is answered, in order, and another client gets its answer in
+ * between. */
+static void test_many_at_once(void **state)
+{
+    enum { MANY = 20000 };
+    static const char one[] = "{\"do\":\"status\"}\n",
+                      answer[] = "{\"ok\":true,\"count\":7}\n";
+    size_t size = MANY * (sizeof(one) - 1), sent = 0, got = 0, matched = 0;
+    struct answers answers;
+    char out[4096];
+    int fd = dial();
+
+    (void)state;
+    while (got < MANY * (sizeof(answer) - 1)) {
+        ssize_t n;
+        if (sent < size) {
+            size_t at = sent % (sizeof(one) - 1);
+            n = send(fd, one + at, sizeof(one) - 1 - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+            if (n > 0)
+                sent += (size_t)n;
+            if (sent == size)
+                assert_int_equal(shutdown(fd, SHUT_WR), 0);
+            if (n > 0 && sent < size && sent % 65536 != 0)
+                continue;
+        }
+        n = recv(fd, out, sizeof(out), sent < size ? MSG_DONTWAIT : 0);
+        if (n == 0)
+            break;
+        for (ssize_t i = 0; i < n; i++, got++)
+            matched += out[i] == answer[got % (sizeof(answer) - 1)];
+        if (got / 65536 % 4 == 3)
+            assert_int_equal(call("{\"do\": \"status\"}", &answers), 0);
+    }
+    assert_int_equal(got, MANY * (sizeof(answer) - 1));
+    assert_int_equal(matched, got);
+    (void)close(fd);
+    printf("%d requests of one client\n", MANY);
+}
+
 static ssize_t recv_line(int fd, char *out, size_t size)
 {
     ssize_t n = recv(fd, out, size - 1, 0);
@@ -365,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_bad_requests),
         cmocka_unit_test(test_an_endless_line),
         cmocka_unit_test(test_any_cutting),
+        cmocka_unit_test(test_many_at_once),
         cmocka_unit_test(test_hostile_clients_hurt_nobody),
         cmocka_unit_test(test_sockets_in_the_way),
         cmocka_unit_test(test_nobody_there),
