@@ -205,11 +205,11 @@ larger(int64_t a, int64_t b)
 
 static bool
 add_change_windows(struct census *census, const struct visit *visit, const struct census_stay *old, size_t old_count,
-                   const struct census_stay *now, size_t now_count)
+                   const struct census_stay *now, size_t now_count, bool all)
 {
     int64_t from = smaller(first_moment(old, old_count), first_moment(now, now_count));
 
-    if (old_count > 0 && now_count > 0 && only_end_differs(&old[0], &now[0])) {
+    if (!all && old_count > 0 && now_count > 0 && only_end_differs(&old[0], &now[0])) {
         int64_t end = smaller(old[0].to_low_us, now[0].to_low_us);
 
         if (!add_window(census, old[0].place, end, larger(old[0].to_high_us, now[0].to_high_us)))
@@ -279,9 +279,7 @@ update_stays(struct census *census, struct visit *visit, bool all)
         first++;
     if (ok && (first < count || first < visit->stay_count))
         ok = add_change_windows(census, visit, past(visit->stays, first), visit->stay_count - first,
-                                past(stays, first), count - first);
-    if (ok && all)
-        ok = add_stay_windows(census, visit->stays, visit->stay_count) && add_stay_windows(census, stays, count);
+                                past(stays, first), count - first, all);
     if (ok) {
         for (i = 0; i < first; i++) { /* the same stay may be known from another message by now */
             visit->stays[i].known_us = stays[i].known_us;
