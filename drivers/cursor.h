@@ -20,15 +20,15 @@ struct cursor {
 /* A cursor over n bytes. bytes may be NULL only if n is 0. */
 struct cursor cursor_make(const uint8_t *bytes, size_t n);
 
-/* The next 1, 2 or 4 bytes as an unsigned number, big- or little-endian; 0 after failure.
- */
+/* The next 1, 2 or 4 bytes as an unsigned number, big- or little-endian. 0 after failure,
+ * which the caller tells from a real 0 by `failed`. */
 uint8_t cursor_u8(struct cursor *cursor);
 uint16_t cursor_be16(struct cursor *cursor);
 uint16_t cursor_le16(struct cursor *cursor);
 uint32_t cursor_be32(struct cursor *cursor);
 
-/* The next n bytes, in place; NULL after failure. n = 0 gives a pointer not to be read.
- */
+/* The next n bytes, in place and borrowed; NULL after failure. With n = 0 the pointer is
+ * not to be read. */
 const uint8_t *cursor_bytes(struct cursor *cursor, size_t n);
 
 /* Bytes not yet read; 0 after failure. */

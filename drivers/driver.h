@@ -41,8 +41,7 @@ struct driver_sink {
 };
 
 /* A driver: constant, one for all lines; what changes is in the state of each line. feed,
- * poll and init of one state are called from one thread; different states share nothing.
- */
+ * poll and init of one state are called from one thread; states share nothing. */
 struct driver {
     const char *name;    /* as written in a config: "nonin-df2" */
     const char *title;   /* for people: "Nonin oximeter, data format 2" */

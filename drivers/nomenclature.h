@@ -20,8 +20,7 @@
 /* The code of a reference id ("MDC_ECG_HEART_RATE"), 0 if the table does not have it. */
 uint32_t nomenclature_code(const char *name);
 
-/* The preferred reference id of a code; NULL if the table does not have it. Static text.
- */
+/* The preferred reference id of a code; NULL if the table does not have it. Static. */
 const char *nomenclature_name(uint32_t code);
 
 /* True if the code lies in partition 4, the units. */

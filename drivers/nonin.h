@@ -42,8 +42,7 @@ bool nonin_select_answer(const struct nonin_select *select, const uint8_t *bytes
 
 /* Fills out with pulse rate and SpO2 as the device coded them (NONIN_*_MISSING for none).
  * quality is or-ed into both; with QUALITY_SENSOR_OFF both are absent. Returns false if a
- * value is one that the protocol does not have: that observation is then absent, invalid.
- */
+ * value is one that the protocol does not have: it is then absent, invalid. */
 bool nonin_set_make(struct observation_set *out, unsigned hr, unsigned spo2,
                     unsigned quality);
 

@@ -65,7 +65,7 @@ struct device_time {
     bool present;
 };
 
-/* Everything a device reported at one instant, some 3 KiB: pass it by pointer. Only the
+/* Everything a device reported at one instant, about 2 KiB: pass it by pointer. Only the
  * first `count` items are valid. Who received it stamps it; the device knows at most its
  * own clock.
  */

@@ -170,8 +170,7 @@ void regmap_observe(const struct regmap_field *field, const struct regmap_block 
 
 /* Renders the identity fields that were read as "maker=X model=Y serial=123" in the
  * profile's order, for comparing and for people. Returns the length, 0 if no identity
- * field was read. A value that does not fit is left out with all that follow. size > 0.
- */
+ * field was read. A value that does not fit is left out with all behind it. size > 0. */
 size_t regmap_identity(const struct regmap *map, const struct regmap_plan *plan,
                        const uint8_t *const data[], char *out, size_t size);
 
