@@ -72,7 +72,7 @@ int due_feed(struct due *due, const struct due_reading *reading, int64_t now_us,
 /* Closes what the time has closed. Call about once a second, or at due_next_us. */
 int due_tick(struct due *due, int64_t now_us, const struct due_decision **decisions, size_t *n);
 
-/* When due_tick has something to do, INT64_MAX if nothing is open. */
+/* When to call due_tick at the earliest (it may find that it is too early still); INT64_MAX if nothing is open. */
 int64_t due_next_us(const struct due *due);
 
 /* Forgets an open reading without a decision: its match has changed; feed it again under the new stay. True if it was open. A value that it
