@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * CLOCK_BOOTTIME for intervals, CLOCK_REALTIME for civil time, adjtimex for how far to
+ * believe it. Nothing here decides what a reading is stamped with: that is
+ * bedside/stamp.c, which is handed instants and can be tested.
+ */
 #include "base/clock.h"
 
 #include <fcntl.h>
@@ -19,6 +24,7 @@
 static uint64_t boot_id; /* constant for the life of a process; set once below */
 static pthread_once_t boot_once = PTHREAD_ONCE_INIT;
 
+/* One clock in microseconds. The calls can fail only for a clock that does not exist. */
 static int64_t read_us(clockid_t id)
 {
     struct timespec t = {0, 0};
@@ -27,11 +33,14 @@ static int64_t read_us(clockid_t id)
     return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / 1000;
 }
 
+/* BOOTTIME and not MONOTONIC: a board that sleeps must not shorten the gap that it
+ * leaves. */
 uint64_t clock_monotonic_us(void)
 {
     return (uint64_t)read_us(CLOCK_BOOTTIME);
 }
 
+/* May step in either direction at any time. */
 int64_t clock_utc_us(void)
 {
     return read_us(CLOCK_REALTIME);
@@ -59,6 +68,7 @@ static uint64_t boot_from_text(const char *text)
     return digits == 32 ? half[0] ^ half[1] : 0;
 }
 
+/* Runs once in a process: the id can not change while it lives. */
 static void boot_load(void)
 {
     char text[64] = "";
@@ -78,12 +88,15 @@ static void boot_load(void)
             boot_id = (uint64_t)read_us(CLOCK_REALTIME) | 1;
 }
 
+/* Cheap after the first call; any thread may ask. */
 uint64_t clock_boot(void)
 {
     (void)pthread_once(&boot_once, boot_load);
     return boot_id;
 }
 
+/* Both clocks are read back to back. The kernel is asked after them, so that its state
+ * is never older than the reading it judges. */
 void clock_now(struct instant *now)
 {
     struct timex kernel;

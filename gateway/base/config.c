@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A YAML file against a table, in one go: scanned for what is not allowed, loaded as a
+ * tree, read into the caller's struct. The first error ends it; its text is all that the
+ * caller gets.
+ */
 #include "base/config.h"
 
 #include <errno.h>
@@ -76,6 +81,8 @@ fail(const struct load *load, unsigned line, const char *key, const char *format
     return -1;
 }
 
+/* For the checks that only the caller can make: the address of a value is enough to
+ * find its line and key. */
 int config_error(const struct config *config, const void *at,
                  char error[CONFIG_ERROR_SIZE], const char *format, ...)
 {
@@ -96,6 +103,7 @@ int config_error(const struct config *config, const void *at,
 
 /* --- Memory --- */
 
+/* Remembers where the value at an address came from. */
 static int place_add(struct config *config, const void *at, unsigned line, bool leaf,
                      const char *key)
 {
@@ -133,6 +141,7 @@ static void *list_memory(struct config *config, size_t count, size_t size)
     return items;
 }
 
+/* Frees the lists too: nothing of the caller's struct may be used afterwards. */
 void config_free(struct config *config)
 {
     if (config == NULL)
@@ -150,11 +159,13 @@ void config_free(struct config *config)
 
 /* --- Nodes against the schema --- */
 
+/* libyaml counts from 0, people from 1. */
 static unsigned line_of(const yaml_node_t *node)
 {
     return (unsigned)node->start_mark.line + 1;
 }
 
+/* libyaml ends every scalar with a NUL that its length does not count. */
 static const char *scalar_text(const yaml_node_t *node)
 {
     return (const char *)node->data.scalar.value;
@@ -182,6 +193,7 @@ static size_t distance(const char *a, const char *b)
     return row[n];
 }
 
+/* Suggests what was probably meant; otherwise lists what could be. */
 static int fail_unknown(const struct load *load, const yaml_node_t *node, const char *key,
                         const struct config_field *schema)
 {
@@ -213,6 +225,7 @@ static void key_join(char key[KEY_PATH_SIZE], const char *prefix, const char *na
                    name);
 }
 
+/* What a node is, in the words of the other messages. */
 static const char *kind_text(const yaml_node_t *node)
 {
     return node->type == YAML_SEQUENCE_NODE  ? "a list"
@@ -224,6 +237,7 @@ static int read_mapping(const struct load *load, const yaml_node_t *node, unsign
                         const char *prefix, const struct config_field *schema,
                         void *into);
 
+/* All elements stand in one block, so their addresses hold as long as the config does. */
 static int read_list(const struct load *load, const yaml_node_t *node, const char *key,
                      const struct config_field *field, struct config_list *list)
 {
@@ -417,6 +431,8 @@ static const char *scan_complaint(const yaml_event_t *event, int depth, int node
     return nodes > NODES_MAX ? "too many entries" : NULL;
 }
 
+/* One pass over the events, before any tree is built: nothing hostile is unfolded or
+ * nested. */
 static int scan(const struct load *load, const uint8_t *text, size_t n)
 {
     int depth = 0, nodes = 0, documents = 0, result = 0;
@@ -446,6 +462,7 @@ static int scan(const struct load *load, const uint8_t *text, size_t n)
     return result;
 }
 
+/* Builds the tree and reads it from its root. */
 static int read_document(struct load *load, const uint8_t *text, size_t n,
                          const struct config_field *schema, void *into)
 {
@@ -490,6 +507,7 @@ static char *folder_of(const char *path)
     return absolute != NULL ? absolute : strdup(folder);
 }
 
+/* into is untouched by an unreadable file, and of no use after any other error. */
 int config_load(const char *path, const char *text, const struct config_field *schema,
                 void *into, struct config **out, char error[CONFIG_ERROR_SIZE])
 {

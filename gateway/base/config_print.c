@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A filled struct back to YAML, commented: what -T prints. It reads back as the same
+ * configuration, and a test holds it to that.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +22,7 @@ static void print_text(FILE *file, const char *text)
     (void)fputc('"', file);
 }
 
+/* One value in the form that config_value.c reads. */
 static void print_scalar(FILE *file, const struct config_field *field, const void *value)
 {
     char text[32];
@@ -84,6 +89,7 @@ static void print_mapping(FILE *file, const struct config_field *schema, const c
     }
 }
 
+/* file is a FILE *, kept void in the header so that it need not include stdio.h. */
 void config_print(const struct config_field *schema, const void *from, void *file)
 {
     print_mapping(file, schema, from, 0, false);

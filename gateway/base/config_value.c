@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One scalar of a configuration into one value, or a sentence that says what is wrong
+ * with it and what would be right. The file, line and key are put before it by config.c.
+ */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,6 +11,7 @@
 #include "base/config_internal.h"
 #include "base/ids.h"
 
+/* A suffix and what it multiplies by. */
 struct unit {
     const char *name;
     int64_t factor;
@@ -29,6 +34,8 @@ refuse(char *message, const char *format, ...)
     return -1;
 }
 
+/* Writes a value in the largest unit that says it exactly: what is printed reads back
+ * to the same. */
 static const char *with_unit(int64_t value, const struct unit *units, char *out)
 {
     const struct unit *u = units;
@@ -39,11 +46,13 @@ static const char *with_unit(int64_t value, const struct unit *units, char *out)
     return out;
 }
 
+/* "1500ms", "10min", "3d". */
 const char *config_duration_text(int64_t ms, char *out)
 {
     return with_unit(ms, durations, out);
 }
 
+/* "512B", "64KiB", "8GiB". */
 const char *config_size_text(int64_t bytes, char *out)
 {
     return with_unit(bytes, sizes, out);
@@ -84,6 +93,8 @@ static const char *take_integer(const char *text, int64_t *out)
     return at;
 }
 
+/* A quoted number is text to YAML and to us: whoever wrote the quotes meant something
+ * else. */
 static int read_integer(const struct config_field *field, const char *text, bool plain,
                         int64_t *value, char *message)
 {
@@ -133,6 +144,8 @@ static int read_with_unit(const struct config_field *field, const char *text,
     return 0;
 }
 
+/* Four words. YAML 1.1 has twenty-two, among them "on", "n" and the country code of
+ * Norway. */
 static int read_boolean(const char *text, bool plain, bool *value, char *message)
 {
     if (plain && (strcmp(text, "true") == 0 || strcmp(text, "yes") == 0))
@@ -144,6 +157,7 @@ static int read_boolean(const char *text, bool plain, bool *value, char *message
     return 0;
 }
 
+/* The refusal lists all words: nobody should need the manual for it. */
 static int read_choice(const struct config_field *field, const char *text, int64_t *value,
                        char *message)
 {
@@ -164,6 +178,7 @@ static int read_choice(const struct config_field *field, const char *text, int64
     return refuse(message, "'%.40s' is not one of %s", text, known);
 }
 
+/* Characters and not bytes: a name of five letters with an accent is five long. */
 static size_t characters(const char *text)
 {
     size_t count = 0;
@@ -173,6 +188,8 @@ static size_t characters(const char *text)
     return count;
 }
 
+/* Everything that becomes a C string here: no NUL inside, nothing that could end a
+ * line of a log or a field of HL7. */
 static int read_text(const struct config_field *field, const char *text, size_t n,
                      char *value, char *message)
 {
@@ -194,6 +211,8 @@ static int read_text(const struct config_field *field, const char *text, size_t 
     return 0;
 }
 
+/* A relative path starts at the configuration file and not at wherever the daemon was
+ * started from. */
 static int read_path(const struct config_field *field, const char *text, size_t n,
                      const char *folder, char *value, char *message)
 {
@@ -207,6 +226,8 @@ static int read_path(const struct config_field *field, const char *text, size_t 
     return 0;
 }
 
+/* Dispatches by type. A switch without a default: a new type must be handled here to
+ * compile. */
 int config_value(const struct config_field *field, const char *text, size_t n, bool plain,
                  const char *folder, void *value, char message[CONFIG_MESSAGE_SIZE])
 {
@@ -239,6 +260,8 @@ int config_value(const struct config_field *field, const char *text, size_t n, b
                   field->type == CONFIG_LIST ? "a list" : "a section with keys");
 }
 
+/* Presets go through the same checks as values, so a table with a wrong one is found
+ * by its first test. */
 int config_preset(const struct config_field *field, const char *folder, void *value,
                   char message[CONFIG_MESSAGE_SIZE])
 {

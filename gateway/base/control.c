@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The daemons' side of the control socket, on their own loop: never blocks, bounded in
+ * clients, requests and answers.
+ */
 #include "base/control.h"
 
 #include <errno.h>
@@ -51,6 +55,7 @@ struct control_server {
     struct control_peer peers[PEERS_MAX];
 };
 
+/* Ends one client in whatever state it is and frees its slot. */
 static void peer_drop(struct control_peer *peer)
 {
     sd_event_source_disable_unref(peer->event);
@@ -63,6 +68,8 @@ static void peer_drop(struct control_peer *peer)
 
 /* --- Answers --- */
 
+/* Makes room for n bytes more. False when memory is short: the answer is then cut by
+ * an apology. */
 static bool out_reserve(struct control_peer *peer, size_t n)
 {
     size_t capacity = peer->out_capacity == 0 ? READ_SIZE : peer->out_capacity;
@@ -79,6 +86,8 @@ static bool out_reserve(struct control_peer *peer, size_t n)
     return true;
 }
 
+/* Takes over object in every case. Once an answer did not fit, the rest of it is
+ * dropped: half an answer that looks whole would be worse. */
 void control_send(struct control_peer *peer, json_t *object)
 {
     char *text =
@@ -105,6 +114,8 @@ void control_send(struct control_peer *peer, json_t *object)
     free(text);
 }
 
+/* The text is for the person who asked; a byte that is not UTF-8 in it must not cost
+ * the whole answer. */
 void control_fail(struct control_peer *peer, const char *format, ...)
 {
     char text[512];
@@ -119,6 +130,8 @@ void control_fail(struct control_peer *peer, const char *format, ...)
 
 /* --- Requests --- */
 
+/* Finds the verb and runs it. Duplicate keys are refused: two readers might take
+ * different ones. */
 static void peer_run(struct control_peer *peer, const char *line, size_t n)
 {
     const struct control_verb *verb = peer->server->verbs;
@@ -179,6 +192,7 @@ static bool peer_read(struct control_peer *peer)
     return true;
 }
 
+/* Writes what the socket takes now. Returns false if the connection is broken. */
 static bool peer_write(struct control_peer *peer)
 {
     while (peer->out_at < peer->out_size) {
@@ -259,6 +273,7 @@ static struct control_peer *peer_free_slot(struct control_server *server)
     return found;
 }
 
+/* A client too many is told so rather than left to wait. */
 static int on_connect(sd_event_source *event, int listening, uint32_t events,
                       void *context)
 {
@@ -314,6 +329,8 @@ static int remove_stale(const struct sockaddr_un *address)
     return error;
 }
 
+/* The folder must exist and be the daemon's own: a socket's mode does not protect its
+ * name. */
 int control_open(sd_event *loop, const char *path, const struct control_verb *verbs,
                  void *context, struct control_server **out)
 {
@@ -367,6 +384,7 @@ err0:
     return error;
 }
 
+/* Answers under way are lost: the daemon is ending. */
 void control_close(struct control_server *server)
 {
     if (server == NULL)

@@ -16,6 +16,7 @@
 #define SILENCE_S       10 /* a daemon that says nothing for so long is stuck */
 #define ANSWER_LINE_MAX (8 * 1024 * 1024) /* bytes of one answer line */
 
+/* Connects with deadlines on both directions. Returns a descriptor or -errno. */
 static int dial(const char *path)
 {
     struct sockaddr_un address;
@@ -82,6 +83,8 @@ static ssize_t deliver(const char *buffer, size_t n, void (*line)(void *, const 
     return at - buffer;
 }
 
+/* Reads until the daemon closes. A connection that ends inside a line, or before any,
+ * is an error: a cut answer must not look like a short one. */
 int control_call(const char *path, const json_t *request,
                  void (*line)(void *context, const json_t *answer), void *context)
 {

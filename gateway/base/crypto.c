@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The only face of mbedTLS's primitives. Its errors are folded to few: a caller can do
+ * something about a wrong tag or a bad key file, and about nothing else.
+ */
 #include "base/crypto.h"
 
 #include <errno.h>
@@ -15,6 +19,7 @@
 
 #include "base/file.h"
 
+/* The kernel's generator and no other: there is no seed to keep, to save or to lose. */
 int crypto_random(void *out, size_t n)
 {
     uint8_t *at = out;
@@ -39,11 +44,13 @@ static const mbedtls_md_info_t *sha256(void)
     return mbedtls_md_info_from_type(MBEDTLS_MD_SHA256);
 }
 
+/* One shot; nothing here hashes what does not fit in memory. */
 int crypto_sha256(const void *data, size_t n, uint8_t out[DIGEST_SIZE])
 {
     return mbedtls_md(sha256(), data, n, out) == 0 ? CRYPTO_OK : CRYPTO_FAILED;
 }
 
+/* Keyed digests of patient ids (P8): without the key a digest can't be searched for. */
 int crypto_hmac_sha256(const struct key *key, const void *data, size_t n,
                        uint8_t out[DIGEST_SIZE])
 {
@@ -52,6 +59,8 @@ int crypto_hmac_sha256(const struct key *key, const void *data, size_t n,
                : CRYPTO_FAILED;
 }
 
+/* info names the purpose, so that one secret gives keys that do not depend on each
+ * other. */
 int crypto_hkdf(const struct key *secret, const void *salt, size_t salt_size,
                 const char *info, struct key *out)
 {
@@ -62,10 +71,12 @@ int crypto_hkdf(const struct key *secret, const void *salt, size_t salt_size,
                : CRYPTO_FAILED;
 }
 
+/* Opaque to callers: the context is mbedTLS's. */
 struct crypto_gcm {
     mbedtls_gcm_context context;
 };
 
+/* The key is expanded here, once; the caller's copy may be wiped afterwards. */
 int crypto_gcm_new(const struct key *key, struct crypto_gcm **out)
 {
     struct crypto_gcm *gcm = malloc(sizeof(*gcm));
@@ -90,6 +101,7 @@ void crypto_gcm_free(struct crypto_gcm *gcm)
     free(gcm);
 }
 
+/* out must not overlap plain but may follow it directly. */
 int crypto_gcm_seal(struct crypto_gcm *gcm, const uint8_t nonce[GCM_NONCE_SIZE],
                     const uint8_t *aad, size_t aad_size, const uint8_t *plain, size_t n,
                     uint8_t *out)
@@ -101,6 +113,7 @@ int crypto_gcm_seal(struct crypto_gcm *gcm, const uint8_t nonce[GCM_NONCE_SIZE],
                : CRYPTO_FAILED;
 }
 
+/* The library compares tags in constant time and clears out when they differ. */
 int crypto_gcm_open(struct crypto_gcm *gcm, const uint8_t nonce[GCM_NONCE_SIZE],
                     const uint8_t *aad, size_t aad_size, const uint8_t *sealed, size_t n,
                     uint8_t *out)
@@ -119,6 +132,8 @@ void crypto_wipe(void *secret, size_t n)
     mbedtls_platform_zeroize(secret, n);
 }
 
+/* Opens without following links and without waiting for a pipe: a key file is a plain
+ * file or it is refused. */
 static int key_load(const char *path, struct key *out)
 {
     uint8_t bytes[KEY_SIZE + 1]; /* one more, to see a file that is too long */
@@ -169,6 +184,8 @@ static int key_make(const char *path)
     return error == 0 ? CRYPTO_OK : CRYPTO_FILE;
 }
 
+/* The second load after making the key is on purpose: of two programs that start at
+ * once, the one that lost the race gets the winner's key. */
 int key_file(const char *path, int create, struct key *out)
 {
     int error = key_load(path, out);

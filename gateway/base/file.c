@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Whole small files. Anything larger, or written often, has its own store.
+ */
 #include "base/file.h"
 
 #include <errno.h>
@@ -28,6 +31,8 @@ static ssize_t read_all(int fd, uint8_t *out, size_t n)
     return (ssize_t)got;
 }
 
+/* The limit comes from the caller, who knows what the file is: nothing else stands
+ * between a wrong path (/dev/zero) and all of the memory. */
 ssize_t file_read(const char *path, size_t maximum, uint8_t **out)
 {
     struct stat st;
@@ -76,6 +81,7 @@ err1:
     return n;
 }
 
+/* Writes every byte or says why not. */
 static int write_all(int fd, const uint8_t *data, size_t n)
 {
     while (n > 0) {
@@ -90,6 +96,7 @@ static int write_all(int fd, const uint8_t *data, size_t n)
     return 0;
 }
 
+/* Without this a rename may be lost in a power cut though the file itself was synced. */
 int file_sync_folder(const char *path)
 {
     char folder[PATH_MAX];
@@ -112,6 +119,8 @@ int file_sync_folder(const char *path)
     return error;
 }
 
+/* Beside the target, because a rename across file systems is a copy. The data is on
+ * disk when this returns 0; nothing is left behind when it does not. */
 int file_write_temporary(const char *path, const void *data, size_t n, mode_t mode,
                          char temporary[FILE_PATH_MAX])
 {
@@ -134,6 +143,7 @@ int file_write_temporary(const char *path, const void *data, size_t n, mode_t mo
     return error;
 }
 
+/* A reader sees the old file or the new one, and so does the next boot. */
 int file_replace(const char *path, const void *data, size_t n, mode_t mode)
 {
     char temporary[FILE_PATH_MAX];

@@ -1,8 +1,14 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Names, hex and epochs. A name goes into topics, paths, certificates and HL7 fields, so
+ * its alphabet is what is safe in all of them at once.
+ */
 #include "base/ids.h"
 
 #include <string.h>
 
+/* Upper case is refused and not folded: two spellings of one name would be two
+ * gateways. */
 bool name_valid(const char *name)
 {
     size_t n = strlen(name);
@@ -17,6 +23,7 @@ bool name_valid(const char *name)
     return true;
 }
 
+/* Lower case, so that texts can be compared as they are. */
 const char *hex_text(const uint8_t *bytes, size_t n, char *out)
 {
     static const char digits[] = "0123456789abcdef";
@@ -29,6 +36,7 @@ const char *hex_text(const uint8_t *bytes, size_t n, char *out)
     return out;
 }
 
+/* The value of a hex digit in either case, or -1. */
 static int digit_value(char c)
 {
     if (c >= '0' && c <= '9')
@@ -40,6 +48,7 @@ static int digit_value(char c)
     return -1;
 }
 
+/* All or nothing is judged, though out may hold the bytes before a bad digit. */
 bool hex_bytes(const char *text, uint8_t *out, size_t n)
 {
     if (strlen(text) != 2 * n)
@@ -53,6 +62,7 @@ bool hex_bytes(const char *text, uint8_t *out, size_t n)
     return true;
 }
 
+/* Epochs are no secret: an ordinary comparison will do. */
 bool epoch_equal(const struct epoch *a, const struct epoch *b)
 {
     return memcmp(a->bytes, b->bytes, EPOCH_SIZE) == 0;

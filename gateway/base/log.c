@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * stderr, one write a line. Where the lines go, for how long and who may read them is
+ * the service manager's business.
+ */
 #include "base/log.h"
 
 #include <stdarg.h>
@@ -13,11 +17,13 @@
 /* The one setting of the process: written at start, read by every thread. */
 static _Atomic int threshold = LOG_LEVEL_INFO;
 
+/* Takes effect for the next message of any thread. */
 void log_set_level(enum log_level level)
 {
     atomic_store(&threshold, (int)level);
 }
 
+/* For people only: the journal gets the number. */
 static const char *level_text(enum log_level level)
 {
     switch (level) {
@@ -35,6 +41,7 @@ static const char *level_text(enum log_level level)
     return "debug";
 }
 
+/* A message longer than a line is cut, never split: half a message is still one event. */
 void log_write(enum log_level level, const char *format, ...)
 {
     char line[LINE_MAX_BYTES];

@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Keys, requests and certificates in PEM. Everything that a certificate says comes from
+ * struct pki_subject; nothing is copied from a request but its public key, so that what
+ * was asked for and what was granted can't be confused.
+ */
 #include "base/pki.h"
 
 #include <arpa/inet.h>
@@ -12,6 +17,7 @@
 #define OID_SIZE       3    /* bytes of every id-at-... name part */
 #define EXTENSION_SIZE 1024 /* bytes of one extension's value */
 
+/* The form of generator that mbedTLS asks for. */
 static int random_source(void *context, unsigned char *out, size_t n)
 {
     (void)context;
@@ -82,6 +88,7 @@ int pki_sign_hash(mbedtls_pk_context *key, const uint8_t *hash, uint8_t *out, si
 
 /* --- Reading --- */
 
+/* The first certificate of the text counts; a chain has no place here. */
 int pki_load_certificate(const char *pem, mbedtls_x509_crt *out)
 {
     mbedtls_x509_crt_init(out);
@@ -90,6 +97,7 @@ int pki_load_certificate(const char *pem, mbedtls_x509_crt *out)
                : PKI_MALFORMED;
 }
 
+/* Keys are never encrypted with a passphrase: a daemon could not type it. */
 static int load_key(const char *pem, mbedtls_pk_context *out)
 {
     mbedtls_pk_init(out);
@@ -153,6 +161,7 @@ static int name_part(const mbedtls_x509_name *name, const char *oid,
     return PKI_OK;
 }
 
+/* Certificates carry whole seconds. */
 static int64_t time_us(const mbedtls_x509_time *t)
 {
     struct civil c = {.year = t->year,
@@ -167,6 +176,7 @@ static int64_t time_us(const mbedtls_x509_time *t)
     return us;
 }
 
+/* Reads what is needed to list and to renew; it verifies nothing. */
 int pki_read(const char *certificate, struct pki_info *info)
 {
     mbedtls_x509_crt crt;
@@ -192,6 +202,7 @@ int pki_read(const char *certificate, struct pki_info *info)
     return error;
 }
 
+/* Compares the public halves. */
 int pki_matches(const char *certificate, const char *key_pem)
 {
     mbedtls_x509_crt crt;
@@ -219,6 +230,8 @@ int pki_serial(uint8_t serial[PKI_SERIAL_SIZE])
     return PKI_OK;
 }
 
+/* P-256: every TLS library of the path takes it, and a board signs with it in a few
+ * milliseconds. */
 int pki_key(char out[PKI_PEM_SIZE])
 {
     mbedtls_pk_context key;
@@ -260,6 +273,7 @@ static int name_text(const char *common_name, const char *organisation, const ch
     return PKI_OK;
 }
 
+/* Signed by its key, which proves that the asker has it. */
 int pki_request(const char *key_pem, const char *common_name, const char *organisation,
                 const char *unit, char out[PKI_PEM_SIZE])
 {
@@ -285,6 +299,7 @@ int pki_request(const char *key_pem, const char *common_name, const char *organi
     return error;
 }
 
+/* The name is for the person who signs, to compare with what was expected. */
 int pki_request_read(const char *request, char common_name[PKI_NAME_SIZE])
 {
     mbedtls_x509_csr csr;
@@ -298,6 +313,7 @@ int pki_request_read(const char *request, char common_name[PKI_NAME_SIZE])
 
 /* --- Certificates --- */
 
+/* Years are cut to four digits, as X.509 has them. */
 void pki_time_text(int64_t us, char out[TIME_TEXT_SIZE])
 {
     struct civil c;
@@ -342,6 +358,8 @@ static int write_host(unsigned char **at, unsigned char *start, const char *host
     return length + r;
 }
 
+/* subjectAltName, in the order given. A server without one is refused: the common name
+ * has not counted for years. */
 static int set_hosts(mbedtls_x509write_cert *out, const struct pki_subject *subject)
 {
     unsigned char value[EXTENSION_SIZE], *at = value + sizeof(value);
@@ -434,6 +452,7 @@ struct key_holder {
     mbedtls_pk_context *use;
 };
 
+/* Tells the three kinds of PEM apart by their first line. */
 static int holder_load(const char *pem, struct key_holder *holder)
 {
     int error;
@@ -454,6 +473,7 @@ static int holder_load(const char *pem, struct key_holder *holder)
     return error != PKI_OK ? error : check_strength(holder->use);
 }
 
+/* Frees all three; two are empty. */
 static void holder_free(struct key_holder *holder)
 {
     mbedtls_pk_free(&holder->key);
@@ -461,6 +481,8 @@ static void holder_free(struct key_holder *holder)
     mbedtls_x509_crt_free(&holder->certificate);
 }
 
+/* Key and certificate are compared first: signing with the wrong key makes
+ * certificates that nobody can verify, and nobody would notice here. */
 int pki_issuer_load(const char *issuer, const char *issuer_key, mbedtls_x509_crt *crt,
                     mbedtls_pk_context *key, char name[NAME_TEXT_SIZE])
 {
@@ -475,6 +497,7 @@ int pki_issuer_load(const char *issuer, const char *issuer_key, mbedtls_x509_crt
     return error;
 }
 
+/* Self-signed when issuer is NULL. Every exit passes the same frees. */
 int pki_sign(const struct pki_subject *subject, const char *from, const char *issuer,
              const char *issuer_key, char out[PKI_PEM_SIZE])
 {
@@ -518,6 +541,7 @@ out:
     return error;
 }
 
+/* For the person at the keyboard. */
 const char *pki_error_text(int error)
 {
     switch (error) {

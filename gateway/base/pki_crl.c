@@ -13,6 +13,7 @@ struct der {
     int error;
 };
 
+/* Keeps the first error; later steps see it and do nothing. */
 static void der_count(struct der *der, int result)
 {
     if (result < 0 && der->error == 0)
@@ -29,6 +30,7 @@ static void der_wrap(struct der *der, const unsigned char *end, unsigned char ta
         der_count(der, mbedtls_asn1_write_tag(&der->at, der->start, tag));
 }
 
+/* Bytes as they are. */
 static void der_raw(struct der *der, const void *bytes, size_t n)
 {
     if (der->error == 0)
@@ -52,6 +54,7 @@ static void der_time(struct der *der, int64_t us)
              two_digits ? MBEDTLS_ASN1_UTC_TIME : MBEDTLS_ASN1_GENERALIZED_TIME);
 }
 
+/* An unsigned big-endian number as INTEGER. */
 static void der_integer(struct der *der, const uint8_t *bytes, size_t n)
 {
     const unsigned char *end = der->at;
@@ -96,6 +99,7 @@ static void der_number(struct der *der, uint64_t number)
     der_wrap(der, end, MBEDTLS_ASN1_CONTEXT_SPECIFIC | MBEDTLS_ASN1_CONSTRUCTED);
 }
 
+/* Written from the last to the first, so that they stand in the order given. */
 static void der_revoked(struct der *der, const struct pki_revoked *revoked, size_t count)
 {
     const unsigned char *end = der->at;
@@ -134,6 +138,7 @@ static int sign_list(mbedtls_pk_context *key, const unsigned char *list, size_t 
     return der.error == 0 ? (int)(end - der.at) : PKI_LIMIT;
 }
 
+/* From the last field to the first, as everything in this file. */
 int pki_revocations(const char *issuer, const char *issuer_key, uint64_t number,
                     int64_t this_us, int64_t next_us, const struct pki_revoked *revoked,
                     size_t count, char *out, size_t capacity)
@@ -181,6 +186,8 @@ out:
     return error;
 }
 
+/* What another reader would check: shape, issuer, signature. Not the dates: ours is
+ * valid for decades. */
 int pki_revocations_check(const char *list, const char *issuer, size_t *count)
 {
     mbedtls_x509_crl crl;

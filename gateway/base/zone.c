@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * No TZ, no tzset, no tables on disk: a zone is a value, and everything is a function of
+ * it. The two hours a year in which a local time lies are made visible to the caller
+ * instead of being decided here.
+ */
 #include "base/zone.h"
 
 #include <stdio.h>
@@ -12,11 +17,13 @@
 /* --- Civil days: days since 1970-01-01, by the 400-year cycle of the Gregorian calendar
  * --- */
 
+/* Proleptic Gregorian: the rule of today for all years. */
 static bool is_leap(int64_t year)
 {
     return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 }
 
+/* month is 1..12. */
 static int month_days(int64_t year, int month)
 {
     static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -38,6 +45,8 @@ static int64_t days_from_civil(int64_t year, int month, int day)
            day_of_year - 719468;
 }
 
+/* The reverse of days_from_civil, for every day that an int64_t of microseconds can
+ * reach. */
 static void civil_from_days(int64_t days, int64_t *year, int *month, int *day)
 {
     int64_t era, day_of_era, year_of_era, day_of_year, shifted;
@@ -54,11 +63,13 @@ static void civil_from_days(int64_t days, int64_t *year, int *month, int *day)
     *year = year_of_era + era * 400 + (*month <= 2);
 }
 
+/* Division that rounds down, so that the second before 1970 belongs to 1969. */
 static int64_t floor_div(int64_t a, int64_t b)
 {
     return a / b - (a % b < 0);
 }
 
+/* Total: every instant has a civil time. */
 void civil_from_utc(int64_t utc_us, struct civil *civil)
 {
     int64_t seconds = floor_div(utc_us, US_PER_S), days = floor_div(seconds, DAY_S);
@@ -75,6 +86,7 @@ void civil_from_utc(int64_t utc_us, struct civil *civil)
     civil->microsecond = (uint32_t)(below < 0 ? below + US_PER_S : below);
 }
 
+/* Refuses what no calendar shows; *utc_us is then untouched. */
 bool civil_to_utc(const struct civil *civil, int64_t *utc_us)
 {
     int64_t days;
@@ -93,6 +105,7 @@ bool civil_to_utc(const struct civil *civil, int64_t *utc_us)
     return true;
 }
 
+/* The only text form of an instant in logs, answers and pages. */
 const char *utc_text(int64_t utc_us, char *out)
 {
     struct civil c;
@@ -107,6 +120,7 @@ const char *utc_text(int64_t utc_us, char *out)
 
 /* --- POSIX TZ rules --- */
 
+/* Steps over one expected character. */
 static bool take(const char **at, char c)
 {
     if (**at != c)
@@ -185,6 +199,9 @@ static bool take_rule(const char **at, struct zone_rule *rule)
     return !take(at, '/') || take_time(at, 167, &rule->second);
 }
 
+/* "std offset [dst [offset] ,start,end]". A zone with summer time but without rules is
+ * refused: POSIX leaves them to the system, and two systems would then chart at
+ * different times. */
 int zone_parse(const char *text, struct zone *zone)
 {
     struct zone parsed;
@@ -231,16 +248,20 @@ static int64_t rule_local_s(const struct zone_rule *rule, int64_t year)
     return (first + day) * DAY_S + rule->second;
 }
 
+/* The instant at which summer time begins in a local year: the rule is in standard
+ * time. */
 static int64_t summer_begins_s(const struct zone *zone, int64_t year)
 {
     return rule_local_s(&zone->to_summer, year) - zone->standard_s;
 }
 
+/* And ends: the rule is in summer time. */
 static int64_t summer_ends_s(const struct zone *zone, int64_t year)
 {
     return rule_local_s(&zone->to_standard, year) - zone->summer_s;
 }
 
+/* The civil year of a second count. */
 static int64_t year_of(int64_t seconds)
 {
     int64_t year;
@@ -250,6 +271,8 @@ static int64_t year_of(int64_t seconds)
     return year;
 }
 
+/* Both changes of the local year are worked out anew each time: some 50 ns, and
+ * nothing to be kept in step. */
 int32_t zone_offset_s(const struct zone *zone, int64_t utc_us)
 {
     int64_t now = floor_div(utc_us, US_PER_S), year, begins, ends;
@@ -279,6 +302,7 @@ static int64_t skipped_change_us(const struct zone *zone, int64_t local_s)
     return change * US_PER_S;
 }
 
+/* Tries each offset that the zone has and keeps those that agree with themselves. */
 int zone_to_utc(const struct zone *zone, const struct civil *local, int64_t utc_us[2])
 {
     int64_t as_utc, early, late;

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Decimal text without a float in between: 101.30 must not become 101.3, nor 101.29999.
+ */
 #include <string.h>
 
 #include "wire/record.h"
@@ -22,6 +25,7 @@ static size_t digits_of(int64_t mantissa, char digits[DIGITS_MAX])
     return n;
 }
 
+/* Built in a local buffer that every exponent fits, then copied if there is room. */
 int decimal_text(int64_t mantissa, int32_t exponent, char *out, size_t capacity)
 {
     char text[1 + DIGITS_MAX + EXPONENT_MAX + 2], digits[DIGITS_MAX];

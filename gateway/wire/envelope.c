@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Framing only: records are copied in and pointed out, never looked into. The writer
+ * fills from the front and puts the outer frame, whose length is known last, directly
+ * before the body.
+ */
 #include "wire/envelope.h"
 
 #include <string.h>
@@ -8,6 +13,7 @@
 #define OUTER_SIZE                                                                       \
     4 /* tag and a length of up to three bytes (2 MiB) in front of the body */
 
+/* What the store keeps for each record, so that sending is copying. */
 int envelope_item(const uint8_t *record, size_t n, uint8_t *out, size_t capacity)
 {
     struct pb_out item = {out, out + capacity, false};
@@ -20,6 +26,7 @@ int envelope_item(const uint8_t *record, size_t n, uint8_t *out, size_t capacity
     return item.full ? WIRE_LIMIT : (int)(item.at - out);
 }
 
+/* Gateway and epoch stand first, so that a reader may refuse early. */
 int envelope_begin(struct envelope_writer *writer, uint8_t *out, size_t capacity,
                    const char *gateway, const struct epoch *epoch)
 {
@@ -45,6 +52,7 @@ int envelope_begin(struct envelope_writer *writer, uint8_t *out, size_t capacity
     return WIRE_OK;
 }
 
+/* Any number of items at once: a whole page of the store. */
 int envelope_add(struct envelope_writer *writer, const uint8_t *items, size_t n)
 {
     struct pb_in in = {items, items + n, false};
@@ -67,6 +75,7 @@ int envelope_add(struct envelope_writer *writer, const uint8_t *items, size_t n)
     return WIRE_OK;
 }
 
+/* The payload need not begin where the buffer does. */
 int envelope_end(struct envelope_writer *writer, const uint8_t **payload)
 {
     uint8_t frame[OUTER_SIZE];
@@ -103,6 +112,7 @@ static int open_outer(struct envelope_reader *reader, const uint8_t *payload, si
     return in.bad || reader->body == NULL ? WIRE_MALFORMED : WIRE_OK;
 }
 
+/* Exactly one, a name, without a NUL inside. */
 static int take_gateway(struct envelope_reader *reader, const struct pb_field *field)
 {
     if (field->kind != PB_BYTES || reader->gateway[0] != '\0')
@@ -116,6 +126,7 @@ static int take_gateway(struct envelope_reader *reader, const struct pb_field *f
                : WIRE_INVALID;
 }
 
+/* Within the limits of a record; its content is record_decode's. */
 static int take_record(const struct pb_field *field)
 {
     if (field->kind != PB_BYTES)
@@ -154,6 +165,7 @@ static int open_body(struct envelope_reader *reader)
     return error;
 }
 
+/* Whole or not at all. */
 int envelope_open(struct envelope_reader *reader, const uint8_t *payload, size_t n)
 {
     int error;
@@ -166,6 +178,7 @@ int envelope_open(struct envelope_reader *reader, const uint8_t *payload, size_t
     return open_body(reader);
 }
 
+/* Walks on from where it stopped; everything was checked when it was opened. */
 int envelope_next(struct envelope_reader *reader, const uint8_t **record, size_t *n)
 {
     struct pb_in in = {reader->body + reader->at, reader->body + reader->size, false};

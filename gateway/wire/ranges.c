@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Disjoint ascending ranges in one array, found by halving. Adding in order, as a link
+ * mostly does, only moves the last end.
+ */
 #include "wire/ranges.h"
 
 #include <stdlib.h>
@@ -45,6 +49,7 @@ static int splice(struct ranges *set, size_t from, size_t to, const struct range
     return 0;
 }
 
+/* Everything that overlaps or touches becomes one. */
 int ranges_add(struct ranges *set, uint64_t first, uint64_t last)
 {
     struct range merged = {first, last};
@@ -66,6 +71,7 @@ int ranges_add(struct ranges *set, uint64_t first, uint64_t last)
     return splice(set, from, to, &merged, 1);
 }
 
+/* May split one range in two, and so need memory. */
 int ranges_remove(struct ranges *set, uint64_t first, uint64_t last)
 {
     struct range rest[2];
@@ -86,6 +92,7 @@ int ranges_remove(struct ranges *set, uint64_t first, uint64_t last)
     return splice(set, from, to, rest, n);
 }
 
+/* Halves, then looks at one range. */
 bool ranges_has(const struct ranges *set, uint64_t seq)
 {
     size_t at = locate(set, seq);
@@ -93,6 +100,7 @@ bool ranges_has(const struct ranges *set, uint64_t seq)
     return at < set->count && set->items[at].first <= seq;
 }
 
+/* Walks only the ranges inside first..last. */
 uint64_t ranges_overlap(const struct ranges *set, uint64_t first, uint64_t last)
 {
     uint64_t total = 0;
@@ -108,6 +116,8 @@ uint64_t ranges_overlap(const struct ranges *set, uint64_t first, uint64_t last)
     return total;
 }
 
+/* Wraps for the one set that holds all 2^64 numbers, which no seq can make: they begin
+ * at 1. */
 uint64_t ranges_total(const struct ranges *set)
 {
     uint64_t total = 0;
@@ -117,6 +127,7 @@ uint64_t ranges_total(const struct ranges *set)
     return total;
 }
 
+/* The set may be used again afterwards: it is empty. */
 void ranges_free(struct ranges *set)
 {
     free(set->items);

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Receipts delete readings at the bedside. Whatever is not exactly as it should be is
+ * refused whole: the price is a repeat.
+ */
 #include "wire/receipt.h"
 
 #include <pb_decode.h>
@@ -16,6 +20,7 @@ static int encode(const pb_msgdesc_t *fields, const void *message, uint8_t *out,
     return pb_encode(&stream, fields, message) ? (int)stream.bytes_written : WIRE_LIMIT;
 }
 
+/* nanopb fills a zeroed struct, so an absent field is 0 and caught by the checks. */
 static int decode(const uint8_t *bytes, size_t n, const pb_msgdesc_t *fields,
                   void *message)
 {
@@ -25,6 +30,7 @@ static int decode(const uint8_t *bytes, size_t n, const pb_msgdesc_t *fields,
                                                : decode_error(PB_GET_ERROR(&stream));
 }
 
+/* Names the field for whoever wants it. */
 static int refuse(int error, const char *name, const char **field)
 {
     if (error != WIRE_OK && field != NULL)
@@ -51,6 +57,7 @@ static const char *check_ranges(const wardgate_Receipt *receipt)
     return NULL;
 }
 
+/* A receipt says something: ranges, or where to begin again. */
 static const char *check_receipt(const wardgate_Receipt *receipt)
 {
     if (receipt->resend_from != 0 && !receipt->resend)
@@ -62,6 +69,7 @@ static const char *check_receipt(const wardgate_Receipt *receipt)
     return check_ranges(receipt);
 }
 
+/* The chart's own mistakes are found here and not at every bedside. */
 int receipt_encode(const wardgate_Receipt *receipt, uint8_t *out, size_t capacity)
 {
     if (receipt->ranges_count > RECEIPT_RANGES_MAX)
@@ -71,6 +79,8 @@ int receipt_encode(const wardgate_Receipt *receipt, uint8_t *out, size_t capacit
     return encode(wardgate_Receipt_fields, receipt, out, capacity);
 }
 
+/* Foreign before invalid: another gateway's receipt is a fault of routing, and nothing
+ * in it concerns us. */
 int receipt_decode(const uint8_t *bytes, size_t n, const char *gateway,
                    const struct epoch *epoch, wardgate_Receipt *receipt,
                    const char **field)
@@ -89,6 +99,7 @@ int receipt_decode(const uint8_t *bytes, size_t n, const char *gateway,
     return at_fault != NULL ? refuse(WIRE_INVALID, at_fault, field) : WIRE_OK;
 }
 
+/* An epoch of zeros means that it was left out. */
 static const char *check_state(const wardgate_State *state)
 {
     static const uint8_t none[EPOCH_SIZE];
@@ -104,6 +115,7 @@ static const char *check_state(const wardgate_State *state)
     return text_valid(state->version, sizeof(state->version)) ? NULL : "version";
 }
 
+/* Also for the will, which is written when the link is made and sent when it is lost. */
 int state_encode(const wardgate_State *state, uint8_t *out, size_t capacity)
 {
     if (check_state(state) != NULL)
@@ -111,6 +123,7 @@ int state_encode(const wardgate_State *state, uint8_t *out, size_t capacity)
     return encode(wardgate_State_fields, state, out, capacity);
 }
 
+/* The caller compares gateway and topic. */
 int state_decode(const uint8_t *bytes, size_t n, wardgate_State *state,
                  const char **field)
 {

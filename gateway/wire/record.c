@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Encoding by hand over protobuf.h, decoding by nanopb: DESIGN.md has the measurement.
+ * One function a message, each in the order of its fields' numbers.
+ */
 #include "wire/record.h"
 
 #include <pb_decode.h>
@@ -15,6 +19,7 @@ static void put_text(struct pb_out *out, unsigned field, const char *text)
     pb_out_bytes(out, field, text, strlen(text)); /* record_check saw its end */
 }
 
+/* The message of which there are many: every byte here is paid for by each value. */
 static void put_observation(struct pb_out *out, const wardgate_Observation *o)
 {
     uint8_t *begin = pb_out_begin(out, wardgate_Record_observations_tag);
@@ -42,6 +47,7 @@ static void put_observation(struct pb_out *out, const wardgate_Observation *o)
     pb_out_end(out, begin);
 }
 
+/* Who said it. Empty texts are left out. */
 static void put_device(struct pb_out *out, const wardgate_Device *device)
 {
     uint8_t *begin = pb_out_begin(out, wardgate_Record_device_tag);
@@ -53,6 +59,7 @@ static void put_device(struct pb_out *out, const wardgate_Device *device)
     pb_out_end(out, begin);
 }
 
+/* Whom it is about, by role; who that is, the gateway does not know. */
 static void put_subject(struct pb_out *out, const wardgate_Subject *subject)
 {
     uint8_t *begin = pb_out_begin(out, wardgate_Record_subject_tag);
@@ -64,6 +71,7 @@ static void put_subject(struct pb_out *out, const wardgate_Subject *subject)
     pb_out_end(out, begin);
 }
 
+/* Also inside a gap, twice. */
 static void put_time(struct pb_out *out, unsigned field, const wardgate_TimeBlock *time)
 {
     uint8_t *begin = pb_out_begin(out, field);
@@ -78,6 +86,7 @@ static void put_time(struct pb_out *out, unsigned field, const wardgate_TimeBloc
     pb_out_end(out, begin);
 }
 
+/* Silence, with its edges where they are known. */
 static void put_gap(struct pb_out *out, const wardgate_Gap *gap)
 {
     uint8_t *begin = pb_out_begin(out, wardgate_Record_gap_tag);
@@ -96,6 +105,7 @@ static void put_gap(struct pb_out *out, const wardgate_Gap *gap)
     pb_out_end(out, begin);
 }
 
+/* A moment of which both clocks are known. */
 static void put_clock_fix(struct pb_out *out, const wardgate_ClockFix *fix)
 {
     uint8_t *begin = pb_out_begin(out, wardgate_Record_clock_fix_tag);
@@ -107,6 +117,7 @@ static void put_clock_fix(struct pb_out *out, const wardgate_ClockFix *fix)
     pb_out_end(out, begin);
 }
 
+/* What happened to the gateway or a device. */
 static void put_event(struct pb_out *out, const wardgate_Event *event)
 {
     uint8_t *begin = pb_out_begin(out, wardgate_Record_event_tag);
@@ -116,6 +127,7 @@ static void put_event(struct pb_out *out, const wardgate_Event *event)
     pb_out_end(out, begin);
 }
 
+/* A device to a place, or a wristband's digest. */
 static void put_binding(struct pb_out *out, const wardgate_Binding *binding)
 {
     uint8_t *begin = pb_out_begin(out, wardgate_Record_binding_tag);
@@ -128,6 +140,7 @@ static void put_binding(struct pb_out *out, const wardgate_Binding *binding)
     pb_out_end(out, begin);
 }
 
+/* Checks first: what can't be read back must not be stored. */
 int record_encode(const wardgate_Record *record, uint8_t *bytes, size_t capacity)
 {
     struct pb_out out = {bytes, bytes + capacity, false};
@@ -166,6 +179,7 @@ int record_encode(const wardgate_Record *record, uint8_t *bytes, size_t capacity
     return out.full ? WIRE_LIMIT : (int)(out.at - bytes);
 }
 
+/* Decodes and then checks; a record that passes is safe to compute with. */
 int record_decode(const uint8_t *bytes, size_t n, wardgate_Record *record,
                   const char **field)
 {

@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The rules of one record. Each function names the first field at fault, or returns
+ * NULL: the name goes into a log and an engineer looks there, so no value is ever part
+ * of it.
+ */
 #include "wire/record_check.h"
 
 #include <string.h>
@@ -33,6 +38,8 @@ static int utf8_follows(unsigned char c, uint32_t *point, uint32_t *least)
     return -1;
 }
 
+/* UTF-8 in its shortest form, no surrogates, no control characters of either block:
+ * safe in HL7, JSON and on a terminal. */
 bool text_valid(const char *text, size_t capacity)
 {
     const unsigned char *at = (const unsigned char *)text, *end = at + capacity;
@@ -61,8 +68,10 @@ bool text_valid(const char *text, size_t capacity)
     return at < end;
 }
 
+/* For the fixed arrays of nanopb's structs: an array without its NUL is refused. */
 #define TEXT_OK(array) text_valid((array), sizeof(array))
 
+/* A code of 0 names nothing, and an exponent beyond 18 is no measurement. */
 static const char *check_observation(const wardgate_Observation *o)
 {
     if (o->code == 0)
@@ -76,6 +85,7 @@ static const char *check_observation(const wardgate_Observation *o)
     return NULL;
 }
 
+/* The id is what everything at the chart hangs on; the rest may be empty. */
 static const char *check_device(const wardgate_Device *device)
 {
     if (device->id[0] == '\0' || !TEXT_OK(device->id))
@@ -87,6 +97,7 @@ static const char *check_device(const wardgate_Device *device)
     return TEXT_OK(device->line) ? NULL : "device.line";
 }
 
+/* Role and number must fit together. */
 static const char *check_subject(const wardgate_Subject *subject)
 {
     if ((unsigned)subject->role > wardgate_Subject_Role_NEWBORN)
@@ -98,11 +109,13 @@ static const char *check_subject(const wardgate_Subject *subject)
                                                                  : "subject.digest";
 }
 
+/* Within the years that can be written with four digits. */
 static bool utc_valid(int64_t utc_us)
 {
     return utc_us >= -WIRE_UTC_MAX_US && utc_us <= WIRE_UTC_MAX_US;
 }
 
+/* A time without its boot can never be re-based. */
 static const char *check_time(const wardgate_TimeBlock *time)
 {
     if (time->boot == 0)
@@ -116,6 +129,7 @@ static const char *check_time(const wardgate_TimeBlock *time)
     return TEXT_OK(time->device_time) ? NULL : "time.device_time";
 }
 
+/* A reading has a device, a time and at least one observation: all else is optional. */
 static const char *check_reading(const wardgate_Record *record)
 {
     const char *field;
@@ -132,6 +146,7 @@ static const char *check_reading(const wardgate_Record *record)
     return NULL;
 }
 
+/* A gap that replaces records says which: one end alone is a mistake. */
 static const char *check_gap(const wardgate_Record *record)
 {
     const wardgate_Gap *gap = &record->gap;
@@ -150,6 +165,7 @@ static const char *check_gap(const wardgate_Record *record)
     return NULL;
 }
 
+/* The same limits as any time. */
 static const char *check_clock_fix(const wardgate_Record *record)
 {
     const wardgate_ClockFix *fix = &record->clock_fix;
@@ -163,6 +179,7 @@ static const char *check_clock_fix(const wardgate_Record *record)
     return utc_valid(fix->utc_us) ? NULL : "clock_fix.utc_us";
 }
 
+/* Kinds are known ones: a new kind needs a new chart to understand it. */
 static const char *check_event(const wardgate_Record *record)
 {
     if (!record->has_event)
@@ -173,6 +190,7 @@ static const char *check_event(const wardgate_Record *record)
     return TEXT_OK(record->event.detail) ? NULL : "event.detail";
 }
 
+/* Binds something to something. */
 static const char *check_binding(const wardgate_Record *record)
 {
     const wardgate_Binding *binding = &record->binding;
@@ -188,6 +206,7 @@ static const char *check_binding(const wardgate_Record *record)
     return TEXT_OK(binding->author) ? NULL : "binding.author";
 }
 
+/* What every kind has in common, then what its kind needs. */
 static const char *check_parts(const wardgate_Record *record)
 {
     static const char *(*const by_kind[])(const wardgate_Record *) = {
@@ -217,6 +236,7 @@ static const char *check_parts(const wardgate_Record *record)
     return by_kind[record->kind](record);
 }
 
+/* The count first: nothing may walk an array by a number that has not been checked. */
 int record_check(const wardgate_Record *record, const char **field)
 {
     size_t room = sizeof(record->observations) / sizeof(record->observations[0]);

@@ -116,6 +116,8 @@ static const struct unit_term units[] = {
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
+/* NULL is an answer: an unknown code is charted by its number or held by a site's
+ * rule. */
 const struct term *term_by_code(uint32_t code)
 {
     size_t low = 0, high = COUNT(terms);
@@ -132,6 +134,7 @@ const struct term *term_by_code(uint32_t code)
     return NULL;
 }
 
+/* As above, for units. */
 const struct unit_term *unit_by_code(uint32_t code)
 {
     size_t low = 0, high = COUNT(units);
@@ -148,11 +151,13 @@ const struct unit_term *unit_by_code(uint32_t code)
     return NULL;
 }
 
+/* For lists and tests. */
 const struct term *term_at(size_t index)
 {
     return index < COUNT(terms) ? &terms[index] : NULL;
 }
 
+/* For lists and tests. */
 const struct unit_term *unit_at(size_t index)
 {
     return index < COUNT(units) ? &units[index] : NULL;

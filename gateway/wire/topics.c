@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Four topics, written and taken apart in one place. The broker's ACL
+ * (tool/pki_broker.c) has the same names.
+ */
 #include "wire/topics.h"
 
 #include <stdio.h>
@@ -13,6 +17,8 @@ static const char *const suffixes[] = {
     [TOPIC_ORDER] = "down/order",
 };
 
+/* Site and gateway are names, checked where they were configured, so the text always
+ * fits. */
 const char *topic_text(enum topic topic, const char *site, const char *gateway, char *out)
 {
     (void)snprintf(out, TOPIC_SIZE, ROOT "%s/%s/%s", site, gateway, suffixes[topic]);
@@ -30,6 +36,8 @@ static bool take(const char **at, const char *prefix)
     return true;
 }
 
+/* Exact: a topic that is longer, shorter or in other letters is not ours. Nothing is
+ * written unless all of it fits. */
 bool topic_parse(const char *text, const char *site, enum topic *topic, char *gateway)
 {
     char name[NAME_MAX_LENGTH + 1];
