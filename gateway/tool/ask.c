@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One request, all its answers, and every way in which a daemon can fail to answer put
+ * into words.
+ */
 #include "tool/ask.h"
 
 #include <errno.h>
@@ -8,11 +12,13 @@
 #include "base/control.h"
 #include "tool/tool.h"
 
+/* Lines so far; or the daemon's own words when it refused. */
 struct collected {
     json_t *lines;
     char refused[512];
 };
 
+/* Called for each line as it comes. */
 static void collect(void *context, const json_t *answer)
 {
     struct collected *collected = context;
@@ -40,6 +46,8 @@ static void collect(void *context, const json_t *answer)
     (void)json_array_append_new(collected->lines, copy);
 }
 
+/* $WARDGATE_SOCKET spares typing where several daemons run on one machine, as in the
+ * demo. */
 int ask(const char *socket, const char *preset, json_t *request, json_t **answers)
 {
     struct collected collected = {.lines = json_array()};

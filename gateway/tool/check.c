@@ -45,6 +45,7 @@ static const char help[] =
     "daemon's program is not there, 74 files, 78 the configuration or a profile is "
     "bad.\n";
 
+/* People see what is wrong; programs see what was looked at too. */
 static void print(struct findings *findings, bool good, const char *where,
                   const char *format, va_list arguments)
 {
@@ -78,6 +79,7 @@ void finding_good(struct findings *findings, const char *where, const char *form
     va_end(arguments);
 }
 
+/* The count tells a person that something was looked at when there is nothing to say. */
 static int conclude(const struct findings *findings)
 {
     if (!findings->json)
@@ -106,6 +108,7 @@ static void exec_daemon(const char *daemon, const char *config)
     _exit(127);
 }
 
+/* The daemon prints its own findings; only its exit code is ours to judge. */
 static int check_config(const char *daemon, const char *config, bool json)
 {
     int status = 0, code;
@@ -128,6 +131,7 @@ static int check_config(const char *daemon, const char *config, bool json)
 
 /* --- profile --- */
 
+/* Every file is read, so that one run shows all the bad ones. */
 static int check_profiles(char **paths, int count, bool json)
 {
     int code = TOOL_OK;
@@ -151,6 +155,7 @@ static int check_profiles(char **paths, int count, bool json)
 
 /* --- broker --- */
 
+/* The file, the running broker, or both. */
 static int check_broker(const char *conf, const char *port,
                         struct broker_address *address, bool json)
 {

@@ -16,6 +16,7 @@
 #define LISTENERS_MAX 16
 #define CONF_MAX      (1024 * 1024)
 
+/* What a good value looks like. */
 enum want {
     WANT_TRUE,
     WANT_FALSE,
@@ -25,6 +26,7 @@ enum want {
     WANT_TLS12,
 };
 
+/* One line of mosquitto.conf that matters to a ward. */
 struct setting {
     const char *key;
     enum want want;
@@ -63,6 +65,7 @@ static const struct setting per_listener[] = {
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
+/* As it stands in the file; the last line of a key counts, as it does for mosquitto. */
 struct value {
     char text[256];
     int line; /* 0: absent */
@@ -83,6 +86,8 @@ struct conf {
 
 /* --- Reading --- */
 
+/* Where the value of a key belongs: below the listener that was named last, or to the
+ * whole broker. */
 static struct value *slot(struct conf *conf, const char *key)
 {
     for (size_t i = 0; i < COUNT(global); i++)
@@ -94,6 +99,7 @@ static struct value *slot(struct conf *conf, const char *key)
     return NULL;
 }
 
+/* Splits at the first blanks; what we do not judge is passed over. */
 static void take_line(struct conf *conf, char *line, int number,
                       struct findings *findings)
 {
@@ -132,6 +138,7 @@ static void take_line(struct conf *conf, char *line, int number,
 
 /* --- Judging --- */
 
+/* text is the value, or mosquitto's preset. */
 static bool is_good(const struct setting *setting, const char *text)
 {
     long long number = 0;
@@ -154,6 +161,7 @@ static bool is_good(const struct setting *setting, const char *text)
     return false;
 }
 
+/* The same in words. */
 static const char *wanted(const struct setting *setting, char out[64])
 {
     static const char *const words[] = {[WANT_TRUE] = "true",
@@ -170,6 +178,8 @@ static const char *wanted(const struct setting *setting, char out[64])
     return out;
 }
 
+/* One setting, present or not. The finding points at its line, or at the listener that
+ * lacks it. */
 static void judge(const struct conf *conf, const struct setting *setting,
                   const struct value *value, int line, struct findings *findings)
 {
@@ -189,6 +199,7 @@ static void judge(const struct conf *conf, const struct setting *setting,
         finding_good(findings, where, "%s %s", setting->key, text);
 }
 
+/* Reads all, then judges: an order of lines is not a fault. */
 static void check(struct conf *conf, const char *text, struct findings *findings)
 {
     char *copy = strdup(text), *line, *rest = copy;

@@ -37,6 +37,7 @@ struct attempt {
     int reason; /* of the PUBACK; -1: none came */
 };
 
+/* CONNACK: the broker took us. */
 static void on_connected(void *context, bool session_present)
 {
     struct attempt *attempt = context;
@@ -49,6 +50,7 @@ static void on_connected(void *context, bool session_present)
         (void)sd_event_exit(attempt->loop, 0);
 }
 
+/* The broker ended it: there is nothing more to learn. */
 static void on_disconnected(void *context, int reason)
 {
     struct attempt *attempt = context;
@@ -57,6 +59,7 @@ static void on_disconnected(void *context, int reason)
     (void)sd_event_exit(attempt->loop, 0);
 }
 
+/* Nothing is subscribed to. */
 static void on_message(void *context, const char *topic, const uint8_t *payload, size_t n)
 {
     (void)context;
@@ -65,6 +68,7 @@ static void on_message(void *context, const char *topic, const uint8_t *payload,
     (void)n;
 }
 
+/* The reason is what the attempt was for. */
 static void on_acknowledged(void *context, int token, uint8_t reason)
 {
     struct attempt *attempt = context;

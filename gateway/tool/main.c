@@ -9,6 +9,7 @@
 #include "tool/tool.h"
 #include "tool/verbs.h"
 
+/* A verb gets argv from its own name on. */
 struct verb {
     const char *name, *help;
     int (*run)(int argc, char **argv);
@@ -32,6 +33,7 @@ static const struct verb verbs[] = {
     {"tail", "the newest records of a running wardgated, as JSON lines", verb_tail},
 };
 
+/* The same text for --help (stdout) and for a wrong call (stderr). */
 static void help(FILE *to)
 {
     (void)fputs("usage: wardgate VERB [--json] [OPTION...] [OPERAND...]\n\n", to);

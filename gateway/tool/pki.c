@@ -73,6 +73,7 @@ static const char help[] =
     "wrongly, 74 files, 78 a\n"
     "certificate, request or the folder is bad.\n";
 
+/* The options of one call, whichever command it is. */
 struct call {
     const char *site, *days, *port, *listen, *user, *folder, *pid;
     bool json;
@@ -80,6 +81,7 @@ struct call {
     char **operand;
 };
 
+/* --days, or what is usual for the kind. */
 static int days_of(const struct call *call, long long preset, long long *days)
 {
     *days = preset;
@@ -88,6 +90,7 @@ static int days_of(const struct call *call, long long preset, long long *days)
     return TOOL_OK;
 }
 
+/* Where it is: the next step is to copy it. */
 static void say_made(const struct call *call, const struct pki_site *site,
                      const char *what, const char *name, const char *folder)
 {
@@ -100,6 +103,7 @@ static void say_made(const struct call *call, const struct pki_site *site,
 
 /* --- Commands: each is called with the site open, except init and csr --- */
 
+/* Twenty years by default: replacing an authority means a visit to every board. */
 static int do_init(struct pki_site *site, const char *folder, const struct call *call)
 {
     long long days;
@@ -178,6 +182,7 @@ static int issue(struct pki_site *site, const struct call *call, enum pki_party 
     return error;
 }
 
+/* For a bench or a demo: the key is made here and has to travel. */
 static int do_board(struct pki_site *site, const char *folder, const struct call *call)
 {
     (void)folder;
@@ -194,6 +199,7 @@ static int do_chart(struct pki_site *site, const char *folder, const struct call
     return issue(site, call, PARTY_CHART, call->operand[0], NULL, 0);
 }
 
+/* All hosts in one certificate; the boards check exactly the one that they dial. */
 static int do_broker(struct pki_site *site, const char *folder, const struct call *call)
 {
     (void)folder;
@@ -235,6 +241,8 @@ static int do_sign(struct pki_site *site, const char *folder, const struct call 
     return error;
 }
 
+/* The same key and hosts, another end. The old certificate stays valid: no moment in
+ * which neither is. */
 static int do_renew(struct pki_site *site, const char *folder, const struct call *call)
 {
     const char *hosts[PKI_HOSTS_MAX], *name;
@@ -321,6 +329,7 @@ static int hang_up(const char *text)
     return TOOL_OK;
 }
 
+/* Without a shell: the words are those of the command line. */
 static int run_command(char **argv)
 {
     pid_t pid = fork();
@@ -377,6 +386,7 @@ static int do_revoke(struct pki_site *site, const char *folder, const struct cal
 
 /* --- Listing --- */
 
+/* What is replaced or revoked is shown too: it is the site's record. */
 static int do_list(struct pki_site *site, const char *folder, const struct call *call)
 {
     json_t *issued = json_object_get(site->book, "issued"), *entry;

@@ -54,6 +54,8 @@ static const char config_text[] =
     "use_username_as_clientid true\n"
     "tls_version tlsv1.2\n";
 
+/* The file is written anew each time: what a person changed in it belongs into a file
+ * of their own. */
 int pki_broker_config(const struct pki_site *site, const struct pki_broker *broker)
 {
     char path[PKI_PATH_SIZE], here[PKI_PATH_SIZE], *text;

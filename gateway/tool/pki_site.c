@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The folder, its book, and every file in it. Each step is written so that a cut leaves
+ * something that works: a number used up, a certificate noted and not handed out, a list
+ * that is the old one.
+ */
 #include "tool/pki_site.h"
 
 #include <errno.h>
@@ -91,6 +96,7 @@ const char *pki_site_path(const struct pki_site *site, enum pki_party party,
     return out;
 }
 
+/* 0700; one that is there already is used. */
 static int make_folder(const char *path)
 {
     if (mkdir(path, S_IRWXU) != 0 && errno != EEXIST)
@@ -114,6 +120,7 @@ static int copy(const char *from, const char *to)
 
 /* --- The book --- */
 
+/* The book has no secret in it, but who has which board is nobody's business. */
 int pki_site_save(struct pki_site *site)
 {
     char path[PKI_PATH_SIZE], *text = json_dumps(site->book, JSON_INDENT(1));
@@ -128,6 +135,7 @@ int pki_site_save(struct pki_site *site)
     return error;
 }
 
+/* Two people signing at once would each write a book without the other's entry. */
 static int take_lock(struct pki_site *site)
 {
     char path[PKI_PATH_SIZE];
@@ -243,6 +251,7 @@ int pki_site_make(const char *folder, const char *name, int64_t days,
     return error;
 }
 
+/* The last entry of the name is the newest. */
 json_t *pki_site_find(const struct pki_site *site, const char *name)
 {
     json_t *entry, *found = NULL;
@@ -259,6 +268,7 @@ json_t *pki_site_find(const struct pki_site *site, const char *name)
 
 /* --- Issuing --- */
 
+/* The caller frees both, also after an error. */
 static int load_authority(const struct pki_site *site, const char *which,
                           char **certificate, char **key)
 {
@@ -334,6 +344,7 @@ static int check_name(const struct pki_site *site, enum pki_party party, const c
     return 0;
 }
 
+/* from is never trusted for anything but its public key. */
 int pki_site_issue(struct pki_site *site, enum pki_party party, const char *name,
                    const char *from, const char *key, int64_t days,
                    const char *const *hosts, size_t hosts_count)
@@ -485,6 +496,7 @@ static int refresh_copies(const struct pki_site *site)
     return 0;
 }
 
+/* Both lists, even if only one changed: they are small, and then always of one age. */
 int pki_site_publish(struct pki_site *site)
 {
     json_int_t number =

@@ -12,6 +12,7 @@
 #define CELL_SIZE   128
 #define COLUMNS_MAX 24
 
+/* True if every member is a value: the object can be a row. */
 static bool is_flat(const json_t *object)
 {
     const char *key;
@@ -48,6 +49,7 @@ static const char *cell(const json_t *value, char out[CELL_SIZE])
     return out;
 }
 
+/* Columns are the first row's keys, each as wide as its widest cell. */
 static void show_table(const json_t *rows, int indent)
 {
     const char *keys[COLUMNS_MAX], *key;
@@ -87,6 +89,7 @@ static void show_table(const json_t *rows, int indent)
 
 static void show_value(const char *key, const json_t *value, int indent);
 
+/* Each member on its line, or indented below it. */
 static void show_object(const json_t *object, int indent)
 {
     const char *key;
@@ -96,6 +99,7 @@ static void show_object(const json_t *object, int indent)
         show_value(key, value, indent);
 }
 
+/* A table where that is possible. */
 static void show_list(const json_t *list, int indent)
 {
     const json_t *item;
@@ -133,6 +137,7 @@ static void show_value(const char *key, const json_t *value, int indent)
         (void)printf("%*s%s: %s\n", indent, "", key, cell(value, text));
 }
 
+/* For programs exactly what the daemon said. */
 void show(const json_t *answers, bool json)
 {
     const json_t *line;

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the verbs share. Errors go to stderr and answers to stdout, so that --json output
+ * is never mixed with words.
+ */
 #include "tool/tool.h"
 
 #include <errno.h>
@@ -7,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Flushes stdout first: on a terminal the complaint then follows what it complains of. */
 int tool_fail(int code, const char *format, ...)
 {
     va_list arguments;
@@ -20,6 +25,8 @@ int tool_fail(int code, const char *format, ...)
     return code;
 }
 
+/* A wrong call is answered in two lines; the whole help would push the reason off the
+ * screen. */
 int tool_usage(const char *verb, const char *format, ...)
 {
     va_list arguments;
@@ -32,6 +39,7 @@ int tool_usage(const char *verb, const char *format, ...)
     return TOOL_USAGE;
 }
 
+/* One object a line: a script reads them as they come. */
 void tool_print(json_t *object)
 {
     (void)json_dumpf(object, stdout, JSON_COMPACT);
@@ -39,6 +47,7 @@ void tool_print(json_t *object)
     json_decref(object);
 }
 
+/* Digits only: no sign, space, hex or trailing letters. */
 bool tool_number(const char *text, long long minimum, long long maximum, long long *out)
 {
     char *end;
@@ -63,6 +72,8 @@ static const struct tool_option *find(const struct tool_option *options,
     return NULL;
 }
 
+/* Options and operands may be mixed. An unknown option ends the verb: a mistyped
+ * --revoke must not be passed over. */
 int options_read(int argc, char **argv, const struct tool_option *options,
                  const char *help, bool *json, int *exit_code)
 {
