@@ -129,8 +129,8 @@ class Probe:
 
 
 class Suite:
-    def __init__(self, program, world):
-        self.program, self.world = program, world
+    def __init__(self, program, wardgate, world):
+        self.program, self.wardgate, self.world = program, wardgate, world
         self.failed = self.passed = 0
 
     def check(self, name, holds, detail=''):
@@ -268,6 +268,46 @@ class Suite:
             self.check('two boards of one name do not fight as fast as they can', both and fights <= 14, f'{fights} connections')
             second.close()
 
+    def one_command(self):
+        """A site made by `wardgate pki`; then one board of it is cut off by one command while it is connected."""
+        if not (self.wardgate and os.path.exists(self.wardgate)):
+            print('skip: broker: revocation by one command: no wardgate in this build')
+            return
+        site = os.path.join(tempfile.mkdtemp(dir=self.world.pki.folder), 'site')
+        port = free_port()
+
+        def pki(command, *arguments):
+            subprocess.run([self.wardgate, 'pki', command, site, *arguments], check=True, capture_output=True, timeout=60)
+        pki('init', '--site', 'ward')
+        pki('broker', 'localhost')
+        for board in ('bay-1', 'bay-2'):
+            pki('board', board)
+        pki('broker-config', '--port', str(port), '--listen', '127.0.0.1', '--user', pwd.getpwuid(os.getuid()).pw_name)
+        log_path = os.path.join(site, 'log')
+        with open(log_path, 'w', encoding='utf-8') as log:
+            broker = subprocess.Popen(['mosquitto', '-c', os.path.join(site, 'broker', 'mosquitto.conf')], stdout=log, stderr=log)
+        boards = []
+        try:
+            for board in ('bay-1', 'bay-2'):
+                folder = os.path.join(site, 'boards', board)
+                files = {name: os.path.join(folder, name + '.pem') for name in ('ca', 'cert', 'key', 'crl')}
+                boards.append(Probe(self.program, self.world, port, id=board, topic=f'wardgate/1/ward/{board}/up', **files))
+            both = wait_for(lambda: all(b.count('acknowledged') >= 1 for b in boards))
+            self.check('boards of a site made by wardgate pki connect', both, str([b.reports()[-1:] for b in boards]))
+            pki('revoke', 'bay-1', '--broker-pid', str(broker.pid))
+            acknowledged = boards[0].count('acknowledged')
+            for board in boards:
+                board.drop()
+            cut = wait_for(lambda: any('certificate_revoked' in r['error'] for r in boards[0].reports('refused')))
+            self.check('a revoked board is cut off by one command', cut and boards[0].count('acknowledged') == acknowledged,
+                       str(boards[0].reports()[-1:]))
+            self.check('... and its neighbour is not', wait_for(lambda: boards[1].count('acknowledged') >= 2), str(boards[1].reports()[-1:]))
+        finally:
+            for board in boards:
+                board.close()
+            broker.kill()
+            broker.wait()
+
     def last_words(self):
         with self.pair() as (broker, probe):
             wait_for(lambda: probe.count('acknowledged') >= 1)
@@ -276,7 +316,7 @@ class Suite:
             self.check('the DISCONNECT of a program that ends arrives', said, broker.log()[-200:])
 
     def all(self):
-        for test in (self.refused_without_certificate, self.plaintext_broker, self.stranger_board, self.rotation, self.expired_own, self.killed_broker, self.last_words,
+        for test in (self.refused_without_certificate, self.plaintext_broker, self.stranger_board, self.rotation, self.expired_own, self.killed_broker, self.last_words, self.one_command,
                      self.revoked_broker, self.revoked_board, self.clock, self.takeover, self.stalled_broker):
             test()
 
@@ -284,10 +324,11 @@ class Suite:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--probe', required=True)
+    parser.add_argument('--wardgate', help='the tool, for the site that it makes')
     arguments = parser.parse_args()
     folder = tempfile.mkdtemp(prefix='wardgate-broker.')
     try:
-        suite = Suite(arguments.probe, World(Pki(folder)))
+        suite = Suite(arguments.probe, arguments.wardgate, World(Pki(folder)))
         suite.all()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -2,6 +2,7 @@
 """The bad peers: a name, how the peer is made, and the exact words that the gateway must find for it (a final '...' leaves the rest
 open, where a library's own words follow)."""
 import os
+import socket
 import ssl
 import time
 
@@ -226,11 +227,13 @@ def strangers():
 
 
 class Deaf(Peer):
-    """A port on which nobody listens."""
+    """A port that is taken, so that nobody else gets it, and on which nobody listens."""
 
     def __init__(self):
-        super().__init__()
-        self.close()
+        self.listener = socket.socket()
+        self.listener.bind(('127.0.0.1', 0))
+        self.port = self.listener.getsockname()[1]
+        self.told = b''
 
 
 def meddlers(w, good):

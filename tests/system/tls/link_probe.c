@@ -25,6 +25,7 @@ struct probe {
     struct mqtt *mqtt;
     uint64_t refusals;
     bool stay, connected;
+    const char *topic;
     int sent, acknowledged;
 };
 
@@ -89,7 +90,7 @@ static void connected(void *context, bool session_present)
     (void)session_present;
     probe->connected = true;
     report(probe, "connected");
-    if (mqtt_publish(probe->mqtt, "probe", "x", 1, false, &token) == MQTT_OK)
+    if (mqtt_publish(probe->mqtt, probe->topic, "x", 1, false, &token) == MQTT_OK)
         probe->sent++;
 }
 
@@ -208,14 +209,15 @@ int main(int argc, char **argv)
         {"cert", 1, NULL, 'c'},      {"key", 1, NULL, 'k'},   {"crl", 1, NULL, 'r'},
         {"socket", 1, NULL, 's'},    {"floor", 1, NULL, 'f'}, {"handshake", 1, NULL, 't'},
         {"limit", 1, NULL, 'l'},     {"stay", 0, NULL, 'y'},  {"id", 1, NULL, 'i'},
-        {"keepalive", 1, NULL, 'K'}, {"clock", 1, NULL, 'o'}, {NULL, 0, NULL, 0}};
+        {"keepalive", 1, NULL, 'K'}, {"clock", 1, NULL, 'o'}, {"topic", 1, NULL, 'T'},
+        {NULL, 0, NULL, 0}};
     struct tls_link_config link = {.handshake_ms = 1000};
     struct mqtt_config mqtt = {.client_id = "probe",
                                .keepalive_s = 5,
                                .clean_start = true,
                                .reconnect_min_ms = 50,
                                .reconnect_max_ms = 500};
-    struct probe probe = {.stay = false};
+    struct probe probe = {.topic = "probe"};
     uint32_t limit_ms = 0;
     int option;
 
@@ -256,6 +258,9 @@ int main(int argc, char **argv)
             break;
         case 'i':
             mqtt.client_id = optarg;
+            break;
+        case 'T':
+            probe.topic = optarg;
             break;
         case 'o':
             clock_offset_s = strtoll(optarg, NULL, 10) - (int64_t)time(NULL);
