@@ -49,6 +49,7 @@ enum slot_state { SLOT_FREE, SLOT_READY, SLOT_UNDER_WAY };
 
 struct slot { /* one message that the ledger calls SENT */
     enum slot_state state;
+    uint8_t lane;
     unsigned losses; /* connections that broke over it */
     uint64_t number;
     char control[DELIVER_CONTROL_SIZE];

@@ -8,6 +8,10 @@
 #include "chart/chart_core.h"
 #include "chart/timebase.h"
 
+/* A charted value whose time is less certain than twice this may be overlooked when its
+ * interval opens anew; then one more value of that interval is charted. */
+#define CHARTED_MARGIN_US INT64_C(60000000)
+
 /* --- Readings inside open intervals --- */
 
 uint64_t chart_ref(struct ledger_id id)
@@ -184,6 +188,7 @@ static void find_charted(struct chart *c, uint64_t stay, uint64_t device, int64_
     c->charted.from_us = from_us, c->charted.to_us = to_us;
     c->charted.count = 0;
     c->charted.valid = true;
+    ledger_cursor_place(&cursor, c->place, from_us - CHARTED_MARGIN_US);
     while ((n = ledger_list_place(c->ledger, c->place, from_us, to_us - 1, &cursor, page,
                                   PAGE)) > 0)
         for (int i = 0; i < n; i++) {

@@ -49,13 +49,11 @@ static void slot_free(struct destination *d, struct slot *slot)
     d->used--;
 }
 
-/* How many are marked ahead: enough that a commit's sync is shared, few enough that a
- * live one does not wait long. */
+/* How many are to be marked ahead: so many that a commit's sync is shared. A live one
+ * does not wait for them, see pump. */
 static size_t room(const struct destination *d)
 {
-    size_t most = d->options.window * 8 < CHART_WINDOW_MAX ? d->options.window * 8
-                                                           : CHART_WINDOW_MAX;
-    return d->up && d->used * 2 <= most ? most - d->used : 0;
+    return d->up && d->used <= CHART_WINDOW_MAX / 2 ? CHART_WINDOW_MAX - d->used : 0;
 }
 
 /* --- Messages and their readings --- */
@@ -179,7 +177,9 @@ static bool take(struct chart *c, struct destination *d, struct ledger_message *
     if (!set(c, message))
         return false;
     struct slot *slot = &d->slots[d->used++];
-    *slot = (struct slot){.state = SLOT_READY, .number = message->number};
+    *slot = (struct slot){.state = SLOT_READY,
+                          .lane = message->lane,
+                          .number = message->number};
     snprintf(slot->control, sizeof slot->control, "%.*s", DELIVER_CONTROL_SIZE - 1,
              message->control);
     if (message->kind == DELIVER_WITHDRAWAL)
@@ -278,18 +278,26 @@ static void bury(struct chart *c, struct destination *d, struct slot *slot,
         finish(c, &message, now_us);
 }
 
+/* The next to send: of what is ready the oldest of the most urgent lane; NULL = none. */
+static struct slot *next_ready(struct destination *d)
+{
+    struct slot *best = NULL;
+
+    for (size_t i = 0; i < d->used; i++)
+        if (d->slots[i].state == SLOT_READY && (!best || d->slots[i].lane < best->lane))
+            best = &d->slots[i];
+    return best;
+}
+
 static void pump(struct chart *c, size_t destination, int64_t now_us)
 {
     struct destination *d = &c->destinations[destination];
-    for (size_t i = 0;
-         i < d->used && d->up && d->under_way < d->options.window && c->error == 0;) {
-        struct slot *slot = &d->slots[i];
+    struct slot *slot;
+
+    while (d->up && d->under_way < d->options.window && c->error == 0 &&
+           (slot = next_ready(d)) != NULL) {
         char control[DELIVER_CONTROL_SIZE];
         size_t n;
-        if (slot->state != SLOT_READY) {
-            i++;
-            continue;
-        }
         if (ledger_out_bytes(c->ledger, slot->number, c->message, sizeof c->message,
                              &n) != 0) {
             bury(c, d, slot, now_us);
@@ -299,7 +307,6 @@ static void pump(struct chart *c, size_t destination, int64_t now_us)
         slot->state = SLOT_UNDER_WAY;
         d->under_way++;
         c->options.ops.send(c->options.context, destination, control, c->message, n);
-        i++;
     }
 }
 

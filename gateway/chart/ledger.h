@@ -261,6 +261,11 @@ int ledger_list_place(struct ledger *ledger, uint32_t place, int64_t from_us,
                       int64_t to_us, struct ledger_cursor *cursor,
                       struct ledger_entry *out, int max);
 
+/* Makes ledger_list_place begin with intervals that begin at low_us or later: cheaper where
+ * the widest ones, which it would else look for up to LEDGER_SPAN_MAX_US earlier, do not
+ * matter. */
+void ledger_cursor_place(struct ledger_cursor *cursor, uint32_t place, int64_t low_us);
+
 /* Readings without a known time, of one boot of a gateway. Same returns. */
 int ledger_list_untimed(struct ledger *ledger, uint32_t gateway, uint64_t boot,
                         struct ledger_cursor *cursor, struct ledger_entry *out, int max);

@@ -132,6 +132,12 @@ int ledger_list_place(struct ledger *ledger, uint32_t place, int64_t from_us,
     return step < 0 ? step : n;
 }
 
+void ledger_cursor_place(struct ledger_cursor *cursor, uint32_t place, int64_t low_us)
+{
+    cursor->size =
+        (uint8_t)(put64(put32(cursor->key, place), time_key(low_us)) - cursor->key);
+}
+
 int ledger_list_source(struct ledger *ledger, uint32_t source, uint64_t first,
                        struct ledger_cursor *cursor, struct ledger_entry *out, int max)
 {
