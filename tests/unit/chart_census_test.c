@@ -415,7 +415,7 @@ static void test_refused(void **state)
 
 static void fill(struct census *census, int places, int days)
 {
-    char number[16], visit[16], place[16];
+    char number[32], visit[32], place[32];
     int p, d;
 
     for (p = 0; p < places; p++)
@@ -434,7 +434,7 @@ static double lookup_ns(const struct census *census, int places, int first_day, 
     enum { LOOKUPS = 200000 };
     uint64_t ids[200], state = 1;
     struct census_stay stays[8];
-    char place[16];
+    char place[32];
     clock_t begun;
     int i;
 

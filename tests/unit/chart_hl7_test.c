@@ -213,6 +213,7 @@ static void test_writer(void **state)
 {
     struct hl7_writer w;
     char out[256];
+    int size;
 
     (void)state;
     hl7_writer(&w, out, sizeof(out));
@@ -234,7 +235,8 @@ static void test_writer(void **state)
     hl7_put_raw(&w, 3, "W^R^B&x", 7);
     hl7_put(&w, 40, NULL);
     hl7_segment(&w, "ZZ1");
-    assert_int_equal(hl7_finish(&w), strlen(out));
+    size = hl7_finish(&w);
+    assert_int_equal(size, strlen(out));
     assert_string_equal(out, "MSH|^~\\&|A\\F\\B||||||ORU^R01\r"
                              "PID|||1\\S\\2^^^ns&u\\T\\v~\\R\\^^^^MR||^\\E\\J\\.br\\K||18446744073709551615\r"
                              "PV1|||W^R^B&x\rZZ1\r");
