@@ -11,10 +11,11 @@
 #define UNJUDGED_MAX                                                                     \
     65536 /* readings waiting in memory; a power of two. More are found in the ledger */
 #define OPEN_SLOTS                                                                       \
-    262144             /* of the hash table; four times DUE_OPEN_MAX, a power of two     \
-                        */
-#define JUDGE_MAX 2048 /* readings judged in one run */
-#define PAGE      64   /* entries read at a time */
+    262144 /* of the hash table; four times DUE_OPEN_MAX, a power of two                 \
+            */
+#define JUDGE_MAX      1024 /* readings judged in one run */
+#define JUDGE_BUSY_MAX 256  /* while receipts are waiting to go out */
+#define PAGE           64   /* entries read at a time */
 #define CHARTED_CODES_MAX                                                                \
     64 /* quantities of one interval that are remembered as charted */
 #define RETRY_AFTER_US INT64_C(1000000) /* after a failed commit */

@@ -8,7 +8,8 @@
 
 #include "chart/chart_core.h"
 
-#define REVIEW_PAGES 16 /* of PAGE entries in one run */
+#define REVIEW_PAGES      16 /* of PAGE entries in one run */
+#define REVIEW_BUSY_PAGES 2  /* while receipts are waiting to go out */
 
 static bool update(struct chart *c, struct ledger_entry *entry, int64_t now_us,
                    const char *who)
@@ -241,7 +242,8 @@ static void next_window(struct chart *c)
 bool chart_review_some(struct chart *c, int64_t now_us)
 {
     struct ledger_entry page[PAGE], entry;
-    for (int pages = 0; c->windows_count > 0 && pages < REVIEW_PAGES; pages++) {
+    int most = c->records > 0 ? REVIEW_BUSY_PAGES : REVIEW_PAGES;
+    for (int pages = 0; c->windows_count > 0 && pages < most; pages++) {
         struct window *window = &c->windows[c->windows_first];
         uint32_t place = chart_place_number(c, window->place);
         int64_t to_us =

@@ -407,18 +407,18 @@ static bool remap_page(struct chart *c, size_t *looked_at, int64_t now_us)
 
 bool chart_judge_some(struct chart *c, int64_t now_us)
 {
-    size_t done = 0;
-    for (; c->unjudged_count > 0 && done < JUDGE_MAX; done++) {
+    size_t done = 0, max = c->records > 0 ? JUDGE_BUSY_MAX : JUDGE_MAX;
+    for (; c->unjudged_count > 0 && done < max; done++) {
         struct ledger_id id = c->unjudged[c->unjudged_first];
         c->unjudged_first = (c->unjudged_first + 1) & (UNJUDGED_MAX - 1);
         c->unjudged_count--;
         if (!judge_one(c, id, now_us))
             return false;
     }
-    while (c->rescan && done < JUDGE_MAX)
+    while (c->rescan && done < max)
         if (!rescan_page(c, &done, now_us))
             return false;
-    while (c->remap && done < JUDGE_MAX)
+    while (c->remap && done < max)
         if (!remap_page(c, &done, now_us))
             return false;
     return true;
