@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "bedside/daemon.h"
+#include "bedside/identities.h"
 #include "ports/profile.h"
 
 #define QUIET_ITEMS     12 /* taken at one drain: more, and the next drain comes sooner */
@@ -129,6 +130,20 @@ static void open_gap(struct daemon *daemon, const struct daemon_bus *bus,
     keep_gaps(daemon, bus, device, &gaps, at_us);
 }
 
+/* What the device says it is will be what it must say from now on. */
+static void expect(struct daemon *daemon, struct daemon_device *device)
+{
+    int error;
+
+    memcpy(device->expected, device->identity, sizeof(device->expected));
+    device->held = false;
+    error =
+        identities_set(daemon->config.store.folder, device->config->id, device->expected);
+    if (error != 0)
+        log_warning("%s: its identity can't be remembered: %s", device->config->id,
+                    strerror(-error));
+}
+
 /* What the device says it is decides whose readings these are: another one at the same
  * address is held until someone says that it is right (P3). */
 static void take_identity(struct daemon *daemon, const struct daemon_bus *bus,
@@ -140,7 +155,7 @@ static void take_identity(struct daemon *daemon, const struct daemon_bus *bus,
     if (device->identity[0] == '\0')
         return;
     if (device->expected[0] == '\0') {
-        memcpy(device->expected, device->identity, sizeof(device->expected));
+        expect(daemon, device);
         return;
     }
     if (strcmp(device->expected, device->identity) == 0) {
@@ -230,8 +245,7 @@ bool collect_confirm(struct daemon *daemon, const char *id)
                 continue;
             if (!device->held)
                 return false;
-            memcpy(device->expected, device->identity, sizeof(device->expected));
-            device->held = false;
+            expect(daemon, device);
             collect_event(daemon, bus, device, wardgate_Event_Kind_IDENTITY_CHANGED,
                           "confirmed");
             return true;
@@ -540,7 +554,11 @@ static void device_open(struct daemon *daemon, struct daemon_device *device,
     gaps.silence_us = silence_ms * 1000;
     memset(device, 0, sizeof(*device));
     device->config = config;
+    /* What the configuration says goes before what was seen. */
     memcpy(device->expected, config->identity, sizeof(config->identity));
+    if (device->expected[0] == '\0')
+        (void)identities_find(daemon->config.store.folder, config->id, device->expected,
+                              sizeof(device->expected));
     gaps_init(&device->gaps, &gaps, clock_monotonic_us());
     if (daemon->store != NULL)
         restart_gap(daemon, device);

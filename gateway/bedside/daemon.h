@@ -76,6 +76,7 @@ struct daemon {
     char link_path[BEDSIDE_PATH_SIZE + 16];
     sd_event_source *uplink_timer;
     uint8_t *items, *envelope; /* buffers of one envelope */
+    uint64_t files_mark;       /* of the certificates, when they were last looked at */
     bool forwarding;           /* forward is begun: the store was open once */
     bool epoch_ended; /* this process has ended one because the chart knew more */
     uint64_t receipts, receipts_refused, bad_receipts;
@@ -121,6 +122,8 @@ void uplink_close(struct daemon *daemon);
 void uplink_last(struct daemon *daemon);
 /* The store has new committed records, or was just opened. */
 void uplink_committed(struct daemon *daemon);
+/* True if a certificate, key or revocation list was replaced since the last look. */
+bool uplink_files_changed(struct daemon *daemon);
 /* Offers what may be offered now. */
 void uplink_pump(struct daemon *daemon);
 

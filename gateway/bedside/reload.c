@@ -122,9 +122,8 @@ int reload(struct daemon *daemon)
         uplink_close(daemon);
         if (uplink_open(daemon) != 0)
             log_error("the new broker can't be used");
-    } else if (daemon->tls != NULL && daemon->mqtt != NULL) {
-        /* Certificates are read at each connection: a new one is made with what is there
-         * now. */
+    } else if (uplink_files_changed(daemon) && daemon->tls != NULL) {
+        log_notice("certificates were replaced: the connection is made again");
         tls_link_drop(daemon->tls);
     }
     collect_event(daemon, NULL, NULL, wardgate_Event_Kind_CONFIG_CHANGED,

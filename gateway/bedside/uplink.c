@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "bedside/daemon.h"
@@ -310,6 +311,34 @@ static int open_mqtt(struct daemon *daemon)
                : -EIO;
 }
 
+/* Changes whenever one of the files of the connection is replaced. */
+static uint64_t files_mark(const struct daemon *daemon)
+{
+    const char *const files[] = {daemon->config.broker.ca,
+                                 daemon->config.broker.certificate,
+                                 daemon->config.broker.key, daemon->config.broker.crl};
+    uint64_t mark = 0;
+    struct stat st;
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        mark = mark * 1000003 + i;
+        if (files[i][0] != '\0' && stat(files[i], &st) == 0)
+            mark = mark * 1000003 + ((uint64_t)st.st_ino ^ (uint64_t)st.st_mtim.tv_sec ^
+                                     (uint64_t)st.st_mtim.tv_nsec << 20 ^
+                                     (uint64_t)st.st_size << 40);
+    }
+    return mark;
+}
+
+bool uplink_files_changed(struct daemon *daemon)
+{
+    uint64_t mark = files_mark(daemon);
+    bool changed = mark != daemon->files_mark;
+
+    daemon->files_mark = mark;
+    return changed;
+}
+
 static int open_tls(struct daemon *daemon)
 {
     int n = snprintf(daemon->link_path, sizeof(daemon->link_path), "%s/link.sock",
@@ -344,6 +373,7 @@ int uplink_open(struct daemon *daemon)
                               UINT64_MAX, 1000, on_timer, daemon);
     if (error < 0)
         return error;
+    daemon->files_mark = files_mark(daemon);
     if ((error = open_tls(daemon)) < 0) {
         log_error("%s/link.sock: %s", daemon->config.run, strerror(-error));
         return error;
