@@ -164,7 +164,7 @@ static void test_example(void **state)
     struct chart_config c = {.log_level = 0};
     struct places_config places = {.places = {NULL, 0}};
     struct config *config, *places_parsed;
-    struct adt_site *site;
+    struct adt_site *site = NULL;
     char error[CONFIG_ERROR_SIZE], place[ADT_PLACE_SIZE];
     if (chart_config_load("gateway/chart/wardgate-chart.example.yaml", NULL, &c, &config,
                           error) != 0)
