@@ -68,6 +68,9 @@ static const struct {
     {"A43", "moves an identifier between patients: not followed"},
 };
 
+/* The first thing found wrong is the one that is told. Content errors are answered by
+ * the site's own code: some senders drop a message on AE and repeat it for ever on AR,
+ * others the other way round. */
 bool
 adt_refuse(struct adt_reader *reader, enum hl7_verdict verdict, const char *segment, unsigned sequence,
            unsigned field, unsigned component, unsigned code, const char *text)
@@ -81,6 +84,8 @@ adt_refuse(struct adt_reader *reader, enum hl7_verdict verdict, const char *segm
     return false;
 }
 
+/* Nothing is wrong with another hospital's message, so the site says how to be rid of
+ * it without stopping the channel. */
 bool
 adt_foreign(struct adt_reader *reader, const char *segment, unsigned sequence, unsigned field, unsigned component,
             const char *text)
@@ -91,6 +96,7 @@ adt_foreign(struct adt_reader *reader, const char *segment, unsigned sequence, u
     return false;
 }
 
+/* Taken off the sender's hands; the reason is counted by whoever asked. */
 static void
 ignore(struct adt_result *result, const char *why)
 {
@@ -101,6 +107,8 @@ ignore(struct adt_result *result, const char *why)
 
 /* --- The header --- */
 
+/* Any 2.x is read alike; what differs between them (ERR, field lengths) is the
+ * answer's business. */
 static bool
 version_known(struct hl7_text version)
 {
@@ -185,6 +193,8 @@ collect_groups(const struct hl7_message *message, struct adt_group *groups, size
     return count;
 }
 
+/* How many patients a message of this trigger is about. Taking the first of several
+ * would lose the others without a word. */
 static bool
 check_group_count(struct adt_reader *reader, size_t count)
 {
@@ -199,6 +209,8 @@ check_group_count(struct adt_reader *reader, size_t count)
     return true;
 }
 
+/* All or nothing: one event that can't be read refuses the whole message, because a
+ * swap or a merge taken by half is worse than none. */
 void
 adt_read(struct adt_site *site, const struct hl7_message *message, struct adt_result *result)
 {
@@ -226,6 +238,8 @@ adt_read(struct adt_site *site, const struct hl7_message *message, struct adt_re
 
 /* --- The whole way --- */
 
+/* Words for what hl7_parse found. No bytes of the message are in them: answers are
+ * logged by both sides. */
 static const char *
 parse_error_text(int error)
 {
@@ -247,6 +261,8 @@ refuse_bytes(const struct adt_site *site, int error, struct adt_result *result)
     result->fault = (struct hl7_fault){.segment = "MSH", .code = 100, .text = parse_error_text(error)};
 }
 
+/* A message that can't even be cut up is answered too, with the control id if one can
+ * be found: a sender without an answer would repeat it for ever. */
 int
 adt_receive(struct adt_site *site, const char *bytes, size_t n, int64_t now_us, uint64_t serial,
             struct hl7_message *scratch, struct adt_result *result, char *answer, size_t capacity)

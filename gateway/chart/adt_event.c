@@ -16,6 +16,8 @@
 
 /* --- Reading fields --- */
 
+/* A field of PID or PV1 from those cut beforehand; of any other segment by cutting
+ * now. */
 static struct hl7_text
 field_of(const struct adt_reader *reader, const struct hl7_segment *segment, size_t field)
 {
@@ -68,6 +70,7 @@ read_name(struct adt_reader *reader, const struct adt_group *group, unsigned com
 
 /* --- When --- */
 
+/* The same moment in the shape that base/zone.h wants. */
 static struct civil
 civil_of(const struct hl7_time *time)
 {
@@ -120,6 +123,8 @@ last_moment(struct hl7_time *time)
     }
 }
 
+/* A time that ends before its seconds covers all that it may mean: from its first
+ * moment in the earliest reading to its last moment in the latest one. */
 bool
 adt_span_of(const struct zone *zone, const struct hl7_time *time, struct adt_span *span)
 {
@@ -202,6 +207,8 @@ read_times(struct adt_reader *reader, const struct adt_group *group, struct adt_
 
 /* --- Who --- */
 
+/* Weights 10 to 2 over the first nine digits. Ten times the same digit passes the sum
+ * (0000000000 to 9999999999 all do) and is what people type when they have no number. */
 bool
 nhs_number_valid(const char *text)
 {
@@ -261,6 +268,8 @@ struct identifier { /* one repetition of a CX field */
     char number[ADT_TEXT_SIZE], authority[ADT_TEXT_SIZE], type[ADT_TEXT_SIZE];
 };
 
+/* Number, authority and type of one repetition; the check digit and the rest of a CX
+ * are not used. */
 static bool
 read_identifier(const struct adt_reader *reader, struct hl7_text text, struct identifier *id)
 {
@@ -314,6 +323,8 @@ read_identifiers(struct adt_reader *reader, const struct adt_group *group, const
     return true;
 }
 
+/* Everything of PID that is used. Only the local number must be there: a patient
+ * without name, birth date or NHS number is a patient all the same. */
 static bool
 read_patient(struct adt_reader *reader, const struct adt_group *group, struct adt_event *event)
 {
@@ -355,6 +366,8 @@ read_prior(struct adt_reader *reader, const struct adt_group *group, struct adt_
 
 /* --- Which visit --- */
 
+/* What tells visits apart. The letter keeps a visit number and an account number that
+ * happen to be equal from becoming one visit. */
 static void
 make_visit_key(const struct adt_reader *reader, struct adt_event *event)
 {
@@ -375,6 +388,8 @@ make_visit_key(const struct adt_reader *reader, struct adt_event *event)
     (void)snprintf(event->visit_key, sizeof(event->visit_key), "P:%08x:%.65s", (unsigned)hash, event->patient.number);
 }
 
+/* PV1-19, PID-18 and PV1-2. Which of the two numbers is the visit's name is the site's
+ * choice; either will do where the other is missing. */
 static bool
 read_visit(struct adt_reader *reader, const struct adt_group *group, struct adt_event *event)
 {
@@ -441,6 +456,8 @@ read_location(struct adt_reader *reader, const struct adt_group *group, unsigned
     return true;
 }
 
+/* Hospitals that share a PAS share its feed: PV1-3.4 tells whose bed it is. Most wards
+ * of a small site leave it empty. */
 static bool
 is_ours(const struct adt_reader *reader, const struct adt_location *location)
 {
@@ -532,6 +549,8 @@ read_tracking(struct adt_reader *reader, const struct adt_group *group, struct a
     return set_place(reader, group, 3, &assigned, event);
 }
 
+/* What the location fields mean depends on the trigger: PV1-3 of a discharge is where
+ * the patient is no more. */
 static bool
 read_where(struct adt_reader *reader, const struct adt_group *group, struct adt_event *event)
 {
@@ -554,6 +573,8 @@ read_where(struct adt_reader *reader, const struct adt_group *group, struct adt_
     return read_location(reader, group, 3, &location) && set_place(reader, group, 3, &location, event);
 }
 
+/* When, who, which visit, who before, where. The order is that of what a person would
+ * mend first. */
 bool
 adt_event_fill(struct adt_reader *reader, const struct adt_group *group, struct adt_event *event)
 {

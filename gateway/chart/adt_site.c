@@ -39,6 +39,7 @@ fold(char *text)
     return text;
 }
 
+/* NULL: memory. */
 static char *
 folded_copy(const char *text)
 {
@@ -47,6 +48,7 @@ folded_copy(const char *text)
     return copy == NULL ? NULL : fold(copy);
 }
 
+/* Lists have a handful of names, so they are gone through. */
 bool
 adt_site_accepts(const struct adt_site *site, enum adt_names list, const char *name)
 {
@@ -65,6 +67,8 @@ adt_site_accepts(const struct adt_site *site, enum adt_names list, const char *n
 
 /* --- Locations --- */
 
+/* Takes all nine components whether or not the map uses them: which ones tell two beds
+ * apart is the site's affair. */
 bool
 adt_location_read(const struct hl7_message *message, struct hl7_text text, struct adt_location *location)
 {
@@ -117,12 +121,14 @@ slug(char part[][ADT_TEXT_SIZE], char *out)
         out[0] = '\0';
 }
 
+/* Room is left out, because an entry may leave it free; ward and bed are always given. */
 static uint64_t
 bucket_hash(const char *ward, const char *bed)
 {
     return adt_hash(bed, strlen(bed), adt_hash(ward, strlen(ward), 0));
 }
 
+/* An empty component of an entry agrees with anything. */
 static bool
 agrees(const struct adt_mapped *entry, char part[][ADT_TEXT_SIZE])
 {
@@ -134,6 +140,7 @@ agrees(const struct adt_mapped *entry, char part[][ADT_TEXT_SIZE])
     return true;
 }
 
+/* No bed, no place: a ward alone must never look like one of its beds. */
 void
 adt_location_place(const struct adt_site *site, const struct adt_location *location, char *out)
 {
@@ -174,6 +181,7 @@ read_standard(const char *text, struct adt_location *location)
     return adt_location_read(&message, (struct hl7_text){text, strlen(text)}, location);
 }
 
+/* The same way as a message's, so that `check` shows what the feed will get. */
 void
 adt_site_place(const struct adt_site *site, const char *location, char *out)
 {
@@ -184,6 +192,7 @@ adt_site_place(const struct adt_site *site, const char *location, char *out)
         adt_location_place(site, &parts, out);
 }
 
+/* Asked once per place and kept by the caller, so a plain search will do. */
 bool
 adt_site_has_place(const struct adt_site *site, const char *place)
 {
@@ -197,6 +206,7 @@ adt_site_has_place(const struct adt_site *site, const char *place)
     return false;
 }
 
+/* The location is already without patient data: PV1-3 has none. */
 void
 adt_site_note_unmapped(struct adt_site *site, const char *location)
 {
@@ -215,6 +225,7 @@ adt_site_note_unmapped(struct adt_site *site, const char *location)
     site->unmapped[i].count++;
 }
 
+/* In the order in which they were first met. */
 const char *
 adt_site_unmapped(const struct adt_site *site, size_t index, uint64_t *count)
 {
@@ -226,6 +237,7 @@ adt_site_unmapped(const struct adt_site *site, size_t index, uint64_t *count)
 
 /* --- Compiling --- */
 
+/* Folded once, so that every comparison later is a plain one. */
 static int
 copy_names(struct adt_site *site, enum adt_names list, const char *const *names)
 {
@@ -246,6 +258,7 @@ copy_names(struct adt_site *site, enum adt_names list, const char *const *names)
     return 0;
 }
 
+/* Whether two entries would catch exactly the same messages. */
 static bool
 same_location(const struct adt_mapped *a, const struct adt_mapped *b)
 {
@@ -257,6 +270,8 @@ same_location(const struct adt_mapped *a, const struct adt_mapped *b)
     return true;
 }
 
+/* Everything wrong with an entry is found here, at start, rather than as a patient in
+ * no bed later on. */
 static int
 add_entry(struct adt_site *site, const struct adt_map_entry *from, char error[256])
 {
@@ -296,6 +311,7 @@ add_entry(struct adt_site *site, const struct adt_map_entry *from, char error[25
     return 0;
 }
 
+/* Twice as many buckets as entries, so that a look-up is one comparison as a rule. */
 static int
 compile_map(struct adt_site *site, const struct adt_rules *rules, char error[256])
 {
@@ -317,6 +333,8 @@ compile_map(struct adt_site *site, const struct adt_rules *rules, char error[256
     return 0;
 }
 
+/* The defaults are those of the feed in reference: Homerton's words first, then what
+ * the standard and other London sites use. */
 int
 adt_site_new(const struct adt_rules *rules, struct adt_site **out, char error[256])
 {
@@ -354,6 +372,7 @@ err0:
     return -1;
 }
 
+/* Also of a site that was made by half. */
 void
 adt_site_free(struct adt_site *site)
 {

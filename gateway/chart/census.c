@@ -13,12 +13,14 @@
 
 /* --- Life --- */
 
+/* All zero is an empty census. */
 struct census *
 census_new(void)
 {
     return calloc(1, sizeof(struct census));
 }
 
+/* Things are owned by their tables; everything else only points. */
 void
 census_free(struct census *census)
 {
@@ -44,18 +46,23 @@ census_free(struct census *census)
 
 /* --- Ids and the things that have them --- */
 
+/* Each kind of thing hashes with a seed of its own, so that a visit and a place of one
+ * name differ. */
 uint64_t
 census_place_id(const char *place)
 {
     return place[0] == '\0' ? 0 : adt_hash(place, strlen(place), 4);
 }
 
+/* See census_place_id. */
 uint64_t
 census_visit_id(const char *visit_key)
 {
     return visit_key[0] == '\0' ? 0 : adt_hash(visit_key, strlen(visit_key), 3);
 }
 
+/* The place of this name, made if new. Two names with one id are refused rather than
+ * mixed up: that would be two beds in one. */
 static struct place *
 place_of(struct census *census, const char *name, int *error)
 {
@@ -78,6 +85,7 @@ place_of(struct census *census, const char *name, int *error)
     return place;
 }
 
+/* The visit of this key, made if new; see place_of. */
 static struct visit *
 visit_of(struct census *census, const char *key, int *error)
 {
@@ -121,6 +129,8 @@ location_of(struct census *census, const char *text)
 
 /* --- Windows --- */
 
+/* Notes a window. Locations that are no place of ours have no readings, so they need
+ * none. */
 static bool
 add_window(struct census *census, uint64_t place, int64_t from_us, int64_t to_us)
 {
@@ -133,6 +143,7 @@ add_window(struct census *census, uint64_t place, int64_t from_us, int64_t to_us
     return true;
 }
 
+/* Whole stays, boundaries' uncertainty included. */
 static bool
 add_stay_windows(struct census *census, const struct census_stay *stays, size_t n)
 {
@@ -176,6 +187,7 @@ add_elsewhere_windows(struct census *census, const struct patient *root, const s
 
 /* --- A visit's stays, old and new --- */
 
+/* What decides about readings; known_us and the location's spelling do not. */
 static bool
 same_stay(const struct census_stay *a, const struct census_stay *b)
 {
@@ -191,18 +203,22 @@ only_end_differs(const struct census_stay *a, const struct census_stay *b)
            a->from_high_us == b->from_high_us;
 }
 
+/* The earlier of two instants. */
 static int64_t
 smaller(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
 
+/* The later of two instants. */
 static int64_t
 larger(int64_t a, int64_t b)
 {
     return a > b ? a : b;
 }
 
+/* What lies before the first difference can't have changed; from there on, old and new
+ * stays and other visits of the same person may have. */
 static bool
 add_change_windows(struct census *census, const struct visit *visit, const struct census_stay *old, size_t old_count,
                    const struct census_stay *now, size_t now_count, bool all)
@@ -239,6 +255,8 @@ unindex(struct census *census, struct visit *visit, size_t first)
     visit->stay_count = first;
 }
 
+/* Puts stays from `first` on into place. On failure the census is of no more use
+ * (CENSUS_MEMORY says so). */
 static bool
 reindex(struct census *census, struct visit *visit, const struct census_stay *stays, size_t first, size_t count)
 {
@@ -294,6 +312,7 @@ update_stays(struct census *census, struct visit *visit, bool all)
 
 /* --- Whose visit --- */
 
+/* Hangs a visit on its owner. */
 static bool
 give_visit(struct patient *owner, struct visit *visit)
 {
@@ -304,6 +323,7 @@ give_visit(struct patient *owner, struct visit *visit)
     return true;
 }
 
+/* Takes a visit off its owner. The order of an owner's visits means nothing. */
 static void
 take_visit(struct visit *visit)
 {
@@ -316,6 +336,7 @@ take_visit(struct visit *visit)
         owner->visits[i] = owner->visits[--owner->visit_count];
 }
 
+/* Keeps the count that the worklist shows. */
 static void
 count_dispute(struct census *census, bool was, bool is)
 {
@@ -346,6 +367,8 @@ update_owner(struct census *census, struct visit *visit, bool *changed)
 
 /* --- Events --- */
 
+/* Each text has its own stamp: an old message that comes late fills what newer ones
+ * left empty, and overwrites nothing. */
 static bool
 update_texts(struct patient *patient, const struct adt_event *event, const struct stamp *stamp)
 {
@@ -400,6 +423,8 @@ note_update(struct census *census, const struct visit *visit, const struct adt_e
     census->updates_elsewhere++;
 }
 
+/* The visit takes in texts and claim first, since whose it is may change by them; then
+ * its stays follow. */
 static int
 apply_to_visit(struct census *census, const struct adt_event *event, int64_t known_us, struct patient *patient,
                const struct stamp *stamp)
@@ -464,6 +489,8 @@ update_merged(struct census *census, struct patient *any)
     return true;
 }
 
+/* A merge belongs to patients, not to a visit: it holds for visits that are told of
+ * later, too. */
 static int
 apply_merge(struct census *census, const struct adt_event *event, struct patient *winner, const struct stamp *stamp)
 {
@@ -486,6 +513,7 @@ apply_merge(struct census *census, const struct adt_event *event, struct patient
     return CENSUS_OK;
 }
 
+/* What every event does (the patient's texts), then what its kind does. */
 static int
 apply_one(struct census *census, const struct adt_event *event, int64_t known_us)
 {
@@ -507,6 +535,9 @@ apply_one(struct census *census, const struct adt_event *event, int64_t known_us
     return event->kind == ADT_UPDATE ? CENSUS_OK : CENSUS_INCOMPLETE;
 }
 
+/* Nothing else runs meanwhile, so the two halves of a swap are seen together by
+ * anybody who asks. All events are applied even if one fails: the message is in the
+ * log, and a rebuild would do the same. */
 int
 census_apply(struct census *census, const struct adt_event *events, size_t count, int64_t known_us,
              const struct census_window **windows, size_t *n)

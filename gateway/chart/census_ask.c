@@ -6,12 +6,14 @@
 
 #include <string.h>
 
+/* Callers print; they should not have to ask for NULL. */
 static const char *
 text_or_empty(const struct stamped *field)
 {
     return field->text == NULL ? "" : field->text;
 }
 
+/* The survivor's words, not the merged number's: those may have been a guess in A&E. */
 bool
 census_patient(const struct census *census, uint64_t id, struct census_patient *out)
 {
@@ -34,6 +36,8 @@ census_patient(const struct census *census, uint64_t id, struct census_patient *
     return true;
 }
 
+/* A visit without an owner has had no message that named a patient; it can't have
+ * stays. */
 bool
 census_visit(const struct census *census, uint64_t stay, struct census_visit *out)
 {
@@ -50,6 +54,7 @@ census_visit(const struct census *census, uint64_t stay, struct census_visit *ou
     return true;
 }
 
+/* Ids that no message has named are only equal to themselves. */
 bool
 census_same(const struct census *census, uint64_t a, uint64_t b)
 {
@@ -61,6 +66,8 @@ census_same(const struct census *census, uint64_t a, uint64_t b)
     return one->root == other->root;
 }
 
+/* By hand only (a scan, a worklist), so every patient is looked at. Several different
+ * persons under one number are nobody. */
 uint64_t
 census_find(const struct census *census, const char *number, const char *authority)
 {
@@ -80,6 +87,7 @@ census_find(const struct census *census, const char *number, const char *authori
     return found == NULL ? 0 : found->root->id;
 }
 
+/* Counted as things happen; asking costs nothing. */
 void
 census_counts(const struct census *census, struct census_counts *counts)
 {

@@ -39,6 +39,9 @@ struct moves {
 
 /* --- Events in order of recording --- */
 
+/* When two messages were keyed in at one moment, the order of kinds is the natural one
+ * (nobody is discharged before he is admitted); the id only makes sure that there is
+ * an order at all. */
 static int
 compare_recorded(const struct census_event *a, const struct census_event *b)
 {
@@ -49,6 +52,7 @@ compare_recorded(const struct census_event *a, const struct census_event *b)
     return a->id < b->id ? -1 : a->id > b->id;
 }
 
+/* The order is total, so the list is the same however it was filled. */
 int
 census_add_event(struct visit *visit, const struct census_event *event)
 {
@@ -84,6 +88,7 @@ compare_moves(const struct move *a, const struct move *b)
     return compare_recorded(a->event, b->event);
 }
 
+/* From the end: most moves are told in the order in which they happened. */
 static void
 add_move(struct moves *moves, const struct move *move)
 {
@@ -153,6 +158,7 @@ settle(struct moves *moves, const struct census_event *event, bool found, const 
 
 #define KIND(k) (1u << (k))
 
+/* One row a kind. Cancellations take back; all else adds one move. */
 static void
 apply_event(struct moves *moves, const struct census_event *event)
 {
@@ -302,6 +308,9 @@ step_bed(struct walk *walk, const struct move *move, enum effect effect)
     }
 }
 
+/* `here` is where the patient is by our account. A next move that says it began there,
+ * or in the bed that is kept for him, confirms it; one that says otherwise leaves all
+ * the time since the last move in doubt. */
 static uint32_t
 doubts(const struct walk *walk, const struct move *move, const struct move *next, uint64_t here)
 {
@@ -354,6 +363,8 @@ end_doubt(struct walk *walk, const struct move *move)
         walk->doubt_until_us = move->occurred.low_us;
 }
 
+/* Each move is looked at together with the next one: what a stay is worth depends on
+ * how it ended. */
 static bool
 walk_moves(struct walk *walk, const struct moves *moves)
 {
@@ -367,6 +378,8 @@ walk_moves(struct walk *walk, const struct moves *moves)
     return true;
 }
 
+/* A visit has a handful of events, so its moves fit on the stack; one that is years
+ * long gets memory. */
 bool
 census_derive(const struct visit *visit, struct census_stay **stays, size_t *count, size_t *capacity)
 {

@@ -12,6 +12,7 @@
 
 #define CHAIN_MAX 64 /* merges one after another; a longer chain is cut there, the same way every time */
 
+/* Never equal for two different messages. */
 int
 stamp_compare(const struct stamp *a, const struct stamp *b)
 {
@@ -20,6 +21,8 @@ stamp_compare(const struct stamp *a, const struct stamp *b)
     return a->id < b->id ? -1 : a->id > b->id;
 }
 
+/* An empty text is silence, not deletion: many feeds send two double quotes for
+ * everything that they do not know. */
 bool
 stamped_set(struct stamped *field, const char *text, const struct stamp *stamp)
 {
@@ -40,6 +43,7 @@ stamped_set(struct stamped *field, const char *text, const struct stamp *stamp)
     return true;
 }
 
+/* Number and authority: two hospitals may give out the same number. */
 uint64_t
 census_patient_id(const struct adt_identity *identity)
 {
@@ -48,6 +52,7 @@ census_patient_id(const struct adt_identity *identity)
     return identity->number[0] == '\0' ? 0 : adt_hash(identity->number, strlen(identity->number), seed);
 }
 
+/* The id is only a hash; the texts decide. See place_of in census.c about collisions. */
 struct patient *
 census_patient_of(struct census *census, const struct adt_identity *identity, int *error)
 {
@@ -77,6 +82,7 @@ census_patient_of(struct census *census, const struct adt_identity *identity, in
     return patient;
 }
 
+/* Visits are owned by the census, not by their patient. */
 void
 census_patient_free(struct patient *patient)
 {
@@ -96,6 +102,7 @@ census_patient_free(struct patient *patient)
 
 /* --- Merges --- */
 
+/* A number can be merged twice, if the first time was a mistake. NULL: it never was. */
 static const struct merge *
 newest_merge(const struct patient *patient)
 {
@@ -123,6 +130,8 @@ root_of_circle(struct patient *on)
     return newest->winner;
 }
 
+/* Follows the newest word at each step. A circle (merged there and back) is settled by
+ * root_of_circle. */
 static struct patient *
 find_root(struct patient *patient)
 {
@@ -140,6 +149,7 @@ find_root(struct patient *patient)
     return at;
 }
 
+/* Whether a goes round to b on the links. */
 static bool
 is_connected(const struct patient *a, const struct patient *b)
 {
@@ -153,6 +163,8 @@ is_connected(const struct patient *a, const struct patient *b)
     return false;
 }
 
+/* All patients that merges connect, in whatever direction, hang together on one
+ * circle: a merge may change the root of any of them, and of no others. */
 int
 census_merge(struct patient *loser, struct patient *winner, const struct stamp *stamp)
 {
@@ -181,6 +193,8 @@ census_merge(struct patient *loser, struct patient *winner, const struct stamp *
 
 /* --- Where a person's stays begin --- */
 
+/* Order of starts: ties are broken by visit and place, so that the array does not
+ * remember how it was filled. */
 static bool
 start_before(const struct start *a, int64_t from_low_us, uint64_t visit, uint64_t place)
 {
@@ -191,6 +205,7 @@ start_before(const struct start *a, int64_t from_low_us, uint64_t visit, uint64_
     return a->place < place;
 }
 
+/* Where a start is, or would go. */
 static size_t
 start_position(const struct patient *root, int64_t from_low_us, uint64_t visit, uint64_t place)
 {
@@ -214,6 +229,7 @@ is_sign(const struct census_stay *stay)
     return stay->place != 0 && (stay->flags & CENSUS_AWAY) == 0;
 }
 
+/* Mostly at the end: the newest stay is the one that is added. */
 bool
 census_start_add(struct patient *root, const struct visit *visit, const struct census_stay *stay)
 {
@@ -230,6 +246,7 @@ census_start_add(struct patient *root, const struct visit *visit, const struct c
     return true;
 }
 
+/* The stay must be in; visits take out what they put in. */
 void
 census_start_remove(struct patient *root, const struct visit *visit, const struct census_stay *stay)
 {
@@ -242,6 +259,7 @@ census_start_remove(struct patient *root, const struct visit *visit, const struc
     memmove(&root->starts[at], &root->starts[at + 1], (root->start_count - at) * sizeof(*root->starts));
 }
 
+/* After a merge only: every other change adds or removes single starts. */
 bool
 census_person_build(struct patient *root)
 {
@@ -259,6 +277,7 @@ census_person_build(struct patient *root)
     return true;
 }
 
+/* HL7 has the letter I, Millennium the word Inpatient. */
 bool
 census_is_inpatient(const struct visit *visit)
 {
@@ -267,6 +286,8 @@ census_is_inpatient(const struct visit *visit)
     return category != NULL && (category[0] == 'I' || category[0] == 'i');
 }
 
+/* Looks at starts from this stay's own on. The first one in another place decides as a
+ * rule, so that a long history costs nothing. */
 bool
 census_is_elsewhere(const struct visit *visit, const struct census_stay *stay, int64_t low_us, int64_t high_us)
 {
@@ -290,6 +311,7 @@ census_is_elsewhere(const struct visit *visit, const struct census_stay *stay, i
 
 /* --- Whose visit --- */
 
+/* First and last time are all that matters of how often a number was named. */
 bool
 census_claim(struct visit *visit, struct patient *patient, const struct stamp *stamp)
 {
@@ -324,6 +346,8 @@ last_move(const struct visit *visit)
     return NULL;
 }
 
+/* The oldest claim rather than the newest: a merge makes later messages carry the
+ * survivor's number, and the visit's owner must not jump by that. */
 struct patient *
 census_owner(struct visit *visit)
 {
@@ -350,6 +374,7 @@ census_owner(struct visit *visit)
     return owner;
 }
 
+/* Places and starts that point here are gone by then, or go with the census. */
 void
 census_visit_free(struct visit *visit)
 {

@@ -22,6 +22,7 @@ comes_before(const struct entry *a, int64_t from_low_us, uint64_t visit, size_t 
     return a->index < index;
 }
 
+/* Where an entry is, or would go. */
 static size_t
 position_of(const struct place *place, int64_t from_low_us, uint64_t visit, size_t index)
 {
@@ -58,6 +59,8 @@ refresh(struct place *place, size_t from)
     }
 }
 
+/* Cost: a binary search and what lies behind it to move, which is nothing for news and
+ * a whole bed's history at worst. */
 bool
 census_place_add(struct place *place, struct visit *visit, size_t index)
 {
@@ -78,6 +81,7 @@ census_place_add(struct place *place, struct visit *visit, size_t index)
     return true;
 }
 
+/* The stay must be in; see invariant 2. */
 void
 census_place_remove(struct place *place, const struct visit *visit, size_t index)
 {
@@ -88,6 +92,7 @@ census_place_remove(struct place *place, const struct visit *visit, size_t index
     refresh(place, at);
 }
 
+/* Entries only point at visits. */
 void
 census_place_free(struct place *place)
 {
@@ -131,6 +136,7 @@ give(const struct entry *entry, int64_t low_us, int64_t high_us, struct census_s
         out->flags |= CENSUS_ELSEWHERE;
 }
 
+/* The walk goes back in time; answers go forward. */
 static void
 reverse(struct census_stay *stays, size_t n)
 {
@@ -144,6 +150,8 @@ reverse(struct census_stay *stays, size_t n)
     }
 }
 
+/* A stay touches the interval if it may have begun by its end and may have lasted
+ * beyond its beginning. */
 size_t
 census_at(const struct census *census, uint64_t place_id, int64_t low_us, int64_t high_us,
           struct census_stay *out, size_t capacity)
@@ -168,6 +176,8 @@ census_at(const struct census *census, uint64_t place_id, int64_t low_us, int64_
     return found;
 }
 
+/* A bed that never had anybody is more likely a wrong name than an empty bed: the hold
+ * says which. */
 bool
 census_seen(const struct census *census, uint64_t place_id)
 {
@@ -176,6 +186,7 @@ census_seen(const struct census *census, uint64_t place_id)
     return place != NULL && place->count > 0;
 }
 
+/* By place in the table's order; whoever needs another one sorts. */
 void
 census_each(const struct census *census, void (*each)(void *context, const struct census_stay *stay), void *context)
 {

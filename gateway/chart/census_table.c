@@ -21,12 +21,14 @@ find_slot(const struct census_table *table, uint64_t id)
     return &table->slots[at];
 }
 
+/* NULL: not there. */
 void *
 census_table_get(const struct census_table *table, uint64_t id)
 {
     return table->capacity == 0 ? NULL : find_slot(table, id)->thing;
 }
 
+/* Doubles. Slots are put in anew, since their homes depend on the size. */
 static bool
 grow_table(struct census_table *table)
 {
@@ -45,6 +47,7 @@ grow_table(struct census_table *table)
     return true;
 }
 
+/* Nothing is ever taken out: a census only learns. */
 bool
 census_table_put(struct census_table *table, uint64_t id, void *thing)
 {
@@ -56,6 +59,8 @@ census_table_put(struct census_table *table, uint64_t id, void *thing)
     return true;
 }
 
+/* By half: arrays here are many and small, and doubling would waste more than it
+ * saves. */
 bool
 census_grow(void **items, size_t used, size_t *capacity, size_t size)
 {

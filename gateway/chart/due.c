@@ -14,6 +14,8 @@
 
 /* --- Intervals --- */
 
+/* A cuff is inflated when somebody asks for it, so each of its readings is an event
+ * and not a sample of a signal. */
 bool
 due_is_spot(uint32_t code)
 {
@@ -27,6 +29,7 @@ due_is_spot(uint32_t code)
     }
 }
 
+/* Tables have a few lines: they are gone through. */
 uint32_t
 due_interval_s(const struct due *due, uint32_t code)
 {
@@ -42,6 +45,7 @@ due_interval_s(const struct due *due, uint32_t code)
     return general;
 }
 
+/* Rounds down, also before 1970. */
 static int64_t
 floor_to(int64_t us, int64_t step_us)
 {
@@ -50,6 +54,8 @@ floor_to(int64_t us, int64_t step_us)
     return us - (rest < 0 ? rest + step_us : rest);
 }
 
+/* Buckets of shorter intervals lie wholly inside those of the longest, as all divide a
+ * day. */
 void
 due_widen(const struct due *due, int64_t *from_us, int64_t *to_us)
 {
@@ -68,6 +74,7 @@ due_widen(const struct due *due, int64_t *from_us, int64_t *to_us)
 
 /* --- Life --- */
 
+/* An interval that does not divide a day would shift its buckets from day to day. */
 static bool
 intervals_valid(const struct due_options *options)
 {
@@ -82,6 +89,7 @@ intervals_valid(const struct due_options *options)
     return true;
 }
 
+/* A restart begins here, too: there is nothing to be loaded. */
 struct due *
 due_new(const struct due_options *options)
 {
@@ -106,6 +114,7 @@ due_new(const struct due_options *options)
     return due;
 }
 
+/* Open readings are dropped without a decision; feeding them again decides the same. */
 void
 due_free(struct due *due)
 {
@@ -162,6 +171,8 @@ resolve(struct due *due, struct open_reading *reading, uint32_t bit, bool is_due
     due_drop_reading(due, reading);
 }
 
+/* Backlog comes into buckets that ended long ago; those close when nothing has come
+ * for the grace. */
 static int64_t
 close_time(const struct due *due, const struct slot *slot)
 {
@@ -170,6 +181,7 @@ close_time(const struct due *due, const struct slot *slot)
     return last + due->options.grace_us;
 }
 
+/* Its leader has won. The last slot takes its place: their order means nothing. */
 static void
 close_slot(struct due *due, struct line *line, size_t at)
 {
@@ -204,6 +216,7 @@ struct feed {
     int64_t now_us;
 };
 
+/* The handle breaks ties, so that the order of arrival does not. */
 static bool
 is_newer(const struct feed *feed, const struct open_reading *leader)
 {
@@ -212,6 +225,7 @@ is_newer(const struct feed *feed, const struct open_reading *leader)
     return feed->reading->ref > leader->ref;
 }
 
+/* A line has a slot a quantity, now and then two: a search through a few entries. */
 static struct slot *
 find_slot(const struct feed *feed, const struct slot *wanted)
 {
@@ -227,6 +241,8 @@ find_slot(const struct feed *feed, const struct slot *wanted)
     return NULL;
 }
 
+/* Asked once when a bucket opens, which is a look-up in the ledger a quantity and
+ * minute. */
 static bool
 was_charted(const struct feed *feed, const struct slot *slot)
 {
@@ -317,6 +333,8 @@ relieve(struct due *due)
     return true;
 }
 
+/* Closing comes first, so that a reading never competes with those of a bucket it
+ * ends. All memory is taken before anything changes. */
 int
 due_feed(struct due *due, const struct due_reading *reading, int64_t now_us, const struct due_decision **decisions,
          size_t *n)
@@ -360,6 +378,7 @@ due_feed(struct due *due, const struct due_reading *reading, int64_t now_us, con
 
 /* --- Time --- */
 
+/* All open slots are looked at, at most once a second: a few thousand comparisons. */
 int
 due_tick(struct due *due, int64_t now_us, const struct due_decision **decisions, size_t *n)
 {
@@ -391,12 +410,15 @@ due_tick(struct due *due, int64_t now_us, const struct due_decision **decisions,
     return 0;
 }
 
+/* A lower bound: slots that closed early or got new arrivals may have moved it on. */
 int64_t
 due_next_us(const struct due *due)
 {
     return due->next_us;
 }
 
+/* Its slots are dropped rather than handed to whoever it had overtaken: those were
+ * decided. */
 bool
 due_forget(struct due *due, uint64_t ref)
 {
@@ -414,6 +436,7 @@ due_forget(struct due *due, uint64_t ref)
     return true;
 }
 
+/* For the status page and for tests of boundedness. */
 size_t
 due_open(const struct due *due)
 {

@@ -10,6 +10,7 @@
 
 #define BUCKETS_MIN 256
 
+/* Small to begin with: a demo has ten devices, a hospital thousands. */
 bool
 due_tables_new(struct due *due)
 {
@@ -19,6 +20,7 @@ due_tables_new(struct due *due)
     return due->lines != NULL && due->readings != NULL;
 }
 
+/* Its slots go with it. */
 static void
 line_free(struct line *line)
 {
@@ -26,6 +28,7 @@ line_free(struct line *line)
     free(line);
 }
 
+/* Also after due_tables_new failed half way. */
 void
 due_tables_free(struct due *due)
 {
@@ -49,12 +52,14 @@ due_tables_free(struct due *due)
     free(due->readings);
 }
 
+/* Handles and device numbers may be sequential; hashing spreads them. */
 static size_t
 bucket_of(uint64_t key, size_t buckets)
 {
     return (size_t)adt_hash(&key, sizeof(key), 6) & (buckets - 1);
 }
 
+/* NULL: this device has nothing open. */
 struct line *
 due_find_line(const struct due *due, uint64_t device)
 {
@@ -87,6 +92,7 @@ spread_lines(struct due *due)
     due->line_buckets = buckets;
 }
 
+/* The table grows before the line goes in, so that the line lands in its final bucket. */
 struct line *
 due_make_line(struct due *due, uint64_t device)
 {
@@ -107,6 +113,7 @@ due_make_line(struct due *due, uint64_t device)
     return line;
 }
 
+/* A link rather than the reading, so that taking out needs no second search. */
 struct open_reading **
 due_find_reading(const struct due *due, uint64_t ref)
 {
@@ -117,6 +124,7 @@ due_find_reading(const struct due *due, uint64_t ref)
     return at;
 }
 
+/* See spread_lines. */
 static void
 spread_readings(struct due *due)
 {
@@ -138,6 +146,7 @@ spread_readings(struct due *due)
     due->reading_buckets = buckets;
 }
 
+/* No slot may lead to it any more. */
 void
 due_drop_reading(struct due *due, struct open_reading *reading)
 {
@@ -148,6 +157,7 @@ due_drop_reading(struct due *due, struct open_reading *reading)
     free(reading);
 }
 
+/* Its ref must be new. */
 void
 due_add_reading(struct due *due, struct open_reading *open)
 {
@@ -161,6 +171,8 @@ due_add_reading(struct due *due, struct open_reading *open)
     due->open++;
 }
 
+/* Called by the clock, not by feeding: a device that is merely between two minutes
+ * keeps its line. */
 void
 due_drop_empty_lines(struct due *due)
 {

@@ -22,6 +22,7 @@ is_delimiter(char c)
     return c > ' ' && c < 0x7f && !letter && !(c >= '0' && c <= '9') && c != '"';
 }
 
+/* Segment names are upper case; Z names may hold digits. */
 static bool
 is_name_character(char c)
 {
@@ -232,6 +233,7 @@ hl7_equals(struct hl7_text text, const char *value)
 
 /* --- Values --- */
 
+/* -1: none. */
 static int
 hex_digit(char c)
 {
@@ -247,6 +249,7 @@ struct sink {
     size_t capacity, used; /* used counts on past capacity, so that the end can tell */
 };
 
+/* Never past capacity; whether all fitted is asked once, at the end. */
 static void
 sink_put(struct sink *sink, char c)
 {
@@ -389,6 +392,8 @@ clean_controls(char *text, size_t n)
     return true;
 }
 
+/* An escape that is not closed, or means nothing, is text: feeds forget to escape
+ * their backslashes. */
 static void
 unescape(const struct hl7_message *message, struct hl7_text text, struct sink *sink)
 {
@@ -501,6 +506,7 @@ take_digits(struct hl7_text *text, size_t digits, uint32_t *value)
     return true;
 }
 
+/* False at the end of the text. */
 static bool
 starts_with_digit(struct hl7_text text)
 {
@@ -528,6 +534,7 @@ take_fraction(struct hl7_text *text, uint32_t *microsecond)
     return true;
 }
 
+/* Nothing, or a sign and exactly four digits up to 14 hours. */
 static bool
 take_zone(struct hl7_text *text, struct hl7_time *time)
 {

@@ -10,6 +10,7 @@
 
 /* --- The pen --- */
 
+/* The first error is the one that is told. */
 static void
 fail(struct hl7_writer *writer, int error)
 {
@@ -17,6 +18,7 @@ fail(struct hl7_writer *writer, int error)
         writer->error = error;
 }
 
+/* After an error nothing is written any more: half a message must not look like one. */
 static void
 put_byte(struct hl7_writer *writer, char c)
 {
@@ -29,6 +31,7 @@ put_byte(struct hl7_writer *writer, char c)
     writer->out[writer->used++] = c;
 }
 
+/* As they are. */
 static void
 put_bytes(struct hl7_writer *writer, const char *text, size_t n)
 {
@@ -38,6 +41,8 @@ put_bytes(struct hl7_writer *writer, const char *text, size_t n)
         put_byte(writer, text[i]);
 }
 
+/* What the reader takes out goes in here. UTF-8 passes; control characters are refused
+ * rather than dropped, because a value must not change on its way. */
 static void
 put_escaped(struct hl7_writer *writer, const char *text)
 {
@@ -67,6 +72,7 @@ trim(struct hl7_writer *writer, size_t start)
         writer->used--;
 }
 
+/* Looks back for its beginning, as only the text knows it. */
 static void
 end_segment(struct hl7_writer *writer)
 {
@@ -128,6 +134,7 @@ move(struct hl7_writer *writer, size_t *pen, size_t n, char delimiter)
     return true;
 }
 
+/* A new field is at its first component, with nothing in it. */
 static bool
 move_to_field(struct hl7_writer *writer, size_t field)
 {
@@ -228,6 +235,7 @@ hl7_ack_mode(const struct hl7_message *message)
     return HL7_ACK_ORIGINAL;
 }
 
+/* The words of HL7 table 0357. */
 static const char *
 code_text(unsigned code)
 {
@@ -282,6 +290,8 @@ echo_control_id(struct hl7_writer *writer, struct hl7_text id)
         hl7_put_raw(writer, 2, id.at, id.n);
 }
 
+/* Up to 2.4 everything stands in ERR-1; from 2.5 on each part has its field, and ERR-8
+ * has words for a person. */
 static void
 put_fault(struct hl7_writer *writer, const struct hl7_fault *fault, int minor)
 {
@@ -315,6 +325,8 @@ put_fault(struct hl7_writer *writer, const struct hl7_fault *fault, int minor)
     hl7_put(writer, 8, fault->text);
 }
 
+/* Sender and receiver change places; event, processing id and version go back as they
+ * came. */
 static void
 put_answer_header(struct hl7_writer *writer, const struct hl7_message *message, int minor,
                   const char *control_id, const char *time_text)

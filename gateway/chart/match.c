@@ -32,12 +32,14 @@ static const struct {
     [MATCH_PLACE_DOUBT] = {"place-doubt", "The device may have been moved to another patient."},
 };
 
+/* A number from a newer version's ledger must still read as a hold. */
 const char *
 match_reason_text(enum match_reason reason)
 {
     return (unsigned)reason < MATCH_REASONS ? reasons[reason].text : "Held for an unknown reason.";
 }
 
+/* See match_reason_text. */
 const char *
 match_reason_name(enum match_reason reason)
 {
@@ -96,6 +98,7 @@ best_of(const struct census_stay *stays, size_t n, const struct match_evidence *
     return best;
 }
 
+/* The gravest doubt is the one that is told. */
 static enum match_reason
 flag_reason(uint32_t flags)
 {
@@ -123,6 +126,8 @@ before_looking(const struct match_evidence *evidence)
     return MATCH_CHART;
 }
 
+/* One person is in question. Whether he is certain, and whether anything else speaks
+ * against him. */
 static enum match_reason
 judge(const struct census *census, const struct match_evidence *evidence, const struct census_stay *stay)
 {
@@ -143,6 +148,8 @@ judge(const struct census *census, const struct match_evidence *evidence, const 
     return evidence->place_doubt && !evidence->named ? MATCH_PLACE_DOUBT : MATCH_CHART;
 }
 
+/* The bed list is asked for all instants that the reading may have been measured at,
+ * not for the likeliest one. */
 void
 match_reading(const struct census *census, const struct match_evidence *evidence, struct match_result *result)
 {

@@ -9,12 +9,14 @@
 
 #define MLLP_CR 0x0d
 
+/* The buffer is the limit: a frame never needs more memory than was given. */
 void
 mllp_decoder(struct mllp_decoder *decoder, char *buffer, size_t capacity)
 {
     *decoder = (struct mllp_decoder){.buffer = buffer, .capacity = capacity};
 }
 
+/* A start inside a frame begins anew: what came before has lost its end. */
 static void
 begin_frame(struct mllp_decoder *decoder)
 {
@@ -27,6 +29,7 @@ begin_frame(struct mllp_decoder *decoder)
     decoder->used = 0;
 }
 
+/* Says whether there is a message in the buffer. */
 static enum mllp_step
 end_frame(struct mllp_decoder *decoder)
 {
@@ -43,6 +46,7 @@ end_frame(struct mllp_decoder *decoder)
     return MLLP_FRAME;
 }
 
+/* Counted, not refused: engines pad and repeat, and the next frame is as good as any. */
 static void
 outside_byte(struct mllp_decoder *decoder, char c)
 {
@@ -52,6 +56,8 @@ outside_byte(struct mllp_decoder *decoder, char c)
         decoder->garbage++;
 }
 
+/* Stops after each frame, so that its caller can deal with one message before the next
+ * overwrites it. */
 enum mllp_step
 mllp_decode(struct mllp_decoder *decoder, const char *bytes, size_t n, size_t *taken)
 {
@@ -81,6 +87,7 @@ mllp_decode(struct mllp_decoder *decoder, const char *bytes, size_t n, size_t *t
     return MLLP_MORE;
 }
 
+/* A framing byte inside would cut the message in two at the other side. */
 size_t
 mllp_encode(const char *message, size_t n, char *out, size_t capacity)
 {

@@ -45,6 +45,7 @@ struct mllp_client {
     char buffer[ANSWER_MAX];
 };
 
+/* There is one timer, since a client waits for one thing at a time. */
 static void
 set_timer(struct mllp_client *client, int64_t ms)
 {
@@ -52,6 +53,7 @@ set_timer(struct mllp_client *client, int64_t ms)
     (void)sd_event_source_set_enabled(client->timer, SD_EVENT_ONESHOT);
 }
 
+/* While connected and idle nothing is overdue. */
 static void
 stop_timer(struct mllp_client *client)
 {
@@ -71,6 +73,7 @@ next_jitter(struct mllp_client *client)
 
 /* --- Up and down --- */
 
+/* The source goes first: epoll must not see the number again under another socket. */
 static void
 close_socket(struct mllp_client *client)
 {
@@ -93,6 +96,8 @@ retry_later(struct mllp_client *client)
         client->back_off_ms = client->options.back_off_max_ms;
 }
 
+/* The place is free before the caller hears of it, so that he can send the next from
+ * inside. */
 static void
 finish_message(struct mllp_client *client, enum mllp_outcome outcome, const char *answer, size_t n)
 {
@@ -101,6 +106,8 @@ finish_message(struct mllp_client *client, enum mllp_outcome outcome, const char
     client->options.on_outcome(client->options.context, outcome, answer, n);
 }
 
+/* Everything that ends a connection comes through here: refused, closed, broken,
+ * overdue. */
 static void
 lose_connection(struct mllp_client *client, enum mllp_outcome outcome)
 {
@@ -137,6 +144,7 @@ is_our_answer(struct mllp_client *client)
     return false;
 }
 
+/* An answer frees the way at once; whatever follows it in the same packet is a stray. */
 static void
 take_bytes(struct mllp_client *client, const char *bytes, size_t n)
 {
@@ -176,6 +184,7 @@ read_answers(struct mllp_client *client)
     }
 }
 
+/* False: the connection is gone. */
 static bool
 write_message(struct mllp_client *client)
 {
@@ -192,6 +201,7 @@ write_message(struct mllp_client *client)
     return true;
 }
 
+/* Always for answers and hang-ups, for room to write only with something to write. */
 static void
 listen_for(struct mllp_client *client)
 {
@@ -200,6 +210,7 @@ listen_for(struct mllp_client *client)
     (void)sd_event_source_set_io_events(client->io, EPOLLIN | (writing ? (uint32_t)EPOLLOUT : 0));
 }
 
+/* While connecting, the first event says whether it worked. */
 static int
 on_io(sd_event_source *source, int fd, uint32_t events, void *context)
 {
@@ -231,6 +242,7 @@ on_io(sd_event_source *source, int fd, uint32_t events, void *context)
     return 0;
 }
 
+/* Never waits: success and failure come as events. */
 static void
 start_connecting(struct mllp_client *client)
 {
@@ -249,6 +261,7 @@ start_connecting(struct mllp_client *client)
         lose_connection(client, MLLP_LOST);
 }
 
+/* Down: time for the next attempt. Otherwise something did not happen in time. */
 static int
 on_timer(sd_event_source *source, uint64_t usec, void *context)
 {
@@ -265,6 +278,7 @@ on_timer(sd_event_source *source, uint64_t usec, void *context)
 
 /* --- Life --- */
 
+/* Numeric only: a name server that hangs would hang the whole loop. */
 static int
 set_address(struct mllp_client *client, const char *text, uint16_t port)
 {
@@ -288,6 +302,7 @@ set_address(struct mllp_client *client, const char *text, uint16_t port)
     return -EINVAL;
 }
 
+/* 0 is no sensible value of any of them. */
 static void
 set_defaults(struct mllp_client_options *options)
 {
@@ -303,6 +318,7 @@ set_defaults(struct mllp_client_options *options)
         options->back_off_max_ms = options->back_off_min_ms;
 }
 
+/* The other side may be down for days; that is no error. */
 int
 mllp_client_new(struct sd_event *event, const struct mllp_client_options *options, struct mllp_client **out)
 {
@@ -328,6 +344,7 @@ mllp_client_new(struct sd_event *event, const struct mllp_client_options *option
     return 0;
 }
 
+/* Nobody is told: whoever frees knows. */
 void
 mllp_client_free(struct mllp_client *client)
 {
@@ -340,18 +357,21 @@ mllp_client_free(struct mllp_client *client)
     free(client);
 }
 
+/* True between on_up and on_down. */
 bool
 mllp_client_up(const struct mllp_client *client)
 {
     return client->state == UP;
 }
 
+/* True when a send would be taken. */
 bool
 mllp_client_idle(const struct mllp_client *client)
 {
     return client->state == UP && client->out == NULL;
 }
 
+/* Only takes the message; the loop writes it, so that no callback comes from inside. */
 int
 mllp_client_send(struct mllp_client *client, const char *bytes, size_t n)
 {
@@ -381,6 +401,7 @@ mllp_client_send(struct mllp_client *client, const char *bytes, size_t n)
     return 0;
 }
 
+/* A copy; it does not change under its reader. */
 void
 mllp_client_counts(const struct mllp_client *client, struct mllp_client_counts *counts)
 {

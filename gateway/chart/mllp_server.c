@@ -63,6 +63,8 @@ add_counts(struct mllp_server_counts *counts, const struct mllp_decoder *decoder
     counts->oversized += decoder->oversized;
 }
 
+/* Nothing of a peer may be used after this; every way in ends with it or with
+ * peer_listen. */
 static void
 peer_close(struct peer *peer)
 {
@@ -148,6 +150,7 @@ peer_decode(struct peer *peer)
     return true;
 }
 
+/* Writes, decodes and reads until one of them has to wait. Entered from the loop only. */
 static void
 peer_work(struct peer *peer)
 {
@@ -178,6 +181,7 @@ peer_work(struct peer *peer)
         peer_close(peer);
 }
 
+/* A hang-up is final: whatever was under way will be sent again on another connection. */
 static int
 on_peer_io(sd_event_source *source, int fd, uint32_t events, void *context)
 {
@@ -192,6 +196,8 @@ on_peer_io(sd_event_source *source, int fd, uint32_t events, void *context)
     return 0;
 }
 
+/* An answer was given outside of the loop's turn for this peer: go on where it
+ * stopped. */
 static int
 on_peer_again(sd_event_source *source, void *context)
 {
@@ -200,6 +206,7 @@ on_peer_again(sd_event_source *source, void *context)
     return 0;
 }
 
+/* A frame that has begun and stays unfinished holds memory for nothing. */
 static int
 on_peer_idle(sd_event_source *source, uint64_t usec, void *context)
 {
@@ -212,6 +219,8 @@ on_peer_idle(sd_event_source *source, uint64_t usec, void *context)
     return 0;
 }
 
+/* Timer and deferral are made once and switched on and off: no allocation while
+ * messages flow. */
 static int
 peer_sources(struct peer *peer)
 {
@@ -263,6 +272,8 @@ peer_open(struct mllp_server *server, int fd)
 
 /* --- The listener --- */
 
+/* One at a time; the loop comes back for the next. A failed accept (the peer left) is
+ * nothing. */
 static int
 on_accept(sd_event_source *source, int fd, uint32_t events, void *context)
 {
@@ -275,6 +286,7 @@ on_accept(sd_event_source *source, int fd, uint32_t events, void *context)
     return 0;
 }
 
+/* Numeric only: what is listened on is a decision, not a look-up. */
 static int
 make_address(const char *text, uint16_t port, struct sockaddr_storage *address, socklen_t *size)
 {
@@ -297,6 +309,8 @@ make_address(const char *text, uint16_t port, struct sockaddr_storage *address, 
     return -EINVAL;
 }
 
+/* Only the configured address: a chart server has more networks than the one that the
+ * PAS is on. */
 static int
 listen_on(struct mllp_server *server)
 {
@@ -320,6 +334,7 @@ listen_on(struct mllp_server *server)
     return sd_event_add_io(server->event, &server->listener, server->fd, EPOLLIN, on_accept, server);
 }
 
+/* Everything that can go wrong goes wrong here, at start. */
 int
 mllp_server_new(struct sd_event *event, const struct mllp_server_options *options, struct mllp_server **out)
 {
@@ -347,6 +362,7 @@ mllp_server_new(struct sd_event *event, const struct mllp_server_options *option
     return 0;
 }
 
+/* Peers waiting for an answer will send again elsewhere or later. */
 void
 mllp_server_free(struct mllp_server *server)
 {
@@ -364,12 +380,14 @@ mllp_server_free(struct mllp_server *server)
     free(server);
 }
 
+/* For tests, which let the kernel choose. */
 uint16_t
 mllp_server_port(const struct mllp_server *server)
 {
     return server->port;
 }
 
+/* By peer number, not by pointer: the peer may be gone by the time the log is on disk. */
 int
 mllp_server_reply(struct mllp_server *server, uint64_t id, const char *bytes, size_t n)
 {
@@ -403,6 +421,7 @@ mllp_server_reply(struct mllp_server *server, uint64_t id, const char *bytes, si
     return 0;
 }
 
+/* Peers that are connected now are added to those that have gone. */
 void
 mllp_server_counts(const struct mllp_server *server, struct mllp_server_counts *counts)
 {

@@ -142,6 +142,19 @@ static void test_uncertain_boundary(void **state)
     assert_string_equal(match(c, at("a", 160, 0)), "chart");
     assert_int_equal(result.stay.patient, id_of("P2"));
     census_free(c);
+
+    /* Nobody before or after: the doubt is about coming and going alone. */
+    c = census_new();
+    apply(c, admit);
+    assert_string_equal(match(c, at("a", 130, 0)), "moving");
+    assert_string_equal(match(c, at("a", 160, 0)), "chart");
+    leave = event_at(ADT_DISCHARGE, 200, "P2", "V2", NULL);
+    leave.occurred.high_us += 60 * MINUTE;
+    apply(c, leave);
+    assert_string_equal(match(c, at("a", 199, 0)), "chart");
+    assert_string_equal(match(c, at("a", 230, 0)), "moving");
+    assert_string_equal(match(c, at("a", 260, 0)), "empty");
+    census_free(c);
 }
 
 /* Two visits of one person in one bed are no two patients. */
