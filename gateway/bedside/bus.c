@@ -437,18 +437,23 @@ int bus_start(const struct bus_setting *setting, struct bus **out)
     return 0;
 }
 
-void bus_quiesce(struct bus *bus)
+void bus_ask_stop(struct bus *bus)
 {
     uint64_t one = 1;
 
-    if (!bus->running)
-        return;
     atomic_store(&bus->stop, true);
     if (write(bus->stop_fd, &one, sizeof one) < 0)
         abort();
     pthread_mutex_lock(&bus->lock);
     pthread_cond_broadcast(&bus->room);
     pthread_mutex_unlock(&bus->lock);
+}
+
+void bus_quiesce(struct bus *bus)
+{
+    if (!bus->running)
+        return;
+    bus_ask_stop(bus);
     pthread_join(bus->thread, NULL);
     bus->running = false;
 }

@@ -123,6 +123,9 @@ int bus_start(const struct bus_setting *setting, struct bus **out);
  * after bus_quiesce(). NULL is fine. */
 void bus_stop(struct bus *bus);
 
+/* Asks the thread to end and does not wait for it: several lines then end together. */
+void bus_ask_stop(struct bus *bus);
+
 /* Ends the thread but keeps queue and statistics for bus_take(). */
 void bus_quiesce(struct bus *bus);
 

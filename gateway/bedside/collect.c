@@ -648,6 +648,9 @@ void collect_stop(struct daemon *daemon)
     daemon->stopping = true;
     collect_event(daemon, NULL, NULL, wardgate_Event_Kind_STOPPING,
                   "stopped by its manager");
+    for (size_t i = 0; i < daemon->bus_count; i++)
+        bus_ask_stop(daemon->buses[i]
+                         .bus); /* all at once: each may be in the middle of a request */
     while (daemon->bus_count > 0)
         collect_bus_close(daemon, &daemon->buses[--daemon->bus_count]);
     look(daemon);

@@ -85,7 +85,8 @@ struct daemon {
     sd_event_source *watchdog;
     uint64_t progress; /* rounds of the loop that did what they should */
     bool stopping;
-    bool again; /* start the program again: the store is to be salvaged */
+    uint64_t stop_until_us; /* last receipts are waited for until then */
+    bool again;             /* start the program again: the store is to be salvaged */
     bool has_key;
     char salvaged[160]; /* what a salvage at this start brought; empty: there was none */
 
@@ -117,9 +118,8 @@ void collect_store_open(struct daemon *daemon);
 /* uplink.c */
 int uplink_open(struct daemon *daemon);
 void uplink_close(struct daemon *daemon);
-/* Gives the last envelopes and their receipts a moment; what does not make it is sent
- * after the next start. */
-void uplink_last(struct daemon *daemon);
+/* True while envelopes are on the way whose receipts may still come. */
+bool uplink_waiting(const struct daemon *daemon);
 /* The store has new committed records, or was just opened. */
 void uplink_committed(struct daemon *daemon);
 /* True if a certificate, key or revocation list was replaced since the last look. */

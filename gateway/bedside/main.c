@@ -18,7 +18,9 @@
 #include "bedside/check_store.h"
 #include "bedside/daemon.h"
 
-#define TRIM_BYTES (128 * 1024)
+#define LAST_US      US_PER_S /* for the last envelopes and their receipts at the end */
+#define LAST_LOOK_US 5000
+#define TRIM_BYTES   (128 * 1024)
 
 static const char usage[] =
     "usage: wardgated [-c FILE] [-t | -T] [-v]\n"
@@ -117,14 +119,35 @@ static int make_folder(const char *path)
     return -1;
 }
 
+static int on_last(sd_event_source *source, uint64_t at_us, void *context)
+{
+    struct daemon *daemon = context;
+
+    if (!uplink_waiting(daemon) || at_us >= daemon->stop_until_us)
+        return sd_event_exit(daemon->loop, 0);
+    (void)sd_event_source_set_time(source, at_us + LAST_LOOK_US);
+    return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* The lines end and what they gave is committed. Then the last envelopes and their
+ * receipts get a moment; what does not make it is sent after the next start. */
 static int on_end(sd_event_source *source, const struct signalfd_siginfo *info,
                   void *context)
 {
     struct daemon *daemon = context;
+    uint64_t now_us = clock_monotonic_us();
 
     (void)source;
     (void)info;
-    return sd_event_exit(daemon->loop, 0);
+    if (daemon->stopping)
+        return sd_event_exit(daemon->loop, 0); /* asked twice */
+    health_stopping(daemon);
+    collect_stop(daemon);
+    daemon->stop_until_us = now_us + LAST_US;
+    if (sd_event_add_time(daemon->loop, NULL, CLOCK_BOOTTIME, now_us + LAST_LOOK_US, 1000,
+                          on_last, daemon) < 0)
+        return sd_event_exit(daemon->loop, 0);
+    return 0;
 }
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info,
@@ -185,12 +208,9 @@ static int run(struct daemon *daemon)
              daemon->config.gateway, daemon->bus_count);
     health_ready(daemon);
     error = sd_event_loop(daemon->loop);
-    health_stopping(daemon);
     health_close(daemon);
 err4:
-    collect_stop(daemon); /* the lines end and what they gave is committed ... */
-    if (error >= 0)
-        uplink_last(daemon); /* ... before the broker is left */
+    collect_stop(daemon); /* a loop that failed commits too */
     uplink_close(daemon);
 err3:
     bedside_control_close(daemon);

@@ -15,7 +15,6 @@
 #include "wire/receipt.h"
 #include "wire/topics.h"
 
-#define LAST_US        US_PER_S /* for the last envelopes and their receipts at the end */
 #define PUMP_ENVELOPES 64 /* in one go, so that the lines are looked at in between */
 
 static const char *topic(const struct daemon *daemon, enum topic which,
@@ -381,16 +380,10 @@ int uplink_open(struct daemon *daemon)
     return open_mqtt(daemon);
 }
 
-void uplink_last(struct daemon *daemon)
+bool uplink_waiting(const struct daemon *daemon)
 {
-    uint64_t end_us = clock_monotonic_us() + LAST_US;
-
-    uplink_pump(daemon);
-    while (daemon->mqtt != NULL && mqtt_is_connected(daemon->mqtt) &&
-           daemon->store != NULL && daemon->forward.on_the_way > 0 &&
-           clock_monotonic_us() < end_us)
-        if (sd_event_run(daemon->loop, 20000) < 0)
-            break;
+    return daemon->mqtt != NULL && mqtt_is_connected(daemon->mqtt) &&
+           daemon->store != NULL && daemon->forwarding && daemon->forward.on_the_way > 0;
 }
 
 void uplink_close(struct daemon *daemon)
