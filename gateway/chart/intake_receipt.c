@@ -139,8 +139,9 @@ static void ranges_take(struct intake_due *due, wardgate_Receipt *receipt)
         receipt->ranges[i] =
             (wardgate_Range){due->ready.items[i].first, due->ready.items[i].last};
     receipt->ranges_count = (pb_size_t)n;
-    memmove(due->ready.items, due->ready.items + n,
-            (due->ready.count - n) * sizeof(*due->ready.items));
+    if (n > 0)
+        memmove(due->ready.items, due->ready.items + n,
+                (due->ready.count - n) * sizeof(*due->ready.items));
     due->ready.count -= n;
 }
 

@@ -91,6 +91,10 @@ static MDB_txn *current(struct ledger *ledger, int *rc)
     *rc = MDB_SUCCESS;
     if (db->batch != NULL)
         return db->batch;
+    if (db->env == NULL) { /* could not be opened again: see ledger_begin */
+        *rc = MDB_PANIC;
+        return NULL;
+    }
     if (!db->reading) {
         *rc = db->reader == NULL ? mdb_txn_begin(db->env, NULL, MDB_RDONLY, &db->reader)
                                  : mdb_txn_renew(db->reader);
@@ -312,12 +316,37 @@ static int room_check(struct ledger *ledger)
 
 /* --- batches --- */
 
+static void env_shut(struct ledger_db *db)
+{
+    if (db->env == NULL)
+        return;
+    reader_reset(db);
+    if (db->reader != NULL)
+        mdb_txn_abort(db->reader);
+    db->reader = NULL;
+    mdb_env_close(db->env);
+    db->env = NULL;
+}
+
+/* A meta page that could not be written: LMDB refuses all work from then on. */
+static bool gave_up(struct ledger_db *db)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
+
+    if (rc == MDB_SUCCESS)
+        mdb_txn_abort(txn);
+    return rc == MDB_PANIC;
+}
+
 int ledger_begin(struct ledger *ledger)
 {
     struct ledger_db *db = ledger->db;
     int rc, error;
 
     assert(!ledger->batch);
+    if (db->env == NULL && (error = ledger_recover(ledger)) != LEDGER_OK)
+        return error;
     reader_reset(db);
     if ((rc = mdb_txn_begin(db->env, NULL, 0, &db->batch)) != MDB_SUCCESS) {
         db->batch = NULL;
@@ -366,6 +395,14 @@ int ledger_commit(struct ledger *ledger)
     /* LMDB frees the transaction whatever it returns. */
     error = db_error(ledger, mdb_txn_commit(ledger->db->batch), "commit");
     batch_end(ledger, error == LEDGER_OK);
+    if (error != LEDGER_OK && gave_up(ledger->db)) {
+        char why[LEDGER_ERROR_SIZE];
+
+        memcpy(why, ledger->failure, sizeof(why));
+        env_shut(ledger->db);
+        (void)ledger_recover(ledger); /* or at the next begin */
+        memcpy(ledger->failure, why, sizeof(why));
+    }
     return error;
 }
 
@@ -465,14 +502,20 @@ int db_open(struct ledger *ledger, const char *path)
     /* Readers of a killed process would hold their pages for ever. */
     if ((rc = mdb_reader_check(db->env, &dead)) != MDB_SUCCESS ||
         (rc = mdb_env_stat(db->env, &stat)) != MDB_SUCCESS ||
-        (rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn)) != MDB_SUCCESS)
-        return db_error(ledger, rc, "open");
+        (rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn)) != MDB_SUCCESS) {
+        error = db_error(ledger, rc, "open");
+        goto err0;
+    }
     db->page_size = stat.ms_psize;
     if ((error = tables_open(ledger, txn, 0)) != LEDGER_OK) {
         mdb_txn_abort(txn);
-        return error;
+        goto err0;
     }
-    return db_error(ledger, mdb_txn_commit(txn), "open");
+    if ((error = db_error(ledger, mdb_txn_commit(txn), "open")) == LEDGER_OK)
+        return LEDGER_OK;
+err0:
+    env_shut(db);
+    return error;
 }
 
 int db_reserve(struct ledger *ledger, uint64_t bytes)
@@ -493,11 +536,6 @@ void db_close(struct ledger_db *db)
 {
     if (db == NULL)
         return;
-    if (db->env != NULL) {
-        reader_reset(db);
-        if (db->reader != NULL)
-            mdb_txn_abort(db->reader);
-        mdb_env_close(db->env);
-    }
+    env_shut(db);
     free(db);
 }

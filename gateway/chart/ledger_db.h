@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/crypto.h"
+#include "base/file.h"
 #include "base/seal.h"
 #include "chart/ledger.h"
 #include "wire/record.h"
@@ -82,6 +83,7 @@ struct ledger {
     struct key digest_key;
     struct epoch epoch;
     int lock; /* held while open */
+    char path[FILE_PATH_MAX];
     bool batch;
     bool full;  /* no room for new records, found when the batch began */
     int broken; /* first LEDGER_IO or LEDGER_FULL of the batch */
@@ -126,6 +128,12 @@ int db_open(struct ledger *ledger, const char *path);
 int db_reserve(struct ledger *ledger, uint64_t bytes);
 void db_close(struct ledger_db *db);
 
+/* Opens the file again after LMDB gave up (a meta page could not be written: it may or
+ * may not be on disk), and reads what lives in memory from it. ledger_load is the second
+ * half. */
+int ledger_recover(struct ledger *ledger);
+int ledger_load(struct ledger *ledger);
+
 /* Formats ledger->failure; returns error. */
 int ledger_fail(struct ledger *ledger, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -167,7 +175,7 @@ void source_reach(struct source_slot *slot, uint64_t seq);
 int source_take(struct ledger *ledger, const struct ledger_new *record);
 int source_flush(struct ledger *ledger,
                  struct source_slot *slot); /* fresh -> DB_RANGES */
-int sources_load(struct ledger *ledger);
+int sources_load(struct ledger *ledger);    /* anew: what was in memory goes */
 int sources_save(struct ledger *ledger);
 void sources_revert(struct ledger *ledger, bool committed);
 int range_next(struct ledger *ledger, enum range_set set, uint32_t source, uint64_t from,

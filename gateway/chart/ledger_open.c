@@ -142,14 +142,14 @@ static int lock_take(struct ledger *ledger, const char *path)
 static int file_open(struct ledger *ledger, const struct ledger_options *options,
                      struct key *key)
 {
-    char lock[FILE_PATH_MAX], path[FILE_PATH_MAX];
+    char lock[FILE_PATH_MAX], *path = ledger->path;
     bool exists;
     int error;
 
     if (mkdir(options->folder, 0700) != 0 && errno != EEXIST)
         return ledger_fail(ledger, LEDGER_IO, "%s: %s", options->folder, strerror(errno));
-    if (snprintf(path, sizeof(path), "%s/ledger.mdb", options->folder) >=
-            (int)sizeof(path) ||
+    if (snprintf(path, FILE_PATH_MAX, "%s/ledger.mdb", options->folder) >=
+            FILE_PATH_MAX ||
         snprintf(lock, sizeof(lock), "%s/lock", options->folder) >= (int)sizeof(lock))
         return ledger_fail(ledger, LEDGER_INVALID, "%s: path too long", options->folder);
     if ((error = lock_take(ledger, lock)) != LEDGER_OK)
@@ -185,6 +185,29 @@ static int session_begin(struct ledger *ledger)
     return ledger_commit(ledger);
 }
 
+int ledger_load(struct ledger *ledger)
+{
+    uint64_t damaged = ledger->now.books.damaged; /* since start, not in the file */
+    int error;
+
+    memset(ledger->names, 0, LEDGER_NAME_SLOTS * sizeof(*ledger->names));
+    if ((error = tallies_load(ledger)) != LEDGER_OK ||
+        (error = sources_load(ledger)) != LEDGER_OK)
+        return error;
+    ledger->now.books.damaged = damaged;
+    ledger->before = ledger->now;
+    return LEDGER_OK;
+}
+
+/* The commit that failed may be on disk after all: memory follows the file, whichever it
+ * is. The caller has been told that it failed, and told nobody that it did not. */
+int ledger_recover(struct ledger *ledger)
+{
+    int error = db_open(ledger, ledger->path);
+
+    return error == LEDGER_OK ? ledger_load(ledger) : error;
+}
+
 static int open_steps(struct ledger *ledger, const struct ledger_options *options)
 {
     struct key key;
@@ -193,10 +216,8 @@ static int open_steps(struct ledger *ledger, const struct ledger_options *option
     if (error == LEDGER_OK)
         error = format_check(ledger, &key);
     crypto_wipe(&key, sizeof(key));
-    if (error != LEDGER_OK || (error = tallies_load(ledger)) != LEDGER_OK ||
-        (error = sources_load(ledger)) != LEDGER_OK)
+    if (error != LEDGER_OK || (error = ledger_load(ledger)) != LEDGER_OK)
         return error;
-    ledger->before = ledger->now;
     return session_begin(ledger);
 }
 

@@ -491,6 +491,8 @@ int sources_load(struct ledger *ledger)
     struct db_span row;
     int error;
 
+    while (ledger->source_count > 0)
+        ranges_free(&ledger->sources[--ledger->source_count].fresh);
     for (uint32_t source = 1;; source++) {
         struct source_slot *slot;
 

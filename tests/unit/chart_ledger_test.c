@@ -90,6 +90,7 @@ static void an_aborted_batch_never_was(void **state)
     assert_int_equal(store_reading(bench, 1, "a", 5, 100), LEDGER_NEW);
     assert_int_equal(ledger_source(bench->ledger, "gw-2", &other, &made), LEDGER_OK);
     assert_int_equal(ledger_name(bench->ledger, "BED 9", &number), LEDGER_OK);
+    assert_int_equal(ledger_name(bench->ledger, "BED 9", &number), LEDGER_OK);
     ledger_abort(bench->ledger);
 
     assert_int_equal(ledger_sources(bench->ledger), 1);

@@ -67,7 +67,7 @@ static void reading(uint64_t seq, wardgate_Record *record)
         100 + (uint64_t)round_now; /* what is written again after a cut is not the same */
     record->time.monotonic_us = seq * 1000;
     record->time.utc_us = INT64_C(1790000000000000);
-    record->observations_count = seq % 3 == 0 ? 32 : (pb_size_t)(1 + seq % 8);
+    record->observations_count = seq % 3 == 0 ? 32 : (pb_size_t)(14 + seq % 8);
     for (pb_size_t i = 0; i < record->observations_count; i++) {
         record->observations[i].code = 147842;
         record->observations[i].which_value = wardgate_Observation_text_tag;
@@ -230,8 +230,8 @@ static int work(const char *folder, int batches)
                 return -1;
         }
         promise->receipting = promise->receipted;
-        /* In the second half receipts stop, so that the oldest must make room. */
-        if (i < batches / 2 && promise->next > BEHIND * PER_BATCH) {
+        /* After a quarter receipts stop, so that the oldest must make room. */
+        if (i < batches / 4 && promise->next > BEHIND * PER_BATCH) {
             promise->receipting = promise->next - BEHIND * PER_BATCH;
             if (store_receipt(store, &promise->epoch, 1, promise->receipting, NULL) !=
                 STORE_OK)
