@@ -26,6 +26,7 @@ struct slot {
     uint32_t again; /* bit r: rate r was in a poll that failed and is asked for again */
     uint32_t failures;
     uint64_t retry_us; /* with failures: not before */
+    bool lost;         /* ACQUIRE_LOST was told, and no answer since */
     bool identify;     /* identity is asked for before the next poll */
     struct acquire_count count;
 };
@@ -160,6 +161,7 @@ void acquire_start(struct acquire *acquire, uint64_t now_us)
             slot->rates[r].due_us = now_us + spread * i / acquire->device_count;
         slot->again = 0;
         slot->failures = 0;
+        slot->lost = false;
         slot->identify = true;
         slot->count.present = false;
     }
@@ -179,9 +181,7 @@ static uint64_t slot_due(const struct acquire *acquire, const struct slot *slot)
 
     if (slot->failures > 0) {
         due = slot->retry_us;
-        return slot->failures >= ACQUIRE_LOST_AFTER && due < acquire->dead_us
-                   ? acquire->dead_us
-                   : due;
+        return slot->lost && due < acquire->dead_us ? acquire->dead_us : due;
     }
     for (size_t r = 0; r < slot->rate_count; r++) {
         if (slot->rates[r].due_us < due)
@@ -276,8 +276,9 @@ static uint64_t dead_pause(uint64_t busy_us, uint64_t share)
 
 /* Ends the poll without a result and decides when the device is asked again. */
 static enum acquire_event fail(struct acquire *acquire, struct slot *slot, uint64_t now,
-                               uint64_t busy_us)
+                               uint64_t busy_us, bool silent)
 {
+    uint32_t lost_after = silent ? ACQUIRE_LOST_AFTER : ACQUIRE_LOST_NOISY;
     bool full = acquire->skipped_us != 0 && now - acquire->skipped_us < SATURATED_US;
     uint64_t pause = RETRY_FIRST_US;
 
@@ -290,8 +291,8 @@ static enum acquire_event fail(struct acquire *acquire, struct slot *slot, uint6
         slot->retry_us = now;
         return ACQUIRE_FAILED;
     }
-    if (slot->failures >= ACQUIRE_LOST_AFTER) {
-        uint32_t doubled = slot->failures - ACQUIRE_LOST_AFTER;
+    if (slot->failures >= lost_after) {
+        uint32_t doubled = slot->failures - lost_after;
 
         pause = doubled < 4 ? RETRY_FIRST_US << doubled : ACQUIRE_RETRY_MAX_US;
         acquire->dead_us =
@@ -301,9 +302,10 @@ static enum acquire_event fail(struct acquire *acquire, struct slot *slot, uint6
         pause = slot->rates[0].period_us;
     }
     slot->retry_us = now + (pause < ACQUIRE_RETRY_MAX_US ? pause : ACQUIRE_RETRY_MAX_US);
-    if (slot->failures != ACQUIRE_LOST_AFTER)
+    if (slot->failures < lost_after || slot->lost)
         return ACQUIRE_FAILED;
     slot->count.present = false;
+    slot->lost = true;
     return ACQUIRE_LOST;
 }
 
@@ -317,9 +319,10 @@ enum acquire_event acquire_result(struct acquire *acquire, uint64_t now_us,
     assert(acquire->polling && n <= ACQUIRE_BLOCK_BYTES);
     if (outcome == ACQUIRE_SILENT || outcome == ACQUIRE_BROKEN) {
         acquire->polling = false;
-        return fail(acquire, slot, now_us, busy_us);
+        return fail(acquire, slot, now_us, busy_us, outcome == ACQUIRE_SILENT);
     }
     slot->failures = 0;
+    slot->lost = false;
     slot->count.present = true;
     if (outcome == ACQUIRE_ANSWERED && n > 0) {
         memcpy(acquire->bytes[acquire->index], data, n);

@@ -9,7 +9,8 @@
  *  - Phases are spread, so that devices of one rate do not queue behind each other.
  *  - A device that does not answer backs off alone: from the second failure on it is
  * asked at growing distances, at most ACQUIRE_RETRY_MAX_US apart, and never takes more of
- * the line than 1/ACQUIRE_DEAD_SHARE of a full line's time. All silent devices share that budget.
+ * the line than 1/ACQUIRE_DEAD_SHARE of a full line's time. All silent devices share that
+ * budget.
  *  - After an outage (and at the start) identity is asked for before anything else.
  *  - Fields with a rate of their own are asked for at it, in as few requests as the map
  * allows.
@@ -28,10 +29,12 @@
 #define ACQUIRE_DEVICES_MAX  64 /* devices of one line */
 #define ACQUIRE_RATES_MAX    8  /* different rates of one device's fields */
 #define ACQUIRE_LOST_AFTER   3 /* failures in a row after which a device counts as lost */
+#define ACQUIRE_LOST_NOISY   12 /* the same, where bytes come but none to believe */
 #define ACQUIRE_RETRY_MAX_US UINT64_C(10000000) /* longest pause between two tries */
-#define ACQUIRE_DEAD_SHARE 30 /* silent devices together take at most 1/30 of a full line */
+#define ACQUIRE_DEAD_SHARE                                                               \
+    30 /* silent devices together take at most 1/30 of a full line */
 #define ACQUIRE_DEAD_MAX_US UINT64_C(15000000) /* but one of them is tried this often */
-#define ACQUIRE_BLOCK_BYTES 250 /* data of one block */
+#define ACQUIRE_BLOCK_BYTES 250                /* data of one block */
 
 enum acquire_error {
     ACQUIRE_OK = 0,

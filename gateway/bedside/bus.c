@@ -13,12 +13,13 @@
 
 #include "bedside/bus_internal.h"
 
-#define STACK_BYTES   (256 * 1024)
-#define SLACK_NS      20000L /* the kernel's 50 us would cost 1 % of a fast line */
-#define RESPONSE_MS   500
-#define ROOM_WAIT_NS  100000000L
-#define COUNTER_SLACK 16 /* readings that a counter may run ahead of the clock's count   \
-                          */
+#define STACK_BYTES  (256 * 1024)
+#define SLACK_NS     20000L /* the kernel's 50 us would cost 1 % of a fast line */
+#define RESPONSE_MS  500
+#define ROOM_WAIT_NS 100000000L
+#define COUNTER_SLACK                                                                    \
+    16 /* readings that a counter may run ahead of the clock's count                     \
+        */
 
 bool bus_stopping(struct bus *bus)
 {

@@ -18,15 +18,16 @@
 #define BUS_REOPEN_FIRST_US UINT64_C(250000)
 #define BUS_REOPEN_MAX_US   UINT64_C(5000000)
 
-struct bus_unit { /* one device. Only the thread touches it, but for statistics and identify */
+struct bus_unit { /* one device. Only the thread touches it, but for statistics and
+                     identify */
     struct bus_device device;
     struct trust trust;
     struct bus_statistics statistics; /* under the bus's lock */
     uint64_t turnaround_sum_us;
-    uint64_t period_us;   /* between two readings; 0: not known (a stream) */
+    uint64_t period_us;    /* between two readings; 0: not known (a stream) */
     uint64_t counter_mask; /* of its sample counter; 0: it has none */
-    uint64_t strays;      /* times that what it had said came in doubt */
-    uint64_t identity_us; /* its identity is held until then */
+    uint64_t strays;       /* times that what it had said came in doubt */
+    uint64_t identity_us;  /* its identity is held until then */
     atomic_bool identify;
     bool present;
     bool outage;          /* since the last sample handed over */
@@ -46,17 +47,17 @@ struct bus {
     size_t unit_count;
     struct bus_unit *units;
     pthread_t thread;
-    bool running;        /* the thread is to be joined */
-    int items_fd;        /* eventfd: items wait */
-    int stop_fd;         /* eventfd: readable once the thread is to end */
+    bool running; /* the thread is to be joined */
+    int items_fd; /* eventfd: items wait */
+    int stop_fd;  /* eventfd: readable once the thread is to end */
     atomic_bool stop;
-    pthread_mutex_t lock; /* queue and statistics */
-    pthread_cond_t room;  /* something was taken */
+    pthread_mutex_t lock;                       /* queue and statistics */
+    pthread_cond_t room;                        /* something was taken */
     struct bus_line_statistics line_statistics; /* under the lock */
     struct bus_queue *queue;                    /* under the lock */
-    uint64_t release_us; /* when the oldest held item is due */
+    uint64_t release_us;                        /* when the oldest held item is due */
 
-    struct acquire *acquire;   /* Modbus */
+    struct acquire *acquire;    /* Modbus */
     struct port_modbus *modbus; /* open line, or NULL */
     struct port_serial *serial; /* stream */
     void *driver_state;
@@ -70,7 +71,8 @@ void bus_run_stream(struct bus *bus);
 
 bool bus_stopping(struct bus *bus);
 
-/* Hands an item over, not before release_us. Waits for room. Returns true if it had to wait. */
+/* Hands an item over, not before release_us. Waits for room. Returns true if it had to
+ * wait. */
 bool bus_emit(struct bus *bus, struct bus_item *item, uint64_t release_us);
 
 /* An item of a kind that has no more to it, now. */

@@ -10,7 +10,8 @@
 
 #include "bedside/bus_internal.h"
 
-#define COALESCE_US 20000 /* a release this close to the next request waits for it */
+#define CONFIRM_TRIES 3
+#define COALESCE_US   20000 /* a release this close to the next request waits for it */
 
 static bool on_tcp(const struct bus *bus)
 {
@@ -65,22 +66,33 @@ static void doubt(struct bus *bus, size_t index)
         acquire_identify(bus->acquire, index);
 }
 
-/* Bytes that nobody asked for: rule 5. asked: the unit whose exchange threw them away, NULL for
- * none; failed: that exchange failed, so what there was of its own reply is among them. */
-static void judge_strays(struct bus *bus, const struct port_modbus_strays *strays,
-                         const struct bus_unit *asked, bool failed)
+static bool spoke(const struct port_modbus_strays *strays, const struct bus_unit *unit)
 {
+    uint8_t address = unit->device.unit;
+
+    return (strays->units[address / 64] >> address % 64 & 1) != 0;
+}
+
+/* Bytes that nobody asked for: rule 5. asked: the unit whose exchange failed and threw
+ * them away, so that what there was of its own reply, at most `own` bytes, is among them;
+ * NULL: none. */
+static void judge_strays(struct bus *bus, const struct port_modbus_strays *strays,
+                         const struct bus_unit *asked, size_t own)
+{
+    bool unread = strays->unread > 0;
+
     if (strays->bytes == 0 || on_tcp(bus))
         return;
+    /* A damaged reply and nothing else says nothing against anyone. */
+    if (asked != NULL && !spoke(strays, asked) && strays->unread <= own)
+        unread = false;
     for (size_t i = 0; i < bus->unit_count; i++) {
         struct bus_unit *unit = &bus->units[i];
-        uint8_t address = unit->device.unit;
-        bool spoke = (strays->units[address / 64] >> address % 64 & 1) != 0;
 
         /* Bytes that cannot be read may have been anyone's. */
-        if (spoke || strays->unread > 0)
+        if (spoke(strays, unit) || unread)
             doubt(bus, i);
-        if (spoke && (!failed || unit != asked))
+        if (spoke(strays, unit) && unit != asked)
             trust_stray(&unit->trust);
     }
 }
@@ -99,19 +111,47 @@ static int ask(struct bus *bus, struct bus_unit *unit, const struct regmap_block
         .worst_us = response_us,
         .gap_us = unit->device.turnaround_ms * 1000,
     };
+    bool failed;
     int error;
 
     if (!on_tcp(bus))
         request.not_before_us = trust_not_before(&unit->trust, block);
     error = port_modbus_ask(bus->modbus, &request, reply);
     count(bus, unit, error, reply);
-    judge_strays(bus, &reply->strays, unit, error != PORT_OK && error != PORT_EXCEPTION);
+    failed = error != PORT_OK && error != PORT_EXCEPTION;
+    judge_strays(bus, &reply->strays, failed ? unit : NULL,
+                 5u + trust_shape(block).bytes);
     if (on_tcp(bus) || reply->bytes_out == 0)
         return error;
     trust_asked(&unit->trust, block, reply->asked_us);
-    if (error != PORT_OK && error != PORT_EXCEPTION)
+    trust_exchanged(&unit->trust,
+                    error == PORT_CRC || error == PORT_SHORT || error == PORT_LENGTH);
+    if (failed)
         trust_failed(&unit->trust, block, reply->late_seen);
     return error;
+}
+
+/* Rule 8: reads the block again until two readings in a row agree. The values are as old
+ * as the first of these. Returns enum port_error. */
+static int confirm(struct bus *bus, struct bus_unit *unit,
+                   const struct regmap_block *block, struct port_modbus_reply *reply)
+{
+    for (int i = 0; i < CONFIRM_TRIES; i++) {
+        uint8_t before[ACQUIRE_BLOCK_BYTES];
+        uint16_t size = reply->size;
+        uint64_t asked_us = reply->asked_us;
+        int error;
+
+        memcpy(before, reply->data, size);
+        error = ask(bus, unit, block, reply);
+        if (error != PORT_OK)
+            return error;
+        if (reply->size == size && memcmp(before, reply->data, size) == 0) {
+            reply->asked_us = asked_us;
+            return PORT_OK;
+        }
+    }
+    return PORT_CRC;
 }
 
 /* Asks for the block, after a probe if the device is in doubt. */
@@ -144,7 +184,7 @@ static int ask_trusted(struct bus *bus, struct bus_unit *unit,
     }
     if (way == TRUST_DIRECT)
         trust_cleared(&unit->trust);
-    return PORT_OK;
+    return trust_noisy(&unit->trust) ? confirm(bus, unit, block, reply) : PORT_OK;
 }
 
 /* When the poll's measurement was: the first request's end and the last reply's begin. */
@@ -301,7 +341,7 @@ static bool idle(struct bus *bus, uint64_t wake_us)
     if (n > 0 && waits[1].revents != 0) {
         if (port_modbus_strays(bus->modbus, &found) != PORT_OK)
             return on_tcp(bus); /* TCP: the next request connects again */
-        judge_strays(bus, &found, NULL, false);
+        judge_strays(bus, &found, NULL, 0);
     }
     return true;
 }

@@ -7,6 +7,7 @@
 #define WINDOW_SLACK_US                                                                  \
     20000                /* scheduling and USB adapters, on top of twice the slowest */
 #define FAST_US     4000 /* shorter times are the line's and the kernel's jitter */
+#define NOISY       4    /* damaged exchanges of the last 64 */
 #define SOLO_ROUNDS 2
 
 void trust_init(struct trust *trust, uint32_t worst_us)
@@ -87,6 +88,20 @@ void trust_failed(struct trust *trust, const struct regmap_block *block, bool se
         trust->overflow = true;
     else
         trust->missing[trust->missing_count++] = shape;
+}
+
+void trust_exchanged(struct trust *trust, bool damaged)
+{
+    trust->damage = trust->damage << 1 | (damaged ? 1 : 0);
+}
+
+bool trust_noisy(const struct trust *trust)
+{
+    unsigned damaged = 0;
+
+    for (uint64_t bits = trust->damage; bits != 0; bits &= bits - 1)
+        damaged++;
+    return damaged >= NOISY;
 }
 
 bool trust_answered(struct trust *trust, uint32_t turnaround_us)

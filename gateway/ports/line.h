@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What both serial ports do to a tty besides setting its termios: baud numbers, the lock, the
- * kernel's RS-485 transmitter control. Inside this room only.
+ * What both serial ports do to a tty besides setting its termios: baud numbers, the lock,
+ * the kernel's RS-485 transmitter control. Inside this room only.
  */
 #ifndef PORTS_LINE_H
 #define PORTS_LINE_H
@@ -16,13 +16,14 @@ bool line_speed(uint32_t baud, speed_t *speed);
 /* PORT_OK, or PORT_SETTING if a serial line cannot be set like that. */
 int line_check(const struct port_line *settings);
 
-/* Takes the lock of settings->path in a descriptor of its own, before anything touches the
- * tty's settings. PORT_OK with *lock, PORT_BUSY, or PORT_GONE (errno). The caller closes. */
+/* Takes the lock of settings->path in a descriptor of its own, before anything touches
+ * the tty's settings. PORT_OK with *lock, PORT_BUSY, or PORT_GONE (errno). The caller
+ * closes. */
 int line_lock(const struct port_line *settings, int *lock);
 
-/* Exclusive use and RS-485 control on the open descriptor. A tty that knows neither (a pty, a
- * USB adapter) is used without. PORT_OK, or PORT_SETTING if RS-485 was asked for and the
- * kernel knows it but refuses the values. */
+/* Exclusive use and RS-485 control on the open descriptor. A tty that knows neither (a
+ * pty, a USB adapter) is used without. PORT_OK, or PORT_SETTING if RS-485 was asked for
+ * and the kernel knows it but refuses the values. */
 int line_take(const struct port_line *settings, int fd);
 
 /* True for a pseudo-terminal: it has no baud rate, so its times prove nothing. */

@@ -188,8 +188,8 @@ int modbus_frame_match(const struct port_modbus_request *request, const uint8_t 
     return PORT_OK;
 }
 
-bool modbus_frame_scan(const struct port_modbus_request *request, const uint8_t *bytes, size_t n,
-                       struct port_modbus_strays *strays)
+bool modbus_frame_scan(const struct port_modbus_request *request, const uint8_t *bytes,
+                       size_t n, struct port_modbus_strays *strays)
 {
     bool answer = false;
     size_t at = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Modbus frames as bytes: what a request looks like, how long its reply must be, whether a
- * frame is its answer. Pure. Inside this room only.
+ * Modbus frames as bytes: what a request looks like, how long its reply must be, whether
+ * a frame is its answer. Pure. Inside this room only.
  */
 #ifndef PORTS_MODBUS_FRAME_H
 #define PORTS_MODBUS_FRAME_H
@@ -10,10 +10,10 @@
 
 #define MODBUS_RTU_MAX 256 /* bytes of the longest RTU frame */
 #define MODBUS_TCP_MAX 260
-#define MODBUS_MBAP 7 /* bytes before a TCP frame's function */
+#define MODBUS_MBAP    7 /* bytes before a TCP frame's function */
 
-/* Writes the request's function and data to pdu (PORT_MODBUS_PDU_MAX bytes). Returns its size,
- * or 0 if the request is impossible (count 0 or too many) or not allowed. */
+/* Writes the request's function and data to pdu (PORT_MODBUS_PDU_MAX bytes). Returns its
+ * size, or 0 if the request is impossible (count 0 or too many) or not allowed. */
 size_t modbus_frame_pdu(const struct port_modbus_request *request, uint8_t *pdu);
 
 /* Bytes of a whole RTU reply whose first `have` bytes are known. 0: too few to tell.
@@ -26,15 +26,15 @@ void modbus_frame_seal(uint8_t *frame, size_t n);
 /* True if the last two of n bytes are the CRC of those before. */
 bool modbus_frame_crc(const uint8_t *frame, size_t n);
 
-/* Whether a reply's function and data (n bytes from the function on) are of the shape that the
- * request asks for. PORT_OK, PORT_EXCEPTION or PORT_LENGTH. On PORT_OK *data and *size are
- * what follows the byte count. */
-int modbus_frame_match(const struct port_modbus_request *request, const uint8_t *pdu, size_t n,
-                       const uint8_t **data, size_t *size);
+/* Whether a reply's function and data (n bytes from the function on) are of the shape
+ * that the request asks for. PORT_OK, PORT_EXCEPTION or PORT_LENGTH. On PORT_OK *data and
+ * *size are what follows the byte count. */
+int modbus_frame_match(const struct port_modbus_request *request, const uint8_t *pdu,
+                       size_t n, const uint8_t **data, size_t *size);
 
-/* Looks for whole good RTU frames anywhere in n bytes and adds what it finds to *strays. True if
- * one of them answers the request (NULL: none is looked for). */
-bool modbus_frame_scan(const struct port_modbus_request *request, const uint8_t *bytes, size_t n,
-                       struct port_modbus_strays *strays);
+/* Looks for whole good RTU frames anywhere in n bytes and adds what it finds to *strays.
+ * True if one of them answers the request (NULL: none is looked for). */
+bool modbus_frame_scan(const struct port_modbus_request *request, const uint8_t *bytes,
+                       size_t n, struct port_modbus_strays *strays);
 
 #endif

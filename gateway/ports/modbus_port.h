@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The inside of a Modbus port, shared by port_modbus.c (line and sending), modbus_rtu.c and
- * modbus_tcp.c (replies). Inside this room only.
+ * The inside of a Modbus port, shared by port_modbus.c (line and sending), modbus_rtu.c
+ * and modbus_tcp.c (replies). Inside this room only.
  */
 #ifndef PORTS_MODBUS_PORT_H
 #define PORTS_MODBUS_PORT_H
@@ -16,27 +16,28 @@ struct port_modbus {
     int fd;        /* libmodbus's own; -1: closed */
     int lock;      /* RTU: holds the flock; -1: none */
     int abort_fd;
-    bool pty;      /* no baud rate: bytes may come "before" they could have on a wire */
-    bool echoes;   /* RTU: the adapter is known to give requests back */
+    bool pty;    /* no baud rate: bytes may come "before" they could have on a wire */
+    bool echoes; /* RTU: the adapter is known to give requests back */
     uint16_t transaction; /* TCP: of the last request */
     uint64_t quiet_us;    /* RTU: when the last byte was on the line */
     size_t have;
     uint8_t buffer[PORT_BUFFER];
 };
 
-/* Waits until bytes are there (1), the time is over or the wait is aborted (0), or the line is
- * gone (PORT_GONE). */
+/* Waits until bytes are there (1), the time is over or the wait is aborted (0), or the
+ * line is gone (PORT_GONE). */
 int modbus_port_wait(const struct port_modbus *port, uint64_t until_us);
 
 /* Waits until the time is over or the wait is aborted, whatever comes. */
 void modbus_port_sleep(const struct port_modbus *port, uint64_t until_us);
 
-/* Appends what is there to the buffer; what no longer fits is read and dropped. Returns how
- * many bytes were read (0: none), or PORT_GONE. */
+/* Appends what is there to the buffer; what no longer fits is read and dropped. Returns
+ * how many bytes were read (0: none), or PORT_GONE. */
 int modbus_port_read(struct port_modbus *port);
 
 /* Sends unit, function and data, framed. PORT_OK or PORT_GONE. */
-int modbus_port_send(struct port_modbus *port, uint8_t unit, const uint8_t *pdu, size_t n);
+int modbus_port_send(struct port_modbus *port, uint8_t unit, const uint8_t *pdu,
+                     size_t n);
 
 /* One exchange; pdu is the request's function and data. See port_modbus_ask(). */
 int modbus_rtu_ask(struct port_modbus *port, const struct port_modbus_request *request,
@@ -44,7 +45,8 @@ int modbus_rtu_ask(struct port_modbus *port, const struct port_modbus_request *r
 int modbus_tcp_ask(struct port_modbus *port, const struct port_modbus_request *request,
                    const uint8_t *pdu, size_t n, struct port_modbus_reply *reply);
 
-/* Connects with line->connect_ms, abortable. PORT_OK, PORT_TIMEOUT or PORT_GONE (errno). */
+/* Connects with line->connect_ms, abortable. PORT_OK, PORT_TIMEOUT or PORT_GONE (errno).
+ */
 int modbus_tcp_connect(struct port_modbus *port, int *fd);
 
 #endif

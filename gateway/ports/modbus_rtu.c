@@ -23,8 +23,9 @@ struct exchange {
     struct port_modbus_reply *reply;
     const uint8_t *sent; /* the request's frame, for the echo */
     size_t sent_size;
-    uint64_t sent_us; /* when the request had left at the latest */
-    bool early;
+    uint64_t sent_us;  /* when the request had left at the latest */
+    size_t first_size; /* bytes that came first, at reply->first_us */
+    bool early, napped;
 };
 
 /* Takes the request's own bytes off the buffer's front. True while more of them may come.
@@ -48,7 +49,8 @@ static bool strip_echo(struct port_modbus *port, struct exchange *exchange)
     port->echoes = true;
     exchange->reply->echo = true;
     exchange->early = false;
-    exchange->reply->first_us = 0;
+    exchange->reply->first_us = port->have > 0 ? port->quiet_us : 0;
+    exchange->first_size = port->have;
     return false;
 }
 
@@ -129,8 +131,10 @@ static int receive(struct port_modbus *port, struct exchange *exchange)
         now = clock_monotonic_us();
         port->quiet_us = now;
         reply->bytes_in += (uint32_t)n;
-        if (reply->first_us == 0)
+        if (reply->first_us == 0) {
             reply->first_us = now;
+            exchange->first_size = (size_t)n;
+        }
         /* A reply cannot begin before the request has ended. A pty has no wire to prove
          * it. */
         if (now < reply->asked_us && !port->pty)
@@ -144,9 +148,16 @@ static int receive(struct port_modbus *port, struct exchange *exchange)
             return n;
         left = bytes_left(port, exchange);
         until = now + port_chars_us(&port->line, left) + REST_SLACK_US;
-        /* One sleep for the rest of the frame instead of a wake-up for each byte. */
-        if (port_chars_us(&port->line, left) > NAP_US)
-            modbus_port_sleep(port, now + port_chars_us(&port->line, left));
+        /* One sleep for the rest of the frame instead of a wake-up for each byte,
+         * reckoned from its first byte. Only one: what is missing after it is on its way.
+         */
+        if (!exchange->napped && port_chars_us(&port->line, left) > NAP_US) {
+            size_t after = port->have + left - exchange->first_size;
+
+            exchange->napped = true;
+            modbus_port_sleep(port, reply->first_us +
+                                        port_chars_us(&port->line, (uint32_t)after));
+        }
     }
 }
 
@@ -204,7 +215,8 @@ int modbus_rtu_ask(struct port_modbus *port, const struct port_modbus_request *r
             return PORT_GONE;
         if (reply->strays.bytes == before || reply->strays.bytes > PORT_BUFFER)
             break;
-        modbus_port_sleep(port, port->quiet_us + gap); /* silence counts from the last byte */
+        modbus_port_sleep(port,
+                          port->quiet_us + gap); /* silence counts from the last byte */
     }
     reply->bytes_in = reply->strays.bytes;
     port->have = 0;
@@ -213,13 +225,14 @@ int modbus_rtu_ask(struct port_modbus *port, const struct port_modbus_request *r
     modbus_frame_seal(sent, n + 1);
     exchange.sent_size = n + 3;
     reply->bytes_out = (uint32_t)exchange.sent_size;
-    /* Two bounds, since this thread may be put aside between the clock and the write: a value is
-     * no older than the first, and the device's time counts from the second. */
+    /* Two bounds, since this thread may be put aside between the clock and the write: a
+     * value is no older than the first, and the device's time counts from the second. */
     reply->asked_us = clock_monotonic_us() + port_chars_us(&port->line, reply->bytes_out);
     error = modbus_port_send(port, request->unit, pdu, n);
     if (error != PORT_OK)
         return error;
-    exchange.sent_us = clock_monotonic_us() + port_chars_us(&port->line, reply->bytes_out);
+    exchange.sent_us =
+        clock_monotonic_us() + port_chars_us(&port->line, reply->bytes_out);
     port->quiet_us = exchange.sent_us;
     error = receive(port, &exchange);
     if (error != PORT_OK && error != PORT_EXCEPTION && error != PORT_GONE)

@@ -36,17 +36,19 @@ struct port_modbus_request {
         uint16_t file, record, length; /* registers */
     } files[4];
     uint32_t timeout_us; /* from the request's last byte to the reply's first */
-    uint32_t worst_us;   /* the device's worst time to a reply: after a failure nothing is
-                          * sent   until it has passed and the line is quiet; >= timeout_us */
-    uint32_t gap_us;     /* silence before the request; t3.5 if that is more */
+    uint32_t
+        worst_us;    /* the device's worst time to a reply: after a failure nothing is
+                      * sent   until it has passed and the line is quiet; >= timeout_us */
+    uint32_t gap_us; /* silence before the request; t3.5 if that is more */
     uint64_t not_before_us; /* monotonic: the request does not leave earlier */
 };
 
 /* What was thrown away because nobody had asked for it. */
 struct port_modbus_strays {
-    uint32_t bytes;    /* all of it */
-    uint32_t unread;   /* bytes of it that are part of no good frame */
-    uint64_t units[4]; /* bit u % 64 of units[u / 64]: a good frame of unit u was among it */
+    uint32_t bytes;  /* all of it */
+    uint32_t unread; /* bytes of it that are part of no good frame */
+    uint64_t
+        units[4]; /* bit u % 64 of units[u / 64]: a good frame of unit u was among it */
 };
 
 struct port_modbus_reply {
@@ -60,18 +62,18 @@ struct port_modbus_reply {
     uint64_t done_us;    /* monotonic: the reply was complete, or given up */
     bool late_seen; /* after a failure: the answer to this very request came too late,
                      * was recognised and thrown away */
-    struct port_modbus_strays strays; /* before, in and after this exchange; after a failure also
-                                       * what there was of this very reply */
+    struct port_modbus_strays strays; /* before, in and after this exchange; after a
+                                       * failure also what there was of this very reply */
     uint32_t bytes_in, bytes_out;
-    bool echo;            /* the adapter gave our own request back; discarded */
+    bool echo; /* the adapter gave our own request back; discarded */
 };
 
 /* Opens and sets the line: PORT_OK, PORT_SETTING, PORT_BUSY or PORT_GONE (errno). */
 int port_modbus_open(const struct port_line *settings, struct port_modbus **out);
 void port_modbus_close(struct port_modbus *port); /* NULL is fine */
 
-/* While this descriptor is readable every wait of the port ends at once, as if its time were
- * over: how a thread that blocks here is told to stop. -1 (the start): none. */
+/* While this descriptor is readable every wait of the port ends at once, as if its time
+ * were over: how a thread that blocks here is told to stop. -1 (the start): none. */
 void port_modbus_abort_on(struct port_modbus *port, int fd);
 
 /* For poll(): readable between requests means stray bytes, or that the line is gone. */
@@ -85,8 +87,8 @@ int port_modbus_fd(const struct port_modbus *port);
 int port_modbus_ask(struct port_modbus *port, const struct port_modbus_request *request,
                     struct port_modbus_reply *reply);
 
-/* Throws away what lies on the line between requests, and adds it to *strays. PORT_OK, or PORT_GONE
- * (errno). */
+/* Throws away what lies on the line between requests, and adds it to *strays. PORT_OK, or
+ * PORT_GONE (errno). */
 int port_modbus_strays(struct port_modbus *port, struct port_modbus_strays *strays);
 
 /* True for the functions (43: with MEI type 14) that may leave. */

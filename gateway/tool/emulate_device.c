@@ -113,8 +113,9 @@ static int show(struct emulate_ward *ward, size_t index)
         if (field < 0)
             continue;
         if (ward->is_nonin)
-            error = whole(value, field == 0 ? &values.pulse : &values.spo2) ? 0
-                                                                            : EMULATE_INEXACT;
+            error = whole(value, field == 0 ? &values.pulse : &values.spo2)
+                        ? 0
+                        : EMULATE_INEXACT;
         else
             error = modbus_unit_set(unit, device->map->fields[field].name, value);
         if (error != 0) {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The emulated devices of one line: which rows they show when, and the book of what was served.
+ * The emulated devices of one line: which rows they show when, and the book of what was
+ * served.
  *
  * The book (--served) has one JSON object a line:
  *   {"unit":7,"sample":12,"made":"...Z","read":"...Z","row":{"HR":"101.3","PULSE":null}}
- *   {"unit":7,"sample":13,"made":"...Z","unread":true,"row":{...}}   replaced before anyone read it
- * made is when the row came up, read when a master first asked for it. So: served = the lines
- * without "unread".
+ *   {"unit":7,"sample":13,"made":"...Z","unread":true,"row":{...}}   replaced before
+ * anyone read it made is when the row came up, read when a master first asked for it. So:
+ * served = the lines without "unread".
  */
 #ifndef TOOL_EMULATE_DEVICE_H
 #define TOOL_EMULATE_DEVICE_H
@@ -23,16 +24,16 @@ struct emulate_device {
     uint8_t address;
     const struct regmap *map; /* Modbus */
     struct emulate_source *source;
-    bool each_row_read;  /* a row stays until it was read */
-    bool loop;           /* begin again after the last row */
+    bool each_row_read; /* a row stays until it was read */
+    bool loop;          /* begin again after the last row */
     uint64_t every_us, next_us;
-    uint64_t sample;     /* of the row shown; 0: none yet */
+    uint64_t sample; /* of the row shown; 0: none yet */
     uint64_t served, unread;
     bool read, ended;
     int64_t made_us; /* UTC */
     struct emulate_row row;
-    int field_of[SOURCE_COLUMNS_MAX];       /* index in the map; -1: none */
-    const struct regmap_field *counter;     /* its sample counter, or NULL */
+    int field_of[SOURCE_COLUMNS_MAX];   /* index in the map; -1: none */
+    const struct regmap_field *counter; /* its sample counter, or NULL */
 };
 
 struct emulate_ward { /* all of one line */
@@ -41,13 +42,14 @@ struct emulate_ward { /* all of one line */
     struct nonin_emulator nonin; /* one device, devices[0], if it is no Modbus */
     bool is_nonin;
     size_t count;
-    FILE *book;         /* NULL: none */
-    uint64_t ended;     /* devices whose rows are at their end */
-    char error[256];    /* why device_tick() returned 0 */
+    FILE *book;      /* NULL: none */
+    uint64_t ended;  /* devices whose rows are at their end */
+    char error[256]; /* why device_tick() returned 0 */
 };
 
 /* Finds each column's field. -1 with an error text if no column fits the map. */
-int emulate_device_bind(struct emulate_ward *ward, size_t device, char *error, size_t size);
+int emulate_device_bind(struct emulate_ward *ward, size_t device, char *error,
+                        size_t size);
 
 /* The hooks of struct emulate_hooks; context is the ward. */
 uint64_t emulate_device_tick(void *context, uint64_t now_us);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A line for an emulated device: a pty or a TCP port in front of drivers/emulate, with the
- * byte timing of a real wire. Tests and `wardgate emulate` use it.
+ * A line for an emulated device: a pty or a TCP port in front of drivers/emulate, with
+ * the byte timing of a real wire. Tests and `wardgate emulate` use it.
  *
  * On a pty with a baud rate every byte takes its time: a request counts as received when
  * its last byte would have left the wire, and a reply's bytes arrive no sooner than they
@@ -17,10 +17,10 @@
 #include "drivers/emulate/emulate.h"
 #include "drivers/emulate/modbus_slave.h"
 
-#define EMULATE_PEERS_MAX  16 /* TCP connections at a time */
-#define EMULATE_BACKLOG    24 /* bursts that wait to leave */
-#define EMULATE_PENDING    512 /* bytes received and not yet given to the emulator */
-#define EMULATE_PATH_SIZE  256
+#define EMULATE_PEERS_MAX 16  /* TCP connections at a time */
+#define EMULATE_BACKLOG   24  /* bursts that wait to leave */
+#define EMULATE_PENDING   512 /* bytes received and not yet given to the emulator */
+#define EMULATE_PATH_SIZE 256
 
 /* What whoever runs a line wants to know. Any function may be NULL. */
 struct emulate_hooks {
@@ -60,19 +60,20 @@ struct emulate_line {
     uint32_t bits; /* of one character */
     int listener;  /* TCP; -1 */
     uint16_t port;
-    char path[EMULATE_PATH_SIZE]; /* of the pty's other side */
-    char link[EMULATE_PATH_SIZE]; /* symbolic link to it; "" if none */
+    char path[EMULATE_PATH_SIZE];  /* of the pty's other side */
+    char link[EMULATE_PATH_SIZE];  /* symbolic link to it; "" if none */
     uint64_t tick_us, emulator_us; /* when the hook and the emulator want to be called */
     uint64_t bytes_in, bytes_out, lost; /* lost: bursts or bytes that found no room */
     struct emulate_peer peers[EMULATE_PEERS_MAX];
 };
 
-/* Opens a pty, raw, and links it at `link` (NULL or "": no link; an old link is replaced, a file
- * is not). Returns 0 or -errno. baud 0: bytes take no time. */
-int emulate_line_pty(struct emulate_line *line, const char *link, uint32_t baud, uint32_t bits,
-                     const struct emulator *emulator, void *state);
+/* Opens a pty, raw, and links it at `link` (NULL or "": no link; an old link is replaced,
+ * a file is not). Returns 0 or -errno. baud 0: bytes take no time. */
+int emulate_line_pty(struct emulate_line *line, const char *link, uint32_t baud,
+                     uint32_t bits, const struct emulator *emulator, void *state);
 
-/* Uses an existing tty (a real RS-485 adapter) as the slave's side; its own baud rate paces it. */
+/* Uses an existing tty (a real RS-485 adapter) as the slave's side; its own baud rate
+ * paces it. */
 int emulate_line_tty(struct emulate_line *line, const char *path, uint32_t baud,
                      const struct emulator *emulator, void *state);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What an emulated device measures: rows of values as text, from a CSV file or from a seeded
- * generator. Text, because the device's own digits are to be compared at the far end.
+ * What an emulated device measures: rows of values as text, from a CSV file or from a
+ * seeded generator. Text, because the device's own digits are to be compared at the far
+ * end.
  */
 #ifndef TOOL_EMULATE_SOURCE_H
 #define TOOL_EMULATE_SOURCE_H
@@ -20,13 +21,13 @@ struct emulate_row {
 
 struct emulate_source;
 
-/* A CSV file: a header of column names, then one row a line. Values must not be quoted. Returns 0, or
- * -1 with "file:line: what is wrong" in error. */
+/* A CSV file: a header of column names, then one row a line. Values must not be quoted.
+ * Returns 0, or -1 with "file:line: what is wrong" in error. */
 int emulate_source_csv(const char *path, struct emulate_source **out, char *error,
                        size_t error_size);
 
-/* An endless patient: HR, PULSE, RESP, SpO2, NBPSys, NBPDias, NBPMean, TEMP. The same seed gives
- * the same rows, for ever. NULL if there is no memory. */
+/* An endless patient: HR, PULSE, RESP, SpO2, NBPSys, NBPDias, NBPMean, TEMP. The same
+ * seed gives the same rows, for ever. NULL if there is no memory. */
 struct emulate_source *emulate_source_seeded(uint64_t seed);
 
 void emulate_source_free(struct emulate_source *source); /* NULL is fine */

@@ -209,12 +209,37 @@ static void one_failure_is_retried_at_once_and_three_are_a_loss(void **state)
             acquire_next(w.acquire, w.now, &step);
             assert_true(step.request);
         }
-        assert_int_equal(acquire_result(w.acquire, w.now, 100, ACQUIRE_BROKEN, NULL, 0),
+        assert_int_equal(acquire_result(w.acquire, w.now, 100, ACQUIRE_SILENT, NULL, 0),
                          i < 2 ? ACQUIRE_FAILED : ACQUIRE_LOST);
     }
     acquire_count(w.acquire, 0, &count);
     assert_false(count.present);
     assert_int_equal(count.failed, 3);
+    acquire_free(w.acquire);
+}
+
+static void a_noisy_device_is_asked_on(void **state)
+{
+    struct world w;
+    struct acquire_step step;
+    uint64_t began;
+    int failures = 0;
+
+    (void)state;
+    begin(&w, 1, &plain, 100);
+    run(&w, 8 * S);
+    began = w.now;
+    for (enum acquire_event event = ACQUIRE_NOTHING; event != ACQUIRE_LOST;) {
+        acquire_next(w.acquire, w.now, &step);
+        if (!step.request) {
+            w.now = step.wake_us;
+            continue;
+        }
+        event = acquire_result(w.acquire, w.now, 100, ACQUIRE_BROKEN, NULL, 0);
+        failures++;
+    }
+    assert_int_equal(failures, ACQUIRE_LOST_NOISY);
+    assert_true(w.now - began < 2 * S);
     acquire_free(w.acquire);
 }
 
@@ -279,6 +304,7 @@ int main(void)
         cmocka_unit_test(a_dead_device_backs_off_alone),
         cmocka_unit_test(all_dead_devices_share_one_budget),
         cmocka_unit_test(one_failure_is_retried_at_once_and_three_are_a_loss),
+        cmocka_unit_test(a_noisy_device_is_asked_on),
         cmocka_unit_test(a_refused_block_gives_nothing_but_the_device_lives),
         cmocka_unit_test(refuses_what_it_cannot_hold),
     };

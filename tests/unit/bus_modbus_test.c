@@ -319,6 +319,62 @@ static void tcp_reads_and_reconnects(void **state)
     assert_int_equal(rig.slave.writes, 0);
 }
 
+#define DAMAGED 9999 /* what no request finds but by damage that the check lets pass */
+
+/* Of ten replies two are damaged so that the check tells, and from the 40th on one so that it
+ * does not. */
+static void spoil(void *context, uint8_t address, uint8_t function, uint16_t first, uint16_t count,
+                  uint64_t now)
+{
+    static const struct modbus_fault flip = {.kind = MODBUS_FAULT_FLIP, .value = 37};
+    struct rig *rig = context;
+    uint64_t n = rig->slave.requests;
+
+    (void)address;
+    (void)function;
+    (void)first;
+    (void)count;
+    (void)now;
+    rig->slave.faults = &flip;
+    rig->slave.fault_count = n % 10 == 1 || n % 10 == 4;
+    (void)modbus_unit_set_raw(&rig->units[0], 3, 1, n > 40 && n % 10 == 6 ? DAMAGED : 72);
+}
+
+static void damage_that_passes_the_check_is_not_believed(void **state)
+{
+    static const struct regmap_field quick[] = {
+        {.name = "HR", .function = 3, .address = 1, .type = REGMAP_U16, .scale = 1, .code = 147842},
+        {.name = "SpO2", .function = 3, .address = 2, .type = REGMAP_U16, .scale = 1, .code = 150456},
+    };
+    static const struct regmap quick_map = {.name = "quick", .every_ms = 20, .response_ms = 20,
+                                            .fields = quick, .field_count = 2};
+    static struct rig rig;
+    struct bus_device device = {.unit = 7, .map = &quick_map};
+    struct bus_item item;
+    struct bus *bus;
+    uint64_t until = clock_monotonic_us() + 8000000;
+    unsigned samples = 0;
+
+    (void)state;
+    rig_pty(&rig, folder, 0);
+    unit(&rig, 0, 7, &quick_map);
+    modbus_slave_init(&rig.slave, MODBUS_RTU, rig.units, 1);
+    rig.line.hooks = (struct emulate_hooks){.context = &rig, .asked = spoil};
+    rig_start(&rig);
+    bus = begin(&rig, &device, 1);
+    while (clock_monotonic_us() < until) {
+        if (!rig_await(bus, BUS_SAMPLE, &item, 100))
+            continue;
+        samples++;
+        assert_int_equal(item.sample.set.items[0].mantissa, 72);
+    }
+    bus_stop(bus);
+    rig_unplug(&rig);
+    print_message("%u samples from %u replies, a tenth of them damaged unseen\n", samples,
+                  (unsigned)rig.slave.requests);
+    assert_true(samples > 20 && rig.slave.requests > 100);
+}
+
 static void bad_settings_are_refused(void **state)
 {
     static const struct driver driver = {.name = "x", .state_size = 8};
@@ -353,6 +409,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_holds_the_line_and_loses_nothing_silently),
         cmocka_unit_test(several_units_share_a_line),
         cmocka_unit_test(tcp_reads_and_reconnects),
+        cmocka_unit_test(damage_that_passes_the_check_is_not_believed),
         cmocka_unit_test(bad_settings_are_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -164,6 +164,24 @@ static void a_stray_puts_the_last_request_in_doubt(void **state)
     assert_int_equal(trust_way(&trust, &ten, &probe), TRUST_PROBE);
 }
 
+static void many_damaged_frames_ask_for_agreement(void **state)
+{
+    struct trust trust;
+
+    (void)state;
+    trust_init(&trust, WORST);
+    for (int i = 0; i < 3; i++)
+        trust_exchanged(&trust, true);
+    assert_false(trust_noisy(&trust));
+    trust_exchanged(&trust, true);
+    for (int i = 0; i < 60; i++) {
+        assert_true(trust_noisy(&trust));
+        trust_exchanged(&trust, false);
+    }
+    trust_exchanged(&trust, false);
+    assert_false(trust_noisy(&trust));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +192,7 @@ int main(void)
         cmocka_unit_test(too_many_missing_shapes_end_in_lone_rounds),
         cmocka_unit_test(same_lengths_are_kept_apart_and_the_window_is_learned),
         cmocka_unit_test(a_hasty_answer_is_doubted_once),
+        cmocka_unit_test(many_damaged_frames_ask_for_agreement),
         cmocka_unit_test(a_stray_puts_the_last_request_in_doubt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,7 @@ struct injection {
 };
 
 struct served {
-    uint64_t at_us;
+    uint64_t at_us, last_us; /* the same block asked again at once finds the same, until last_us */
     uint16_t address, count;
     uint8_t unit;
 };
