@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From the lines to the store. The loop does not wake for every reading: the first item
- * of a quiet line starts the tick, the tick drains all lines and commits what they gave,
- * and a tick that finds nothing stops itself.
+ * From the lines to the store: items become readings, gaps and events.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,15 +12,12 @@
 #include "bedside/identities.h"
 #include "ports/profile.h"
 
-#define QUIET_ITEMS     12 /* taken at one drain: more, and the next drain comes sooner */
-#define DRAIN_MIN_US    4000
-#define ROUND_ITEMS     4096 /* of one bus in one round */
 #define SILENT_READINGS 3
 
 /* --- records --- */
 
 /* Stores a record; false if it could not be. */
-static bool keep(struct daemon *daemon, wardgate_Record *record)
+bool collect_keep(struct daemon *daemon, wardgate_Record *record)
 {
     return daemon->store != NULL && store_add(daemon->store, record) == STORE_OK;
 }
@@ -51,14 +46,14 @@ void collect_event(struct daemon *daemon, const struct daemon_bus *bus,
         origin_of(bus, device, &origin);
     stamp_event(&daemon->stamp, device != NULL ? &origin : NULL, kind, detail,
                 clock_monotonic_us(), &daemon->record);
-    if (!keep(daemon, &daemon->record))
+    if (!collect_keep(daemon, &daemon->record))
         log_notice("event not stored: %s", detail);
 }
 
 /* Stores gaps of a device; one that can't be stored becomes part of the next. */
-static void keep_gaps(struct daemon *daemon, const struct daemon_bus *bus,
-                      struct daemon_device *device, const struct gaps_out *gaps,
-                      uint64_t monotonic_us)
+void collect_gaps(struct daemon *daemon, const struct daemon_bus *bus,
+                  struct daemon_device *device, const struct gaps_out *gaps,
+                  uint64_t monotonic_us)
 {
     struct stamp_origin origin;
 
@@ -72,7 +67,7 @@ static void keep_gaps(struct daemon *daemon, const struct daemon_bus *bus,
         stamp_time(&daemon->stamp, monotonic_us, &record->time);
         record->has_gap = true;
         record->gap = gaps->items[i];
-        if (keep(daemon, record))
+        if (collect_keep(daemon, record))
             device->gap_records++;
         else
             gaps_again(&device->gaps, &gaps->items[i]);
@@ -105,11 +100,11 @@ static void take_sample(struct daemon *daemon, const struct daemon_bus *bus,
     if (gaps_reading(&device->gaps, &time, sample->set.has_sample, sample->set.sample,
                      &gaps) == GAPS_REPEAT)
         return;
-    keep_gaps(daemon, bus, device, &gaps, at_us);
+    collect_gaps(daemon, bus, device, &gaps, at_us);
     origin_of(bus, device, &origin);
     if (!stamp_reading(&daemon->stamp, &origin, &sample->set, at_us, &daemon->record))
         return;
-    if (!keep(daemon, &daemon->record)) {
+    if (!collect_keep(daemon, &daemon->record)) {
         gaps_lost(&device->gaps, wardgate_Gap_Reason_STORE_ERROR, 1, &time);
         return;
     }
@@ -127,7 +122,7 @@ static void open_gap(struct daemon *daemon, const struct daemon_bus *bus,
 
     stamp_time(&daemon->stamp, at_us, &time);
     gaps_open(&device->gaps, reason, &time, &gaps);
-    keep_gaps(daemon, bus, device, &gaps, at_us);
+    collect_gaps(daemon, bus, device, &gaps, at_us);
 }
 
 /* What the device says it is will be what it must say from now on. */
@@ -193,8 +188,8 @@ static void take_line(struct daemon *daemon, struct daemon_bus *bus,
     }
 }
 
-static void take_item(struct daemon *daemon, struct daemon_bus *bus,
-                      const struct bus_item *item)
+void collect_item(struct daemon *daemon, struct daemon_bus *bus,
+                  const struct bus_item *item)
 {
     struct daemon_device *device;
 
@@ -252,213 +247,6 @@ bool collect_confirm(struct daemon *daemon, const char *id)
         }
     }
     return false;
-}
-
-/* --- rounds --- */
-
-/* Looks at the clock before anything is stamped. */
-static void look(struct daemon *daemon)
-{
-    struct instant now;
-    struct stamp_notes notes;
-
-    clock_now(&now);
-    stamp_look(&daemon->stamp, &now, &notes);
-    if (notes.stepped) {
-        stamp_stepped(&notes, &daemon->record);
-        log_notice("%s", daemon->record.event.detail);
-        (void)keep(daemon, &daemon->record);
-    }
-    if (notes.fix) {
-        stamp_fix(&notes, &daemon->record);
-        (void)keep(daemon, &daemon->record);
-        if (daemon->tls != NULL)
-            tls_link_floor(daemon->tls, stamp_known_utc(&daemon->stamp));
-    }
-}
-
-/* Takes what the lines have. Returns how many items the busiest had. */
-static size_t drain(struct daemon *daemon)
-{
-    struct bus_item item;
-    size_t most = 0;
-
-    for (size_t b = 0; b < daemon->bus_count; b++) {
-        struct daemon_bus *bus = &daemon->buses[b];
-        for (bus->taken = 0; bus->taken < ROUND_ITEMS && bus_take(bus->bus, &item);
-             bus->taken++)
-            take_item(daemon, bus, &item);
-        if (bus->taken > most)
-            most = bus->taken;
-    }
-    return most;
-}
-
-/* Gaps that fall due by time, and those of readings that could not be kept. */
-static void pass_time(struct daemon *daemon)
-{
-    uint64_t now_us = clock_monotonic_us();
-    wardgate_TimeBlock time;
-    struct gaps_out gaps;
-
-    stamp_time(&daemon->stamp, now_us, &time);
-    for (size_t b = 0; b < daemon->bus_count; b++) {
-        struct daemon_bus *bus = &daemon->buses[b];
-        for (size_t d = 0; d < bus->config->devices.count; d++) {
-            struct daemon_device *device = &bus->devices[d];
-            if (!gaps_has_lost(&device->gaps) && gaps_due_us(&device->gaps) > now_us)
-                continue;
-            if (daemon->store == NULL)
-                continue;
-            gaps_tick(&device->gaps, &time, &gaps);
-            keep_gaps(daemon, bus, device, &gaps, now_us);
-        }
-    }
-}
-
-/* Earliest time at which pass_time has something to do. */
-static uint64_t next_due_us(const struct daemon *daemon)
-{
-    uint64_t due_us = UINT64_MAX;
-
-    for (size_t b = 0; b < daemon->bus_count; b++) {
-        const struct daemon_bus *bus = &daemon->buses[b];
-        for (size_t d = 0; d < bus->config->devices.count; d++) {
-            uint64_t device_us = gaps_due_us(&bus->devices[d].gaps);
-            if (device_us < due_us)
-                due_us = device_us;
-        }
-    }
-    return due_us;
-}
-
-static void broken(struct daemon *daemon)
-{
-    log_error("store: %s: it will be salvaged", daemon->store_error);
-    daemon->again = true;
-    (void)sd_event_exit(daemon->loop, 0);
-}
-
-static void commit(struct daemon *daemon)
-{
-    struct store_status status;
-    int error;
-
-    if (daemon->store == NULL)
-        return;
-    error = store_commit(daemon->store, stamp_known_utc(&daemon->stamp));
-    if (error == STORE_OK) {
-        if (daemon->store_error[0] != '\0')
-            log_notice("store: writing again");
-        daemon->store_error[0] = '\0';
-        daemon->receipts_since_us = 0;
-        uplink_committed(daemon);
-        return;
-    }
-    store_status(daemon->store, &status);
-    if (daemon->store_error[0] == '\0')
-        log_error("store: %s; readings are kept in memory and tried again",
-                  status.error_text);
-    memcpy(daemon->store_error, status.error_text, sizeof(daemon->store_error));
-    if (error == STORE_BROKEN)
-        broken(daemon);
-}
-
-/* Receipts alone are no reason to write at once: they ride with the next readings, or
- * wait a little. */
-static bool worth_committing(struct daemon *daemon, uint64_t now_us)
-{
-    if (daemon->store == NULL || !store_dirty(daemon->store))
-        return false;
-    if (store_pending(daemon->store) > 0)
-        return true;
-    if (daemon->receipts_since_us == 0)
-        daemon->receipts_since_us = now_us;
-    return now_us - daemon->receipts_since_us >= RECEIPT_COMMIT_US;
-}
-
-static void watch_lines(struct daemon *daemon, int enabled)
-{
-    for (size_t b = 0; b < daemon->bus_count; b++)
-        (void)sd_event_source_set_enabled(daemon->buses[b].source, enabled);
-}
-
-static void set_tick(struct daemon *daemon, uint64_t at_us)
-{
-    (void)sd_event_source_set_time(daemon->tick, at_us);
-    (void)sd_event_source_set_enabled(daemon->tick, SD_EVENT_ONESHOT);
-}
-
-void collect_round(struct daemon *daemon, bool now)
-{
-    uint64_t now_us, next_us,
-        interval_us = (uint64_t)daemon->config.store.commit_ms * 1000;
-    size_t most;
-
-    look(daemon);
-    most = drain(daemon);
-    pass_time(daemon);
-    now_us = clock_monotonic_us();
-    if (daemon->store == NULL && now_us >= daemon->store_retry_us)
-        collect_store_open(daemon);
-    if (now || now_us + DRAIN_MIN_US / 2 >= daemon->commit_due_us) {
-        if (now || worth_committing(daemon, now_us))
-            commit(daemon);
-        daemon->commit_due_us = now_us + interval_us;
-    }
-    daemon->progress++;
-    if (daemon->stopping)
-        return;
-
-    /* A busy line's queue must not fill up before the next drain. */
-    next_us = daemon->commit_due_us;
-    if (most > QUIET_ITEMS) {
-        uint64_t sooner_us = interval_us * QUIET_ITEMS / most;
-        if (sooner_us < DRAIN_MIN_US)
-            sooner_us = DRAIN_MIN_US;
-        if (now_us + sooner_us < next_us)
-            next_us = now_us + sooner_us;
-    }
-    daemon->ticking = most > 0 || (daemon->store != NULL && store_dirty(daemon->store));
-    if (!daemon->ticking) {
-        next_us = next_due_us(daemon);
-        if (daemon->store == NULL && daemon->store_retry_us < next_us)
-            next_us = daemon->store_retry_us;
-        if (next_us >
-            now_us + US_PER_S) /* a stepped clock is noticed while nothing comes */
-            next_us = now_us + US_PER_S;
-    }
-    watch_lines(daemon, daemon->ticking ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
-    set_tick(daemon, next_us);
-}
-
-static int on_tick(sd_event_source *source, uint64_t at_us, void *context)
-{
-    (void)source;
-    (void)at_us;
-    collect_round(context, false);
-    return 0;
-}
-
-/* The first item after a quiet time: what follows it in the next commit interval comes
- * along. */
-static int on_item(sd_event_source *source, int fd, uint32_t events, void *context)
-{
-    struct daemon *daemon = context;
-    uint64_t now_us = clock_monotonic_us();
-
-    (void)source;
-    (void)fd;
-    (void)events;
-    if (daemon->ticking)
-        return 0;
-    daemon->ticking = true;
-    watch_lines(daemon, SD_EVENT_OFF);
-    daemon->commit_due_us = now_us + (uint64_t)daemon->config.store.commit_ms * 1000;
-    set_tick(daemon, daemon->commit_due_us < now_us + DRAIN_MIN_US * 5
-                         ? daemon->commit_due_us
-                         : now_us + DRAIN_MIN_US * 5);
-    return 0;
 }
 
 /* --- opening --- */
@@ -579,7 +367,7 @@ int collect_bus_open(struct daemon *daemon, struct daemon_bus *bus)
     if ((error = bus_start(&setting, &bus->bus)) != 0)
         goto err1;
     error = sd_event_add_io(daemon->loop, &bus->source, bus_fd(bus->bus), EPOLLIN,
-                            on_item, daemon);
+                            rounds_item, daemon);
     if (error < 0)
         goto err2;
     (void)sd_event_source_set_enabled(bus->source,
@@ -604,7 +392,7 @@ void collect_bus_close(struct daemon *daemon, struct daemon_bus *bus)
     if (bus->bus != NULL) {
         bus_quiesce(bus->bus);
         while (bus_take(bus->bus, &item))
-            take_item(daemon, bus, &item);
+            collect_item(daemon, bus, &item);
         bus_stop(bus->bus);
         bus->bus = NULL;
         for (size_t i = 0; i < bus->config->devices.count; i++)
@@ -618,11 +406,11 @@ void collect_bus_close(struct daemon *daemon, struct daemon_bus *bus)
 int collect_open(struct daemon *daemon)
 {
     int error = sd_event_add_time(daemon->loop, &daemon->tick, CLOCK_BOOTTIME, 0, 1000,
-                                  on_tick, daemon);
+                                  rounds_tick, daemon);
 
     if (error < 0)
         return error;
-    look(daemon);
+    rounds_look(daemon);
     collect_store_open(daemon);
     if (daemon->salvaged[0] != '\0')
         collect_event(daemon, NULL, NULL, wardgate_Event_Kind_STORE_SALVAGED,
@@ -653,8 +441,8 @@ void collect_stop(struct daemon *daemon)
                          .bus); /* all at once: each may be in the middle of a request */
     while (daemon->bus_count > 0)
         collect_bus_close(daemon, &daemon->buses[--daemon->bus_count]);
-    look(daemon);
-    commit(daemon);
+    rounds_look(daemon);
+    rounds_commit(daemon);
     daemon->tick = sd_event_source_disable_unref(daemon->tick);
 }
 

@@ -75,6 +75,8 @@ struct bedside_config {
     struct config *file;
 };
 
+extern const struct config_field bedside_fields[]; /* config_keys.c */
+
 /* Reads and checks path (or text, see config_load). files: also that certificates, keys
  * and folders are there (-t). Returns 0, or -1 and "file:line: key: message". On success
  * free *config with bedside_config_free. */

@@ -4,6 +4,7 @@
  * close; main.c calls them in an order that it explains.
  *
  *   collect.c  items of the lines -> readings, gaps, events -> store
+ *   rounds.c   when the lines are drained and the store commits
  *   uplink.c   store -> envelopes -> broker; receipts -> store
  *   health.c   what systemd sees
  *   bedside_control.c  what an engineer asks
@@ -114,6 +115,23 @@ void collect_event(struct daemon *daemon, const struct daemon_bus *bus,
 bool collect_confirm(struct daemon *daemon, const char *device);
 /* Tries to open a store that is shut; gaps then begin at its last readings. */
 void collect_store_open(struct daemon *daemon);
+
+/* Stores a record; false if it could not be. */
+bool collect_keep(struct daemon *daemon, wardgate_Record *record);
+/* Stores gaps of a device; one that can't be stored becomes part of the next. */
+void collect_gaps(struct daemon *daemon, const struct daemon_bus *bus,
+                  struct daemon_device *device, const struct gaps_out *gaps,
+                  uint64_t monotonic_us);
+void collect_item(struct daemon *daemon, struct daemon_bus *bus,
+                  const struct bus_item *item);
+
+/* rounds.c */
+/* Looks at the clock: before anything is stamped. */
+void rounds_look(struct daemon *daemon);
+void rounds_commit(struct daemon *daemon);
+/* Handlers of the tick and of a line's first item. */
+int rounds_tick(sd_event_source *source, uint64_t at_us, void *context);
+int rounds_item(sd_event_source *source, int fd, uint32_t events, void *context);
 
 /* uplink.c */
 int uplink_open(struct daemon *daemon);

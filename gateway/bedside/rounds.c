@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The loop's rounds. It does not wake for every reading: the first item of a quiet line
+ * starts the tick, the tick drains all lines and commits what they gave, and a tick that
+ * finds nothing stops itself.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "bedside/daemon.h"
+
+#define QUIET_ITEMS  12 /* taken at one drain: more, and the next comes sooner */
+#define DRAIN_MIN_US 4000
+#define ROUND_ITEMS  4096 /* of one line in one round */
+
+/* Looks at the clock before anything is stamped. */
+void rounds_look(struct daemon *daemon)
+{
+    struct instant now;
+    struct stamp_notes notes;
+
+    clock_now(&now);
+    stamp_look(&daemon->stamp, &now, &notes);
+    if (notes.stepped) {
+        stamp_stepped(&notes, &daemon->record);
+        log_notice("%s", daemon->record.event.detail);
+        (void)collect_keep(daemon, &daemon->record);
+    }
+    if (notes.fix) {
+        stamp_fix(&notes, &daemon->record);
+        (void)collect_keep(daemon, &daemon->record);
+        if (daemon->tls != NULL)
+            tls_link_floor(daemon->tls, stamp_known_utc(&daemon->stamp));
+    }
+}
+
+/* Takes what the lines have. Returns how many items the busiest had. */
+static size_t drain(struct daemon *daemon)
+{
+    struct bus_item item;
+    size_t most = 0;
+
+    for (size_t b = 0; b < daemon->bus_count; b++) {
+        struct daemon_bus *bus = &daemon->buses[b];
+        for (bus->taken = 0; bus->taken < ROUND_ITEMS && bus_take(bus->bus, &item);
+             bus->taken++)
+            collect_item(daemon, bus, &item);
+        if (bus->taken > most)
+            most = bus->taken;
+    }
+    return most;
+}
+
+/* Gaps that fall due by time, and those of readings that could not be kept. */
+static void pass_time(struct daemon *daemon)
+{
+    uint64_t now_us = clock_monotonic_us();
+    wardgate_TimeBlock time;
+    struct gaps_out gaps;
+
+    stamp_time(&daemon->stamp, now_us, &time);
+    for (size_t b = 0; b < daemon->bus_count; b++) {
+        struct daemon_bus *bus = &daemon->buses[b];
+        for (size_t d = 0; d < bus->config->devices.count; d++) {
+            struct daemon_device *device = &bus->devices[d];
+            if (!gaps_has_lost(&device->gaps) && gaps_due_us(&device->gaps) > now_us)
+                continue;
+            if (daemon->store == NULL)
+                continue;
+            gaps_tick(&device->gaps, &time, &gaps);
+            collect_gaps(daemon, bus, device, &gaps, now_us);
+        }
+    }
+}
+
+/* Earliest time at which pass_time has something to do. */
+static uint64_t next_due_us(const struct daemon *daemon)
+{
+    uint64_t due_us = UINT64_MAX;
+
+    for (size_t b = 0; b < daemon->bus_count; b++) {
+        const struct daemon_bus *bus = &daemon->buses[b];
+        for (size_t d = 0; d < bus->config->devices.count; d++) {
+            uint64_t device_us = gaps_due_us(&bus->devices[d].gaps);
+            if (device_us < due_us)
+                due_us = device_us;
+        }
+    }
+    return due_us;
+}
+
+static void broken(struct daemon *daemon)
+{
+    log_error("store: %s: it will be salvaged", daemon->store_error);
+    daemon->again = true;
+    (void)sd_event_exit(daemon->loop, 0);
+}
+
+void rounds_commit(struct daemon *daemon)
+{
+    struct store_status status;
+    int error;
+
+    if (daemon->store == NULL)
+        return;
+    error = store_commit(daemon->store, stamp_known_utc(&daemon->stamp));
+    if (error == STORE_OK) {
+        if (daemon->store_error[0] != '\0')
+            log_notice("store: writing again");
+        daemon->store_error[0] = '\0';
+        daemon->receipts_since_us = 0;
+        uplink_committed(daemon);
+        return;
+    }
+    store_status(daemon->store, &status);
+    if (daemon->store_error[0] == '\0')
+        log_error("store: %s; readings are kept in memory and tried again",
+                  status.error_text);
+    memcpy(daemon->store_error, status.error_text, sizeof(daemon->store_error));
+    if (error == STORE_BROKEN)
+        broken(daemon);
+}
+
+/* Receipts alone are no reason to write at once: they ride with the next readings, or
+ * wait a little. */
+static bool worth_committing(struct daemon *daemon, uint64_t now_us)
+{
+    if (daemon->store == NULL || !store_dirty(daemon->store))
+        return false;
+    if (store_pending(daemon->store) > 0)
+        return true;
+    if (daemon->receipts_since_us == 0)
+        daemon->receipts_since_us = now_us;
+    return now_us - daemon->receipts_since_us >= RECEIPT_COMMIT_US;
+}
+
+static void watch_lines(struct daemon *daemon, int enabled)
+{
+    for (size_t b = 0; b < daemon->bus_count; b++)
+        (void)sd_event_source_set_enabled(daemon->buses[b].source, enabled);
+}
+
+static void set_tick(struct daemon *daemon, uint64_t at_us)
+{
+    (void)sd_event_source_set_time(daemon->tick, at_us);
+    (void)sd_event_source_set_enabled(daemon->tick, SD_EVENT_ONESHOT);
+}
+
+void collect_round(struct daemon *daemon, bool now)
+{
+    uint64_t now_us, next_us,
+        interval_us = (uint64_t)daemon->config.store.commit_ms * 1000;
+    size_t most;
+
+    rounds_look(daemon);
+    most = drain(daemon);
+    pass_time(daemon);
+    now_us = clock_monotonic_us();
+    if (daemon->store == NULL && now_us >= daemon->store_retry_us)
+        collect_store_open(daemon);
+    if (now || now_us + DRAIN_MIN_US / 2 >= daemon->commit_due_us) {
+        if (now || worth_committing(daemon, now_us))
+            rounds_commit(daemon);
+        daemon->commit_due_us = now_us + interval_us;
+    }
+    daemon->progress++;
+    if (daemon->stopping)
+        return;
+
+    /* A busy line's queue must not fill up before the next drain. */
+    next_us = daemon->commit_due_us;
+    if (most > QUIET_ITEMS) {
+        uint64_t sooner_us = interval_us * QUIET_ITEMS / most;
+        if (sooner_us < DRAIN_MIN_US)
+            sooner_us = DRAIN_MIN_US;
+        if (now_us + sooner_us < next_us)
+            next_us = now_us + sooner_us;
+    }
+    daemon->ticking = most > 0 || (daemon->store != NULL && store_dirty(daemon->store));
+    if (!daemon->ticking) {
+        next_us = next_due_us(daemon);
+        if (daemon->store == NULL && daemon->store_retry_us < next_us)
+            next_us = daemon->store_retry_us;
+        if (next_us >
+            now_us + US_PER_S) /* a stepped clock is noticed while nothing comes */
+            next_us = now_us + US_PER_S;
+    }
+    watch_lines(daemon, daemon->ticking ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+    set_tick(daemon, next_us);
+}
+
+int rounds_tick(sd_event_source *source, uint64_t at_us, void *context)
+{
+    (void)source;
+    (void)at_us;
+    collect_round(context, false);
+    return 0;
+}
+
+/* The first item after a quiet time: what follows it in the next commit interval comes
+ * along. */
+int rounds_item(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+    struct daemon *daemon = context;
+    uint64_t now_us = clock_monotonic_us();
+
+    (void)source;
+    (void)fd;
+    (void)events;
+    if (daemon->ticking)
+        return 0;
+    daemon->ticking = true;
+    watch_lines(daemon, SD_EVENT_OFF);
+    daemon->commit_due_us = now_us + (uint64_t)daemon->config.store.commit_ms * 1000;
+    set_tick(daemon, daemon->commit_due_us < now_us + DRAIN_MIN_US * 5
+                         ? daemon->commit_due_us
+                         : now_us + DRAIN_MIN_US * 5);
+    return 0;
+}
