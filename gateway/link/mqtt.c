@@ -21,7 +21,11 @@
 #define FAILURES_MAX   32 /* more doublings than any back-off has room for */
 /* Packets taken from the socket before other sources have a turn. A broker that
  * floods us must not hold up the commit of readings. */
-#define READ_BURST      64
+#define READ_BURST 64
+/* Fixed header, length of the topic, identifier, no properties: at most. */
+#define PUBLISH_OVERHEAD 10
+#define PACKET_MAX_LEAST                                                                 \
+    1024                  /* bytes; a broker that takes less takes no CONNECT of ours */
 #define KEEPALIVE_MIN_S 5 /* libmosquitto refuses less */
 
 /* One client of the library at a time, and what outlives it. */
@@ -48,7 +52,8 @@ struct mqtt {
     struct mosquitto *client;
     sd_event_source *io, *flush, *misc, *retry;
     int inflight, window;
-    unsigned failures; /* since a connection lasted: the exponent of the back-off */
+    uint32_t packet_max; /* bytes of a packet that the broker takes */
+    unsigned failures;   /* since a connection lasted: the exponent of the back-off */
     uint64_t connected_us;
     bool connected, lost, leaving, crowded_out, closing;
     int lost_reason;
@@ -239,13 +244,29 @@ static int misc_due(sd_event_source *source, uint64_t due_us, void *context)
     return 0;
 }
 
+/* What the broker allows may be less than ours. The library holds itself to its
+ * receive maximum too, but by queueing, and a queue that we do not count is what
+ * this file is there to avoid. Limits with which nothing could be sent are a
+ * broken broker's; the library does not survive all of them. */
+static bool take_limits(struct mqtt *mqtt, const mosquitto_property *properties)
+{
+    uint16_t window = MQTT_INFLIGHT_MAX;
+    uint32_t packet = UINT32_MAX;
+
+    mosquitto_property_read_int16(properties, MQTT_PROP_RECEIVE_MAXIMUM, &window, false);
+    mosquitto_property_read_int32(properties, MQTT_PROP_MAXIMUM_PACKET_SIZE, &packet,
+                                  false);
+    mqtt->window = window < MQTT_INFLIGHT_MAX ? window : MQTT_INFLIGHT_MAX;
+    mqtt->packet_max = packet;
+    return window > 0 && packet >= PACKET_MAX_LEAST;
+}
+
 /* CONNACK. A refusal is the broker's decision, not a broken line: the library
  * closes by itself, and the reason is kept for the caller. */
 static void on_connect(struct mosquitto *client, void *context, int reason, int flags,
                        const mosquitto_property *properties)
 {
     struct mqtt *mqtt = context;
-    uint16_t receive_maximum;
 
     (void)client;
     if (reason != 0) {
@@ -255,14 +276,12 @@ static void on_connect(struct mosquitto *client, void *context, int reason, int 
         mqtt->lost_reason = reason;
         return;
     }
-    /* What the broker allows (its receive maximum) may be less than ours. The
-     * library holds itself to it too, but by queueing, and a queue that we do not
-     * count is what this file is there to avoid. */
-    mqtt->window = MQTT_INFLIGHT_MAX;
-    if (mosquitto_property_read_int16(properties, MQTT_PROP_RECEIVE_MAXIMUM,
-                                      &receive_maximum, false) &&
-        receive_maximum < mqtt->window)
-        mqtt->window = receive_maximum;
+    if (!take_limits(mqtt, properties)) {
+        log_warning("mqtt: the broker allows no packet of any use");
+        mqtt->lost = true;
+        mqtt->lost_reason = MOSQ_ERR_OVERSIZE_PACKET;
+        return;
+    }
     mqtt->connected = true;
     mqtt->connected_us = clock_monotonic_us();
     mqtt->ops->connected(mqtt->context, (flags & 1) != 0);
@@ -515,7 +534,10 @@ int mqtt_publish(struct mqtt *mqtt, const char *topic, const void *payload, size
 
     if (!mqtt->connected || mqtt->lost || mqtt->inflight >= mqtt->window)
         return MQTT_BUSY;
-    if (n > MQTT_MAX_PAYLOAD)
+    /* Ours and not the library's check: between its first (remaining length) and
+     * its second (packet) lie a few sizes that end the program (2.0.11 logs them
+     * through a NULL; found by fuzzing). */
+    if (n > MQTT_MAX_PAYLOAD || n + strlen(topic) + PUBLISH_OVERHEAD > mqtt->packet_max)
         return MQTT_TOO_LARGE;
     rc = mosquitto_publish_v5(mqtt->client, token, topic, (int)n, payload, 1, retain,
                               NULL);

@@ -77,7 +77,7 @@ static void release_attempt(struct tls_link *link)
     link->addresses = link->address = NULL;
     link->status.bytes_up += link->pump.bytes_up;
     link->status.bytes_down += link->pump.bytes_down;
-    tls_pump_reset(&link->pump, NULL, -1);
+    tls_pump_reset(&link->pump, NULL, -1, false);
     link->said_goodbye = link->lingers = false;
 }
 
@@ -166,6 +166,13 @@ static void explain_end(struct tls_link *link)
     const char *error = tls_session_error(link->session);
     char words[TLS_ERROR_SIZE];
 
+    if (link->pump.screen.fault != NULL) {
+        snprintf(words, sizeof(words), "peer sent what is no MQTT 5: %s",
+                 link->pump.screen.fault);
+        end(link, words);
+        return;
+    }
+
     if (link->pump.bytes_down > 0 || link->pump.deaf) {
         end(link, error[0] != '\0' ? error : NULL);
         return;
@@ -252,7 +259,7 @@ static void open_up(struct tls_link *link)
         return;
     }
     sd_event_source_set_priority(link->local_source, LINK_PRIORITY_SEND);
-    tls_pump_reset(&link->pump, link->session, link->local);
+    tls_pump_reset(&link->pump, link->session, link->local, link->config.raw);
     link->status.state = TLS_LINK_OPEN;
     sd_event_source_set_enabled(link->deadline, SD_EVENT_OFF);
     log_info("tls: %s port %u: %s, %s", link->config.host, link->config.port,

@@ -38,6 +38,9 @@ struct tls_link_config {
     /* The least that the time can be, microseconds since 1970: the build date or the last
      * committed time, whichever is later. */
     int64_t floor_utc_us;
+    /* Carry anything. Otherwise what the peer sends is screened as MQTT 5 (mqtt_screen.h)
+     * before the local side gets it. */
+    bool raw;
 };
 
 enum tls_link_state {

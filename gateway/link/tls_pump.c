@@ -34,12 +34,14 @@ static void compact(struct tls_buffer *buffer)
     buffer->start = 0;
 }
 
-void tls_pump_reset(struct tls_pump *pump, struct tls_session *session, int local)
+void tls_pump_reset(struct tls_pump *pump, struct tls_session *session, int local,
+                    bool raw)
 {
     /* Readings in clear have been here: nothing of them stays. */
     memset(pump, 0, sizeof(*pump));
     pump->session = session;
     pump->local = local;
+    pump->raw = raw;
 }
 
 /* Takes what the local side has written, as much as there is room for: many
@@ -103,6 +105,11 @@ static void take_network(struct tls_pump *pump)
             down->ended = true;
         if (n <= 0)
             return;
+        if (!pump->raw &&
+            !mqtt_screen_feed(&pump->screen, down->bytes + down->end, (size_t)n)) {
+            down->ended = true;
+            return;
+        }
         down->end += (size_t)n;
         pump->bytes_down += (uint64_t)n;
     }

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "link/mqtt_screen.h"
 #include "link/tls_session.h"
 
 #define TLS_PUMP_BUFFER 16384 /* bytes each way */
@@ -27,18 +28,23 @@ struct tls_pump {
     struct tls_buffer up, down;  /* local to peer, peer to local */
     size_t up_pending; /* length of a write that mbedTLS wants repeated; 0: none */
     bool up_wants_out; /* ... once the network takes bytes again */
+    bool raw;          /* what comes down is not screened as MQTT */
+    struct mqtt_screen screen;
     bool deaf; /* the local side is gone: what comes down is read and thrown away */
     uint64_t bytes_up, bytes_down;
 };
 
-/* Begins anew, with empty and wiped buffers. */
-void tls_pump_reset(struct tls_pump *pump, struct tls_session *session, int local);
+/* Begins anew, with empty and wiped buffers. raw: carry anything, not only what
+ * mqtt_screen lets pass. */
+void tls_pump_reset(struct tls_pump *pump, struct tls_session *session, int local,
+                    bool raw);
 
 /* What epoll has reported; both when in doubt. */
 enum tls_pump_side { TLS_PUMP_LOCAL = 1, TLS_PUMP_NETWORK = 2, TLS_PUMP_BOTH = 3 };
 
 /* Moves what can be moved now. False once the connection is over: the peer has ended and
- * all that it sent is handed over, or the session broke. */
+ * all that it sent is handed over, the session broke, or screen.fault says that the peer
+ * has sent what is no MQTT. */
 bool tls_pump_run(struct tls_pump *pump, enum tls_pump_side ready);
 
 /* Only from the local side to the peer. False if the session broke. */

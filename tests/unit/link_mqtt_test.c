@@ -291,6 +291,33 @@ static void refuses_what_is_too_large(void **state)
     free(large);
 }
 
+/* Around the broker's limit the library has sizes that end the program. */
+static void survives_every_size_around_the_limit(void **state)
+{
+    struct client a;
+    char *large = calloc(1, 3000);
+    int sent = 0, refused = 0, token;
+
+    (void)state;
+    assert_non_null(large);
+    restart_broker("max_packet_size 2000\n");
+    open_client(&a, "a", NULL, NULL);
+    assert_true(rig_until(&rig, is_connected, &a));
+    for (size_t n = 1960; n < 2020; n++) {
+        int rc = mqtt_publish(a.mqtt, "a/b", large, n, false, &token);
+
+        assert_true(rc == MQTT_OK || rc == MQTT_TOO_LARGE);
+        sent += rc == MQTT_OK;
+        refused += rc == MQTT_TOO_LARGE;
+        assert_true(reaches(&a.acknowledged, sent));
+    }
+    assert_int_equal(a.disconnected, 0);
+    assert_true(sent >= 20);
+    assert_true(refused >= 20);
+    mqtt_close(a.mqtt, false);
+    free(large);
+}
+
 static void is_busy_without_a_broker_and_finds_it_later(void **state)
 {
     struct client a;
@@ -455,6 +482,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(honours_the_brokers_window, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tells_the_reason_of_a_refusal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_what_is_too_large, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(survives_every_size_around_the_limit, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(is_busy_without_a_broker_and_finds_it_later,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(sends_nothing_behind_the_callers_back, set_up,

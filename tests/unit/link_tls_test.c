@@ -43,6 +43,7 @@ static struct tls_link_config config_for(unsigned port)
         .key_file = rig_path(&rig, "key.pem"),
         .socket_path = rig_path(&rig, "socket"),
         .handshake_ms = 5000,
+        .raw = true,
     };
 }
 

@@ -15,6 +15,7 @@ import tempfile
 import time
 
 from cases import World
+from peers import Tls
 from pki import Pki
 
 
@@ -90,6 +91,7 @@ class Probe:
         self.out = open(self.path('out'), 'w+', encoding='utf-8')
         self.process = subprocess.Popen([program, '--stay'] + [x for k, v in arguments.items() for x in ('--' + k, v)], stdout=self.out,
                                         stderr=subprocess.DEVNULL)
+        wait_for(lambda: self.count('started') > 0)
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -126,6 +128,24 @@ class Probe:
         rc = self.process.wait()
         self.out.close()
         return rc
+
+
+class Mad(Tls):
+    """Answers CONNECT with whatever it is given."""
+
+    def __init__(self, world, answer):
+        self.answer = answer
+        super().__init__(world.good.path, world.good.key.path, world.trusted)
+
+    def serve(self, connection):
+        answer = self.answer
+        if answer is None:
+            super().serve(connection)
+            return
+        with self.context.wrap_socket(connection, server_side=True) as session:
+            session.recv(4096)
+            session.sendall(answer)
+            session.recv(4096)
 
 
 class Suite:
@@ -308,6 +328,26 @@ class Suite:
             broker.kill()
             broker.wait()
 
+    def mad_brokers(self):
+        """Brokers with a good certificate that say what ends libmosquitto 2.0.11 (an assert), and other nonsense."""
+        fault = 'peer sent what is no MQTT 5: '
+        for name, words, answer in (
+                ('an unknown property', 'a property that does not belong there', b'\x20\x09\x00\x00\x06\xcf\x22\x00\x0a\x21\x00'),
+                ('a SUBACK without a code', 'a packet ends too early', b'\x20\x03\x00\x00\x00\x90\x03\x00\x01\x00'),
+                ('HTTP', 'a packet with wrong flags', b'HTTP/1.1 400 Bad Request\r\n\r\n'),
+                ('a message of 256 MiB', 'a packet larger than 1 MiB', b'\x20\x03\x00\x00\x00\x30\xff\xff\xff\x7f\x00')):
+            broker = Mad(self.world, answer)
+            probe = Probe(self.program, self.world, broker.port)
+            # Each new attempt clears the words, so the look that found them is the one that counts.
+            errors = []
+            wait_for(lambda: errors.append(probe.status()['error']) or errors[-1].startswith(fault))
+            error = errors[-1]
+            self.check(f'a broker that says {name} is named', error == fault + words and probe.alive(), error)
+            broker.answer = None
+            self.check('... and used again when it has come to its senses', wait_for(lambda: probe.count('acknowledged') >= 1), str(probe.reports()[-1:]))
+            self.check('... by the same process', probe.close() == 0)
+            broker.close()
+
     def last_words(self):
         with self.pair() as (broker, probe):
             wait_for(lambda: probe.count('acknowledged') >= 1)
@@ -316,7 +356,7 @@ class Suite:
             self.check('the DISCONNECT of a program that ends arrives', said, broker.log()[-200:])
 
     def all(self):
-        for test in (self.refused_without_certificate, self.plaintext_broker, self.stranger_board, self.rotation, self.expired_own, self.killed_broker, self.last_words, self.one_command,
+        for test in (self.refused_without_certificate, self.plaintext_broker, self.stranger_board, self.rotation, self.expired_own, self.killed_broker, self.last_words, self.one_command, self.mad_brokers,
                      self.revoked_broker, self.revoked_board, self.clock, self.takeover, self.stalled_broker):
             test()
 

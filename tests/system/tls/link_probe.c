@@ -195,6 +195,7 @@ static int run(struct probe *probe, const struct tls_link_config *link,
     }
     if (mqtt_open(probe->loop, mqtt, &ops, probe, &probe->mqtt) != MQTT_OK)
         return 2;
+    report(probe, "started");
     rc = sd_event_loop(probe->loop);
     mqtt_close(probe->mqtt, false);
     tls_link_close(probe->link);
