@@ -121,7 +121,7 @@ const char *const *disk_load(struct disk *disk, const char *folder)
         if (read(fd, disk->files[n].bytes, (size_t)st.st_size) != st.st_size)
             abort();
         (void)close(fd);
-        (void)snprintf(texts[n], NAME_SIZE, "%s", entry->d_name);
+        memcpy(texts[n], entry->d_name, length + 1);
         name_set(disk, entry->d_name, n);
         list[n] = texts[n];
         n++;
