@@ -485,6 +485,7 @@ static int read_document(struct load *load, const uint8_t *text, size_t n,
     else
         result = read_mapping(load, root, line_of(root), "", schema, into);
     yaml_document_delete(&document);
+    load->document = NULL;
 out:
     yaml_parser_delete(&parser);
     return result;

@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_ERROR_SIZE 512 /* bytes for one error text */
-#define CONFIG_FILE_MAX   (1024 * 1024)
+#define CONFIG_ERROR_SIZE 512     /* bytes for one error text */
+#define CONFIG_FILE_MAX   1048576 /* bytes of a file */
 
 enum config_type {
     CONFIG_INTEGER,  /* int64_t, minimum..maximum */
@@ -33,9 +33,9 @@ enum config_type {
 struct config_field {
     const char *key;
     enum config_type type;
+    bool required;
     size_t offset; /* of the value in the struct */
     size_t size;   /* bytes of the value (TEXT, NAME, PATH), or of one element (LIST) */
-    bool required;
     int64_t minimum, maximum;
     int64_t preset;             /* INTEGER, BOOLEAN, CHOICE, DURATION, SIZE when absent */
     const char *preset_text;    /* TEXT, NAME, PATH when absent; NULL = empty */

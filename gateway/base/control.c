@@ -21,7 +21,7 @@
 #include "base/clock.h"
 
 #define PEERS_MAX  8
-#define ANSWER_MAX (4 * 1024 * 1024) /* bytes waiting for one client */
+#define ANSWER_MAX ((size_t)4 << 20) /* bytes waiting for one client */
 #define IDLE_US                                                                          \
     (30 * US_PER_S) /* a client that neither sends nor reads for so long is dropped */
 #define READ_SIZE 4096

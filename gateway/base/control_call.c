@@ -14,7 +14,7 @@
 #include "base/control.h"
 
 #define SILENCE_S       10 /* a daemon that says nothing for so long is stuck */
-#define ANSWER_LINE_MAX (8 * 1024 * 1024) /* bytes of one answer line */
+#define ANSWER_LINE_MAX ((size_t)8 << 20) /* bytes of one answer line */
 
 /* Connects with deadlines on both directions. Returns a descriptor or -errno. */
 static int dial(const char *path)

@@ -395,7 +395,7 @@ static int set_usage(mbedtls_x509write_cert *out, enum pki_role role)
     size_t oid_size = role == PKI_SERVER ? MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)
                                          : MBEDTLS_OID_SIZE(MBEDTLS_OID_CLIENT_AUTH);
     unsigned char value[32], *at = value + sizeof(value);
-    int n, r;
+    int n;
 
     if (role == PKI_AUTHORITY)
         return mbedtls_x509write_crt_set_key_usage(out, MBEDTLS_X509_KU_KEY_CERT_SIGN |
@@ -404,7 +404,7 @@ static int set_usage(mbedtls_x509write_cert *out, enum pki_role role)
                    : PKI_FAILED;
 
     if ((n = mbedtls_asn1_write_oid(&at, value, oid, oid_size)) < 0 ||
-        (r = mbedtls_asn1_write_len(&at, value, (size_t)n)) < 0 ||
+        mbedtls_asn1_write_len(&at, value, (size_t)n) < 0 ||
         mbedtls_asn1_write_tag(&at, value,
                                MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE) < 0)
         return PKI_FAILED;

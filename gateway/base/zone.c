@@ -99,7 +99,8 @@ bool civil_to_utc(const struct civil *civil, int64_t *utc_us)
 
     /* Second 60 is the leap second: UTC of this clock shows it as the next second's 0. */
     days = days_from_civil(civil->year, civil->month, civil->day);
-    *utc_us = (days * DAY_S + civil->hour * HOUR_S + civil->minute * 60 + civil->second) *
+    *utc_us = (days * DAY_S + (int64_t)civil->hour * HOUR_S +
+               civil->minute * INT64_C(60) + civil->second) *
                   US_PER_S +
               civil->microsecond;
     return true;
@@ -241,7 +242,7 @@ static int64_t rule_local_s(const struct zone_rule *rule, int64_t year)
 {
     int64_t first = days_from_civil(year, rule->month, 1);
     int64_t weekday = (first % 7 + 7 + 4) % 7; /* 1970-01-01 was a Thursday */
-    int64_t day = (rule->weekday - weekday + 7) % 7 + (rule->week - 1) * 7;
+    int64_t day = (rule->weekday - weekday + 7) % 7 + (rule->week - 1) * INT64_C(7);
 
     if (day >= month_days(year, rule->month)) /* week 5 means the last one */
         day -= 7;

@@ -30,7 +30,7 @@ static void collect(void *context, const json_t *answer)
                        error != NULL ? error : "refused without a reason");
         return;
     }
-    if ((copy = json_copy((json_t *)(uintptr_t)answer)) == NULL)
+    if ((copy = json_deep_copy(answer)) == NULL)
         return;
     /* The protocol's own words are not part of the answer. */
     if (json_is_true(json_object_get(copy, "end")) ||

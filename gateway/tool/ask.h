@@ -21,6 +21,6 @@ int ask(const char *socket, const char *preset, json_t *request, json_t **answer
 
 /* Prints answers for a program (one JSON object a line) or for a person: flat objects as
  * a table, nested ones indented. */
-void show(const json_t *answers, bool json);
+void show(json_t *answers, bool json);
 
 #endif

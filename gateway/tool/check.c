@@ -90,12 +90,11 @@ static int conclude(const struct findings *findings)
 /* --- config --- */
 
 /* The daemon that stands beside this program, or else the one on PATH. */
-static void exec_daemon(const char *daemon, const char *config)
+static void exec_daemon(const char *daemon, char *config)
 {
     char self[1024], path[1100], *slash;
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    char *argv[] = {path, (char[]){"-t"}, (char[]){"-c"}, (char *)(uintptr_t)config,
-                    NULL};
+    char *argv[] = {path, (char[]){"-t"}, (char[]){"-c"}, config, NULL};
 
     self[n > 0 ? n : 0] = '\0';
     if ((slash = strrchr(self, '/')) != NULL) {
@@ -109,7 +108,7 @@ static void exec_daemon(const char *daemon, const char *config)
 }
 
 /* The daemon prints its own findings; only its exit code is ours to judge. */
-static int check_config(const char *daemon, const char *config, bool json)
+static int check_config(const char *daemon, char *config, bool json)
 {
     int status = 0, code;
     pid_t pid;

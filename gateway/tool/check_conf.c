@@ -14,7 +14,7 @@
 #include "tool/tool.h"
 
 #define LISTENERS_MAX 16
-#define CONF_MAX      (1024 * 1024)
+#define CONF_MAX      ((size_t)1 << 20)
 
 /* What a good value looks like. */
 enum want {

@@ -23,9 +23,9 @@
 
 #define DAY_US      (INT64_C(86400) * US_PER_S)
 #define BACKDATE_US DAY_US /* clocks that are a little behind accept at once */
-#define LIST_DAYS                                                                        \
-    (20 * 365) /* a revocation list that ran out would shut every board out */
-#define TEXT_MAX (4 * 1024 * 1024)
+/* A revocation list that ran out would shut every board out. */
+#define LIST_DAYS (INT64_C(20) * 365)
+#define TEXT_MAX  ((size_t)4 << 20)
 
 static const struct {
     const char *text, *folder, *authority;
@@ -60,8 +60,10 @@ int pki_text_read(const char *path, char **out)
     uint8_t *bytes;
     ssize_t n = file_read(path, TEXT_MAX, &bytes);
 
-    if (n < 0)
-        return tool_fail(TOOL_IO, "%s: %s", path, strerror((int)-n));
+    if (n < 0) {
+        (void)tool_fail(TOOL_IO, "%s: %s", path, strerror((int)-n));
+        return TOOL_IO;
+    }
     *out = (char *)bytes; /* file_read ends it */
     return 0;
 }
@@ -446,16 +448,18 @@ static int publish_one(const struct pki_site *site, const char *authority,
     size_t count;
     int refused, error = load_authority(site, authority, &ca, &ca_key);
 
-    if (error == 0 && list == NULL)
-        error = tool_fail(TOOL_IO, "out of memory");
+    if (list == NULL) {
+        (void)tool_fail(TOOL_IO, "out of memory");
+        error = TOOL_IO;
+    }
     if (error == 0)
         error = collect(site, authority, &revoked, &count);
     if (error == 0) {
         refused =
             pki_revocations(ca, ca_key, number, now - BACKDATE_US,
                             now + LIST_DAYS * DAY_US, revoked, count, list, PKI_CRL_SIZE);
-        if (refused ==
-            PKI_OK) /* never hand out a list that we could not read ourselves */
+        /* Never hand out a list that we could not read ourselves. */
+        if (refused == PKI_OK)
             refused = pki_revocations_check(list, ca, &count);
         if (refused != PKI_OK)
             error = tool_fail(TOOL_CONFIG, "revocation list of %s: %s", authority,

@@ -13,14 +13,14 @@
 #define COLUMNS_MAX 24
 
 /* True if every member is a value: the object can be a row. */
-static bool is_flat(const json_t *object)
+static bool is_flat(json_t *object)
 {
     const char *key;
     json_t *value;
 
     if (!json_is_object(object))
         return false;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    json_object_foreach(object, key, value)
     {
         if (json_is_object(value) || json_is_array(value))
             return false;
@@ -30,7 +30,7 @@ static bool is_flat(const json_t *object)
 
 /* One value on one line. Text of daemons is shown without control characters: it may hold
  * a device's own words. */
-static const char *cell(const json_t *value, char out[CELL_SIZE])
+static const char *cell(json_t *value, char out[CELL_SIZE])
 {
     if (json_is_string(value))
         (void)snprintf(out, CELL_SIZE, "%s", json_string_value(value));
@@ -50,14 +50,14 @@ static const char *cell(const json_t *value, char out[CELL_SIZE])
 }
 
 /* Columns are the first row's keys, each as wide as its widest cell. */
-static void show_table(const json_t *rows, int indent)
+static void show_table(json_t *rows, int indent)
 {
     const char *keys[COLUMNS_MAX], *key;
     size_t columns = 0, row;
     int widths[COLUMNS_MAX];
     char text[CELL_SIZE];
     json_t *value;
-    const json_t *object;
+    json_t *object;
 
     json_object_foreach(json_array_get(rows, 0), key, value)
     {
@@ -87,22 +87,21 @@ static void show_table(const json_t *rows, int indent)
     }
 }
 
-static void show_value(const char *key, const json_t *value, int indent);
+static void show_value(const char *key, json_t *value, int indent);
 
 /* Each member on its line, or indented below it. */
-static void show_object(const json_t *object, int indent)
+static void show_object(json_t *object, int indent)
 {
     const char *key;
     json_t *value;
 
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
-        show_value(key, value, indent);
+    json_object_foreach(object, key, value) show_value(key, value, indent);
 }
 
 /* A table where that is possible. */
-static void show_list(const json_t *list, int indent)
+static void show_list(json_t *list, int indent)
 {
-    const json_t *item;
+    json_t *item;
     size_t i;
     bool table = json_array_size(list) > 0;
 
@@ -122,7 +121,7 @@ static void show_list(const json_t *list, int indent)
     }
 }
 
-static void show_value(const char *key, const json_t *value, int indent)
+static void show_value(const char *key, json_t *value, int indent)
 {
     char text[CELL_SIZE];
 
@@ -138,9 +137,9 @@ static void show_value(const char *key, const json_t *value, int indent)
 }
 
 /* For programs exactly what the daemon said. */
-void show(const json_t *answers, bool json)
+void show(json_t *answers, bool json)
 {
-    const json_t *line;
+    json_t *line;
     size_t i;
 
     if (!json) {

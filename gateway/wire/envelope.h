@@ -9,7 +9,7 @@
 #include "base/ids.h"
 #include "wire/record.h"
 
-#define ENVELOPE_SIZE_MAX (64 * 1024) /* bytes of one MQTT payload */
+#define ENVELOPE_SIZE_MAX 65536 /* bytes of one MQTT payload */
 
 /* Room that framing one record takes: tag and a length of up to RECORD_SIZE_MAX. */
 #define ENVELOPE_ITEM_OVERHEAD 3

@@ -58,6 +58,7 @@ static void test_sha256_vectors(void **state)
 
 static void test_hmac_matches_its_definition(void **state)
 {
+    static const char text[] = "what do ya want for nothing?";
     struct key key;
     uint8_t block[64 + 64], inner[64 + DIGEST_SIZE], digest[DIGEST_SIZE],
         expected[DIGEST_SIZE];
@@ -71,16 +72,17 @@ static void test_hmac_matches_its_definition(void **state)
         block[i] ^= key.bytes[i];
         inner[i] ^= key.bytes[i];
     }
-    memcpy(block + 64, "what do ya want for nothing?", 28);
+    for (int i = 0; i < 28; i++)
+        block[64 + i] = (uint8_t)text[i];
     assert_int_equal(crypto_sha256(block, 64 + 28, inner + 64), 0);
     assert_int_equal(crypto_sha256(inner, sizeof(inner), expected), 0);
-    assert_int_equal(crypto_hmac_sha256(&key, "what do ya want for nothing?", 28, digest),
-                     0);
+    assert_int_equal(crypto_hmac_sha256(&key, text, 28, digest), 0);
     assert_memory_equal(digest, expected, DIGEST_SIZE);
 }
 
 static void test_hkdf_matches_its_definition(void **state)
 {
+    static const uint8_t info[] = {'i', 'n', 'f', 'o', 1};
     struct key secret, salt, prk, out;
     uint8_t block[32], expected[DIGEST_SIZE];
 
@@ -89,7 +91,7 @@ static void test_hkdf_matches_its_definition(void **state)
     for (int i = 0; i < KEY_SIZE; i++)
         salt.bytes[i] = (uint8_t)i;
     assert_int_equal(crypto_hmac_sha256(&salt, secret.bytes, KEY_SIZE, prk.bytes), 0);
-    memcpy(block, "info\x01", 5);
+    memcpy(block, info, sizeof(info));
     assert_int_equal(crypto_hmac_sha256(&prk, block, 5, expected), 0);
     assert_int_equal(crypto_hkdf(&secret, salt.bytes, KEY_SIZE, "info", &out), 0);
     assert_memory_equal(out.bytes, expected, KEY_SIZE);

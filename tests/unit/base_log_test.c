@@ -21,11 +21,11 @@
         assert_int_equal(pipe(ends), 0);                                                 \
         (void)dup2(ends[1], STDERR_FILENO);                                              \
         (void)close(ends[1]);                                                            \
-        call;                                                                            \
+        (call);                                                                          \
         (void)dup2(kept, STDERR_FILENO);                                                 \
         (void)close(kept);                                                               \
-        got = read(ends[0], out, sizeof(out) - 1);                                       \
-        out[got > 0 ? got : 0] = '\0';                                                   \
+        got = read(ends[0], (out), sizeof(out) - 1);                                     \
+        (out)[got > 0 ? got : 0] = '\0';                                                 \
         (void)close(ends[0]);                                                            \
     } while (0)
 

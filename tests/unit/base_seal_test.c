@@ -107,7 +107,8 @@ static int by_bytes(const void *a, const void *b)
 static void test_no_nonce_twice(void **state)
 {
     enum { SESSIONS = 200, RECORDS = 500 };
-    uint8_t(*nonces)[SEAL_SESSION_SIZE + 8] = calloc(SESSIONS * RECORDS, sizeof(*nonces));
+    uint8_t(*nonces)[SEAL_SESSION_SIZE + 8] =
+        calloc((size_t)SESSIONS * RECORDS, sizeof(*nonces));
     uint8_t sealed[8 + SEAL_OVERHEAD];
     size_t n = 0;
 

@@ -27,6 +27,17 @@
 static char run_output[RUN_OUTPUT_SIZE]; /* stdout and stderr of the last run() */
 static char run_folder[256];             /* where programs run */
 
+/* execvp wants char * and writes to none of it. */
+static inline char *mutable_text(const char *text)
+{
+    union {
+        const char *in;
+        char *out;
+    } view = {.in = text};
+
+    return view.out;
+}
+
 static inline pid_t run_start(char *const argv[], int output)
 {
     pid_t pid = fork();
@@ -72,7 +83,7 @@ static inline int run_vector(char *const argv[])
 static inline int run(const char *program, ...)
 {
     char *argv[RUN_ARGUMENTS_MAX] = {
-        (char *)(uintptr_t)(strcmp(program, "wardgate") == 0 ? WARDGATE_TOOL : program)};
+        mutable_text(strcmp(program, "wardgate") == 0 ? WARDGATE_TOOL : program)};
     va_list arguments;
     int n = 1;
 
@@ -125,7 +136,7 @@ static inline int await_port(unsigned port)
 static inline pid_t broker_start(const char *conf, unsigned port)
 {
     char path[300],
-        *argv[] = {(char[]){"mosquitto"}, (char[]){"-c"}, (char *)(uintptr_t)conf, NULL};
+        *argv[] = {(char[]){"mosquitto"}, (char[]){"-c"}, mutable_text(conf), NULL};
     pid_t pid;
     int log;
 

@@ -141,6 +141,7 @@ static void test_bad_receipts(void **state)
 
 static void test_foreign_bytes(void **state)
 {
+    static const uint8_t one[] = {0x1a, 2, 8, 1};
     static uint8_t large[RECEIPT_SIZE_MAX + 1];
     uint8_t bytes[RECEIPT_SIZE_MAX];
     wardgate_Receipt receipt, back;
@@ -161,7 +162,7 @@ static void test_foreign_bytes(void **state)
                                     &back, &field),
                      WIRE_LIMIT);
     for (int i = 0; i < RECEIPT_RANGES_MAX + 1; i++) { /* one range too many */
-        memcpy(large + at, "\x1a\x02\x08\x01", 4);
+        memcpy(large + at, one, sizeof(one));
         at += 4;
     }
     assert_int_equal(receipt_decode(large, at, "bay-1", &epoch, &back, &field),
