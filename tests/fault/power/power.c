@@ -109,7 +109,7 @@ static bool try(struct cut *cut)
 
 static void fates_all(struct cut *cut, enum fate fate)
 {
-    memset(cut->fates, fate, cut->disk->pending_count);
+    memset(cut->fates, (int)fate, cut->disk->pending_count);
     cut->choice.naming = fate == FATE_LOST ? 0 : cut->disk->naming_count;
 }
 
