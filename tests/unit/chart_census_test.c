@@ -411,6 +411,77 @@ static void test_refused(void **state)
     census_free(c);
 }
 
+/* The index of one place against a plain list: long and short stays, added in any order, some taken out again. */
+static void test_index(void **state)
+{
+    enum { STAYS = 700 };
+    static int64_t from[STAYS], to[STAYS];
+    static struct census_stay stays[STAYS];
+    struct census *c = census_new();
+    unsigned random_number = 1;
+    char number[32], visit[32];
+    size_t found, expected, i, j, asked = 0;
+
+    (void)state;
+    for (i = 0; i < STAYS; i++) {
+        random_number = random_number * 1103515245 + 12345;
+        from[i] = (random_number >> 8) % 10000;
+        to[i] = from[i] + 1 + (random_number >> 4) % (i % 50 == 0 ? 5000 : 20);
+        snprintf(number, sizeof(number), "P%zu", i);
+        snprintf(visit, sizeof(visit), "V%zu", i);
+        apply(c, event_at(ADT_ADMIT, from[i], number, visit, "a"));
+        apply(c, event_at(ADT_DISCHARGE, to[i], number, visit, NULL));
+        if (i % 7 == 3) {
+            apply(c, event_at(ADT_CANCEL_ADMIT, 20000, number, visit, NULL));
+            to[i] = from[i] = -1;
+        }
+    }
+    for (i = 0; i < 20000; i++) {
+        int64_t low, high;
+
+        random_number = random_number * 1103515245 + 12345;
+        low = (random_number >> 8) % 15000;
+        high = low + (random_number >> 6) % 30;
+        for (j = 0, expected = 0; j < STAYS; j++)
+            expected += from[j] >= 0 && from[j] <= high && to[j] > low;
+        found = census_at(c, census_place_id("a"), low * MINUTE, high * MINUTE, stays, STAYS);
+        if (found != expected)
+            fail_msg("%zu stays instead of %zu in %lld..%lld", found, expected, (long long)low, (long long)high);
+        for (j = 0; j < found; j++) {
+            assert_true(stays[j].from_low_us <= high * MINUTE && stays[j].to_high_us > low * MINUTE);
+            assert_true(j == 0 || stays[j - 1].from_low_us <= stays[j].from_low_us);
+        }
+        asked += found;
+    }
+    print_message("20000 questions, %zu stays told\n", asked);
+    census_free(c);
+}
+
+/* One stay that never ended, at each position of a bed's history in turn: it is found however much came after it. */
+static void test_never_ended(void **state)
+{
+    struct census *c = census_new();
+    struct census_stay stay;
+    char number[32], visit[32], place[32];
+    int k, i;
+
+    (void)state;
+    for (k = 0; k < 130; k++) {
+        snprintf(place, sizeof(place), "bed-%d", k);
+        for (i = 0; i < 260; i++) {
+            snprintf(number, sizeof(number), "P%d-%d", k, i);
+            snprintf(visit, sizeof(visit), "V%d-%d", k, i);
+            apply(c, event_at(ADT_ADMIT, 10 * i, number, visit, place));
+            if (i != k)
+                apply(c, event_at(ADT_DISCHARGE, 10 * i + 5, number, visit, NULL));
+        }
+        snprintf(visit, sizeof(visit), "V:V%d-%d", k, k);
+        assert_int_equal(census_at(c, census_place_id(place), 9000 * MINUTE, 9000 * MINUTE, &stay, 1), 1);
+        assert_int_equal(stay.stay, census_visit_id(visit));
+    }
+    census_free(c);
+}
+
 /* --- Five years must not slow a look-up down --- */
 
 static void fill(struct census *census, int places, int days)
@@ -482,7 +553,7 @@ int main(void)
         cmocka_unit_test(test_a_visit),       cmocka_unit_test(test_late),        cmocka_unit_test(test_discharge_before_transfer),
         cmocka_unit_test(test_cancellations), cmocka_unit_test(test_away),        cmocka_unit_test(test_merges),
         cmocka_unit_test(test_whose_visit),   cmocka_unit_test(test_elsewhere),   cmocka_unit_test(test_order_doubt),
-        cmocka_unit_test(test_refused),       cmocka_unit_test(test_lookup_cost),
+        cmocka_unit_test(test_refused),       cmocka_unit_test(test_index),       cmocka_unit_test(test_never_ended), cmocka_unit_test(test_lookup_cost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
