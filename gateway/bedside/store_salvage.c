@@ -24,10 +24,12 @@
 #include "base/file.h"
 #include "bedside/store_internal.h"
 
-#define PAGE_HEADER 16  /* LMDB 0.9: page number 8, unused 2, flags 2, lower 2, upper 2  \
-                         */
-#define NODE_HEADER   8 /* data size 2 + 2, flags 2, key size 2 */
-#define NODE_BIG      1 /* the data is on pages of its own, whose number stands here */
+/* LMDB 0.9. A page: number 8, unused 2, flags 2, lower 2, upper 2. A node: data size 2 +
+ * 2, flags 2, key size 2. A node with the flag BIG holds the number of the page that its
+ * data begins on. */
+#define PAGE_HEADER   16
+#define NODE_HEADER   8
+#define NODE_BIG      1
 #define BUILD         "salvage" /* folder of the new file, below the store's */
 #define READY         "salvage.done"
 #define WINDOW_PAGES  256

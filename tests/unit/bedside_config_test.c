@@ -23,6 +23,9 @@ static const char rtu[] =
     "buses:\n  - name: a\n    kind: rtu\n    port: /dev/x\n    devices:\n";
 static const char one[] = "      - {id: m1, address: 1, profile: wardgate-monitor}\n";
 
+static const char two[] = "      - {id: m1, address: 1, profile: wardgate-monitor}\n"
+                          "      - {id: m2, address: 2, profile: wardgate-monitor}\n";
+
 struct bad {
     const char *start; /* NULL: head */
     const char *text;
@@ -188,8 +191,7 @@ static void tells_changed_buses(void **state)
         "      - {id: m1, address: 2, profile: wardgate-monitor}\n",
         "      - {id: m1, address: 1, profile: wardgate-monitor, place: bed-9}\n",
         "      - {id: m1, address: 1, profile: vaisala-hmp110}\n",
-        "      - {id: m1, address: 1, profile: wardgate-monitor}\n      - {id: m2, "
-        "address: 2, profile: wardgate-monitor}\n",
+        two,
     };
     struct bedside_config a, b;
     char text[4096], error[CONFIG_ERROR_SIZE];
