@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
+#include "link/back_off.h"
 #include "link/priority.h"
 
 /* How often the library may look at its keepalive. It counts in seconds; half
@@ -89,30 +90,19 @@ static int retry_due(sd_event_source *source, uint64_t due_us, void *context)
     return 0;
 }
 
-/* Doubling with the failures, at most the maximum, and spread over its upper
- * half: a ward's boards must not come back in step after a broker restart. */
-static uint32_t back_off_ms(const struct mqtt *mqtt)
-{
-    uint32_t delay_ms = mqtt->reconnect_min_ms, spread;
-
-    for (unsigned i = 1; i < mqtt->failures && delay_ms < mqtt->reconnect_max_ms; i++)
-        delay_ms *= 2;
-    if (delay_ms > mqtt->reconnect_max_ms)
-        delay_ms = mqtt->reconnect_max_ms;
-    if (crypto_random(&spread, sizeof(spread)) != 0)
-        spread = 0;
-    return delay_ms / 2 + spread % (delay_ms / 2 + 1);
-}
-
 /* Without a timer there is no next attempt, but also no memory for one: nothing
  * is left to do but to say so. */
 static void schedule_retry(struct mqtt *mqtt)
 {
-    uint64_t delay_us = back_off_ms(mqtt) * (uint64_t)US_PER_MS;
+    uint32_t random = 0, delay_ms;
     int rc;
 
-    rc = sd_event_add_time_relative(mqtt->loop, &mqtt->retry, CLOCK_BOOTTIME, delay_us,
-                                    TIMER_SLACK_US, retry_due, mqtt);
+    (void)crypto_random(&random, sizeof(random));
+    delay_ms = back_off_ms(mqtt->reconnect_min_ms, mqtt->reconnect_max_ms, mqtt->failures,
+                           random);
+    rc = sd_event_add_time_relative(mqtt->loop, &mqtt->retry, CLOCK_BOOTTIME,
+                                    delay_ms * (uint64_t)US_PER_MS, TIMER_SLACK_US,
+                                    retry_due, mqtt);
     if (rc < 0)
         log_error("mqtt: no timer: %s", strerror(-rc));
 }
