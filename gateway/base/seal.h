@@ -22,6 +22,7 @@
 #define SEAL_SESSION_SIZE 16
 #define SEAL_OVERHEAD     (SEAL_SESSION_SIZE + 8 + 16) /* bytes that sealing adds */
 
+/* Not for two threads at once. */
 struct seal; /* holds the keys of this session and of those it has had to open */
 
 /* Begins a session: new random session id. store_key is copied. Free with seal_free (NULL

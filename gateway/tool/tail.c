@@ -10,6 +10,8 @@
 #include "tool/verbs.h"
 
 #define COUNT_MAX 1000
+#define FOLLOW_COUNT                                                                     \
+    200 /* records in one look: a large answer costs the daemon its memory */
 #define FOLLOW_NS 500000000 /* between two looks */
 
 static const char help[] =
@@ -71,7 +73,7 @@ int verb_tail(int argc, char **argv)
         (void)nanosleep(&(struct timespec){0, FOLLOW_NS}, NULL);
         code = ask(socket, SOCKET_GATEWAY,
                    json_pack("{s:s, s:I, s:I}", "do", "tail", "count",
-                             (json_int_t)COUNT_MAX, "from", next),
+                             (json_int_t)FOLLOW_COUNT, "from", next),
                    &answers);
     }
     return code;

@@ -163,6 +163,30 @@ static void test_wrong_calls(void **state)
     assert_int_equal(run("wardgate", "--version", NULL), 0);
 }
 
+/* `check config` runs the daemon that stands beside the tool, and no other, with -t -c
+ * FILE and no shell. */
+static void test_config_asks_the_daemon(void **state)
+{
+    (void)state;
+    assert_int_equal(run("cp", WARDGATE_TOOL, "wardgate", NULL), 0);
+    put("wardgated", "#!/bin/sh\necho \"$0 $*\"\n[ \"$3\" != bad.yaml ] || exit 78\n");
+    put("wardgate-chart", "#!/bin/sh\necho chart \"$*\"\nexit 1\n");
+    assert_int_equal(run("chmod", "+x", "wardgated", "wardgate-chart", NULL), 0);
+    assert_int_equal(run("./wardgate", "check", "config", "a b;$(id).yaml", NULL), 0);
+    assert_non_null(strstr(run_output, "/wardgated -t -c a b;$(id).yaml\n"));
+    assert_int_equal(run("./wardgate", "check", "config", "bad.yaml", "--json", NULL),
+                     78);
+    assert_non_null(
+        strstr(run_output,
+               "{\"ok\":false,\"where\":\"bad.yaml\",\"checked_by\":\"wardgated\"}"));
+    assert_int_equal(run("./wardgate", "check", "config", "x.yaml", "--chart", NULL), 78);
+    assert_string_equal(run_output, "chart -t -c x.yaml\n");
+    assert_int_equal(run("rm", "wardgated", NULL), 0);
+    assert_int_equal(run("env", "PATH=/nowhere", "./wardgate", "check", "config",
+                         "x.yaml", NULL),
+                     69);
+}
+
 /* Every verb teaches, and none takes what it does not know. */
 static void test_help(void **state)
 {
@@ -187,6 +211,7 @@ int main(void)
         cmocka_unit_test(test_each_wrong_setting),
         cmocka_unit_test(test_comments_and_blanks),
         cmocka_unit_test(test_wrong_calls),
+        cmocka_unit_test(test_config_asks_the_daemon),
         cmocka_unit_test(test_help),
     };
 
