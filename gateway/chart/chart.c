@@ -37,9 +37,23 @@ bool chart_fail(struct chart *c, int error)
     return false;
 }
 
-/* Memory went ahead of the ledger in a batch that is now lost. */
-static void give_up_batch(struct chart *c, int64_t now_us)
+/* Waits before the ledger is tried again: longer each time, since each try derives
+ * everything anew. */
+static void wait_for_ledger(struct chart *c, int64_t now_us)
 {
+    c->stale = true;
+    c->retry_wait_us = c->retry_wait_us == 0                 ? RETRY_MIN_US
+                       : c->retry_wait_us * 2 < RETRY_MAX_US ? c->retry_wait_us * 2
+                                                             : RETRY_MAX_US;
+    c->retry_us = now_us + c->retry_wait_us;
+}
+
+/* Memory went ahead of the ledger in a batch that is now lost. A ledger without room for
+ * new records can still finish what it has, so then nothing new is let in for a while and
+ * the rest goes on at once. */
+static void give_up_batch(struct chart *c, int error, int64_t now_us)
+{
+    bool full = error == LEDGER_FULL && c->records + c->answers_count > 0;
     if (c->batch)
         ledger_abort(c->ledger);
     if (c->records > 0)
@@ -47,8 +61,11 @@ static void give_up_batch(struct chart *c, int64_t now_us)
     c->batch = false;
     c->records = 0;
     c->error = 0;
-    c->stale = true;
-    c->retry_us = now_us + RETRY_AFTER_US;
+    wait_for_ledger(c, now_us);
+    if (full) {
+        c->closed_until_us = c->retry_us;
+        c->retry_us = now_us;
+    }
     c->counts.failed_commits++;
     for (size_t i = 0; i < c->answers_count; i++) /* no answer: the PAS will send again */
         c->options.ops.adt_answer(c->options.context, c->answers[i].peer, NULL, 0);
@@ -66,7 +83,7 @@ bool chart_batch(struct chart *c, int64_t now_us)
         if (error != 0) {
             note_trouble(c, error == LEDGER_INVALID ? "memory is short"
                                                     : ledger_failure(c->ledger));
-            c->retry_us = now_us + RETRY_AFTER_US;
+            wait_for_ledger(c, now_us);
             return false;
         }
         c->stale = false;
@@ -74,9 +91,7 @@ bool chart_batch(struct chart *c, int64_t now_us)
     int error = ledger_begin(c->ledger);
     if (error != 0) {
         note_trouble(c, ledger_failure(c->ledger));
-        c->stale =
-            true; /* only to wait; deriving again costs little beside a broken disk */
-        c->retry_us = now_us + RETRY_AFTER_US;
+        wait_for_ledger(c, now_us);
         return false;
     }
     c->batch = true;
@@ -85,10 +100,18 @@ bool chart_batch(struct chart *c, int64_t now_us)
 
 /* --- Inputs --- */
 
+/* Opens a batch for something new; false while the ledger is known to have no room for
+ * it. */
+static bool admit(struct chart *c, int64_t now_us)
+{
+    c->now_us = now_us;
+    return now_us >= c->closed_until_us && chart_batch(c, now_us);
+}
+
 bool chart_up(struct chart *c, const char *gateway, const uint8_t *payload, size_t n,
               int64_t now_us)
 {
-    if (!chart_batch(c, now_us))
+    if (!admit(c, now_us))
         return false;
     c->records++; /* also when it is refused below: intake must hear of the commit */
     int taken = intake_up(c->intake, gateway, payload, n, now_us);
@@ -103,7 +126,7 @@ bool chart_up(struct chart *c, const char *gateway, const uint8_t *payload, size
 bool chart_state(struct chart *c, const char *gateway, const uint8_t *payload, size_t n,
                  int64_t now_us)
 {
-    if (!chart_batch(c, now_us))
+    if (!admit(c, now_us))
         return false;
     c->records++;
     int error = intake_state(c->intake, gateway, payload, n, now_us);
@@ -174,7 +197,7 @@ void chart_adt(struct chart *c, uint64_t peer, const char *bytes, size_t n,
     struct adt_result result;
     char answer[ANSWER_MAX], key[512];
     uint64_t number = 0;
-    if (n == 0 || n > LEDGER_ADT_MAX || !chart_batch(c, now_us)) {
+    if (n == 0 || n > LEDGER_ADT_MAX || !admit(c, now_us)) {
         c->options.ops.adt_answer(c->options.context, peer, NULL, 0);
         return;
     }
@@ -256,10 +279,10 @@ static void on_conflict(void *context, struct ledger_entry *entry)
     bool cancelled;
     chart_open_drop(c, chart_ref(entry->id));
     if (entry->state == LEDGER_CHARTED || entry->state == LEDGER_SENT)
-        chart_withdraw(c, entry, entry->received_us);
+        chart_withdraw(c, entry, c->now_us);
     else if (entry->state == LEDGER_MATCHED &&
-             chart_cancel(c, entry, &cancelled, entry->received_us) && cancelled)
-        chart_hold(c, entry, LEDGER_IDENTITY_CONFLICT, entry->received_us);
+             chart_cancel(c, entry, &cancelled, c->now_us) && cancelled)
+        chart_hold(c, entry, LEDGER_IDENTITY_CONFLICT, c->now_us);
 }
 
 static void on_event(void *context, const char *gateway, const char *text)
@@ -315,22 +338,26 @@ int64_t chart_run(struct chart *c, int64_t now_us)
     }
     if (!chart_batch(c, now_us)) {
         if (c->batch)
-            give_up_batch(c, now_us);
+            give_up_batch(c, c->error, now_us);
         return c->retry_us;
     }
     if (!work(c, now_us) || c->error != 0) {
-        give_up_batch(c, now_us);
+        give_up_batch(c, c->error, now_us);
         return c->retry_us;
     }
     int error = ledger_commit(c->ledger);
     c->batch = false;
     if (error != 0) {
         note_trouble(c, ledger_failure(c->ledger));
-        give_up_batch(c, now_us);
+        give_up_batch(c, error, now_us);
         return c->retry_us;
     }
     c->first_run = false;
-    c->trouble[0] = '\0';
+    if (now_us >= c->closed_until_us) { /* that something small went in does not mean that
+                                           there is room */
+        c->trouble[0] = '\0';
+        c->retry_wait_us = 0;
+    }
     c->counts.commits++;
     if (c->records > 0)
         intake_committed(c->intake);
@@ -363,7 +390,7 @@ void chart_set_site(struct chart *c, struct adt_site *site, bool any_place,
         chart_run(c, now_us); /* what was judged by the old rules is whole; it is judged
                                  again below where it matters */
     if (c->batch)
-        give_up_batch(c, now_us);
+        give_up_batch(c, c->error, now_us);
     c->options.site = site;
     c->options.any_place = any_place;
     if (c->places)

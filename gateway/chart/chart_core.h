@@ -18,8 +18,9 @@
 #define PAGE           64   /* entries read at a time */
 #define CHARTED_CODES_MAX                                                                \
     64 /* quantities of one interval that are remembered as charted */
-#define RETRY_AFTER_US INT64_C(1000000) /* after a failed commit */
-#define SEQ_BITS       40 /* a reading's handle is source << SEQ_BITS | seq */
+#define RETRY_MIN_US INT64_C(1000000) /* after a failed commit; doubles up to */
+#define RETRY_MAX_US INT64_C(60000000)
+#define SEQ_BITS     40 /* a reading's handle is source << SEQ_BITS | seq */
 
 #define WHO_MATCH    "match" /* authors of changes that are no person's */
 #define WHO_DUE      "due"
@@ -88,8 +89,9 @@ struct chart {
                    else */
     bool first_run; /* the outbox's SENT messages of an earlier process are to be queued
                        again */
-    int64_t retry_us;
-    size_t records; /* taken in by the batch */
+    int64_t retry_us, retry_wait_us;
+    int64_t closed_until_us; /* nothing new is let in before: the ledger was full */
+    size_t records;          /* taken in by the batch */
     char trouble[LEDGER_ERROR_SIZE];
 
     /* What is to be judged. */

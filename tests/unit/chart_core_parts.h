@@ -30,6 +30,7 @@ struct sent_message { /* as the EPR got it */
 
 struct ward {
     char folder[128];
+    uint64_t size_max; /* of the ledger; 0 = 256 MiB; set before ward_open */
     struct ledger *ledger;
     struct adt_site *site;
     struct chart *chart;
@@ -38,6 +39,7 @@ struct ward {
     int64_t now_us;
     struct sent_message sent[SENT_MAX];
     size_t sent_count;
+    bool quiet;         /* messages are answered but not kept: for tests with very many */
     const char *answer; /* what the EPR says to everything; NULL = nothing */
     size_t receipts, adt_answers, adt_silences, events;
     char last_answer[1024];

@@ -11,11 +11,12 @@
 
 #include "chart_core_parts.h"
 
-static struct ward w;
+static struct ward w; /* zeroed by close_all */
 
 static int open_all(void **state)
 {
     (void)state;
+    memset(&w, 0, sizeof w);
     ward_open(&w, 0, 1);
     return 0;
 }
@@ -23,6 +24,7 @@ static int open_all(void **state)
 static int open_minute(void **state)
 {
     (void)state;
+    memset(&w, 0, sizeof w);
     ward_open(&w, 60, 1);
     return 0;
 }
@@ -30,6 +32,7 @@ static int open_minute(void **state)
 static int open_two(void **state)
 {
     (void)state;
+    memset(&w, 0, sizeof w);
     ward_open(&w, 0, 2);
     return 0;
 }
@@ -695,6 +698,52 @@ static void test_restart_before_review(void **state)
     ward_expect(&w, 3000, 0, 0, 0, 0);
 }
 
+/* A ledger without room: nothing new goes in and nobody is told that it did, what is
+ * there is finished; with room again all goes on. */
+static void test_full_ledger(void **state)
+{
+    (void)state;
+    uint64_t seq = 0, before = 0;
+    ward_close(&w);
+    w.size_max = UINT64_C(16) << 20;
+    ward_open(&w, 0, 1);
+    chart_link(w.chart, 0, false);
+    ward_adt(&w, "A01", "100", "V1", "1", "", T0 - 60 * MINUTE_US);
+    ward_settle(&w);
+    while (!*chart_trouble(w.chart) && seq < 100000) {
+        before = w.receipts;
+        for (int i = 0; i < 20; i++)
+            seq++, ward_reading(&w, seq, "bed-1", T0 + (int64_t)seq, 60);
+        chart_run(w.chart, w.now_us);
+    }
+    assert_true(*chart_trouble(w.chart) != 0);
+    assert_true(w.receipts <= before + 1);
+    uint64_t taken = ward_books(&w).readings;
+    assert_true(taken > 100 && taken < seq);
+    size_t silences = w.adt_silences;
+    ward_adt(&w, "A03", "100", "V1", "1", "", T0 + MINUTE_US);
+    assert_int_equal(w.adt_silences, silences + 1); /* the PAS keeps it */
+
+    /* What is there goes out, though nothing comes in. */
+    w.quiet = true;
+    chart_link(w.chart, 0, true);
+    for (int i = 0; i < 200 && ward_books(&w).states[LEDGER_CHARTED] < taken; i++) {
+        ward_reading(&w, seq, "bed-1", T0 + (int64_t)seq, 60);
+        ward_pass(&w, 1);
+    }
+    assert_int_equal(ward_books(&w).readings, taken);
+    assert_int_equal(ward_books(&w).states[LEDGER_CHARTED], taken);
+    w.size_max = UINT64_C(256) << 20;
+    ward_restart(&w);
+    for (uint64_t i = 1; i <= seq; i++)
+        ward_reading(&w, i, "bed-1", T0 + (int64_t)i, 60);
+    ward_pass(&w, 2);
+    ward_expect(&w, seq, 0, 0, 0, 0);
+    assert_string_equal(chart_trouble(w.chart), "");
+    printf("full ledger: %llu of %llu readings fitted\n", (unsigned long long)taken,
+           (unsigned long long)seq);
+}
+
 #define ALL(f)    cmocka_unit_test_setup_teardown(f, open_all, close_all)
 #define MINUTE(f) cmocka_unit_test_setup_teardown(f, open_minute, close_all)
 #define TWO(f)    cmocka_unit_test_setup_teardown(f, open_two, close_all)
@@ -732,6 +781,7 @@ int main(void)
         ALL(test_adt_garbage),
         ALL(test_repeated_adt_is_answered_again),
         ALL(test_restart_before_review),
+        ALL(test_full_ledger),
     };
     return cmocka_run_group_tests_name("chart_core", tests, NULL, NULL);
 }
