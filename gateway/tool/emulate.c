@@ -20,6 +20,7 @@
 
 #define FAULTS_MAX 256
 #define EXIT_USAGE 2
+#define LINGER_US  2000000
 
 static const char help[] =
     "Usage: wardgate emulate modbus LINE --profile NAME [DEVICE]...\n"
@@ -84,6 +85,7 @@ struct emulate { /* one run */
     uint32_t baud;
     unsigned format;
     bool nonin, exit_at_end;
+    uint64_t end_us; /* when all rows were shown and the line is to end; 0: not yet */
     int stop_fd;
     char error[512];
 };
@@ -443,14 +445,19 @@ static int open_line(struct emulate *run)
     return error;
 }
 
-/* The ward's rows, and the end of the run when they are at theirs. */
+/* The ward's rows, and the end of the run when they are at theirs. A reader believes a
+ * reply only when no second one came after it: the line stays up that long. */
 static uint64_t tick(void *context, uint64_t now_us)
 {
     struct emulate *run = context;
     uint64_t next = emulate_device_tick(&run->ward, now_us);
 
-    if (run->ward.error[0] != '\0' ||
-        (run->exit_at_end && run->ward.ended == run->ward.count))
+    if (run->exit_at_end && run->ward.ended == run->ward.count) {
+        if (run->end_us == 0)
+            run->end_us = now_us + LINGER_US;
+        next = run->end_us;
+    }
+    if (run->ward.error[0] != '\0' || (run->end_us != 0 && run->end_us <= now_us))
         (void)kill(getpid(), SIGTERM);
     return next;
 }

@@ -4,3 +4,8 @@ foreach(name acquire bus_queue bus_trust bus_modbus bus_stream)
     wardgate_unit_test(${name}_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/${name}_test.c
         LINK bedside emulate)
 endforeach()
+wardgate_program(emulate_only SOURCES ${CMAKE_CURRENT_LIST_DIR}/emulate_only.c LINK emulate)
+set_target_properties(emulate_only PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/helpers)
+wardgate_unit_test(emulate_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/emulate_test.c LINK bedside emulate)
+target_compile_definitions(emulate_test PRIVATE "EMULATE=\"$<TARGET_FILE:emulate_only>\"")
+add_dependencies(emulate_test emulate_only)

@@ -3,5 +3,3 @@ foreach(name ports_frame ports_modbus ports_serial)
     wardgate_unit_test(${name}_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/${name}_test.c
         LINK ports emulate)
 endforeach()
-wardgate_program(emulate_only SOURCES ${CMAKE_CURRENT_LIST_DIR}/emulate_only.c LINK emulate)
-set_target_properties(emulate_only PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/helpers)
