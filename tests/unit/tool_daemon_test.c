@@ -91,6 +91,23 @@ static void do_nothing(void *context, const json_t *request, struct control_peer
     control_send(peer, json_pack("{s:b, s:b, s:i}", "ok", 1, "end", 1, "lines", 0));
 }
 
+/* As wardgated: a full store, a device that is silent and one that was swapped. */
+static void do_gateway_status(void *context, const json_t *request,
+                              struct control_peer *peer)
+{
+    (void)context;
+    (void)request;
+    control_send(
+        peer,
+        json_pack("{s:s, s:i, s:i, s:i, s:{s:b, s:b, s:s}, s:{s:b, s:n}, s:b, s:b}",
+                  "summary", "as it is", "devices", 3, "devices_present", 2,
+                  "devices_held", 1, "store", "open", 1, "failing", 1, "error",
+                  "disk full", "broker", "connected", 1, "tls_error", "ok", 1, "end", 1));
+}
+
+static const struct control_verb gateway_verbs[] = {{"status", do_gateway_status},
+                                                    {NULL, NULL}};
+
 static const struct control_verb verbs[] = {
     {"status", do_status}, {"devices", do_devices}, {"queue", echo},   {"tail", do_tail},
     {"held", do_held},     {"assign", do_refuse},   {"discard", echo}, {"trust", echo},
@@ -99,7 +116,8 @@ static const struct control_verb verbs[] = {
 
 static int setup(void **state)
 {
-    struct control_server *control;
+    struct control_server *control, *gateway;
+    char gateway_path[310];
     sd_event *loop;
     int ready[2];
     char byte;
@@ -108,10 +126,12 @@ static int setup(void **state)
     if (temporary_folder(run_folder) != 0 || pipe(ready) != 0)
         return -1;
     (void)snprintf(socket_path, sizeof(socket_path), "%s/control", run_folder);
+    (void)snprintf(gateway_path, sizeof(gateway_path), "%s/gateway", run_folder);
     server = fork();
     if (server == 0) {
         if (sd_event_new(&loop) < 0 ||
             control_open(loop, socket_path, verbs, NULL, &control) != 0 ||
+            control_open(loop, gateway_path, gateway_verbs, NULL, &gateway) != 0 ||
             write(ready[1], "x", 1) != 1)
             _exit(1);
         (void)sd_event_loop(loop);
@@ -147,6 +167,19 @@ static void test_status(void **state)
                "a destination refused messages for good (wardgate held dead): epr"));
     assert_int_equal(run("wardgate", "status", "--json", NULL), 1);
     assert_ptr_equal(strstr(run_output, "{\"version\":\"9.9\""), run_output);
+}
+
+static void test_status_of_a_gateway(void **state)
+{
+    (void)state;
+    assert_int_equal(run("wardgate", "status", "--socket", "gateway", NULL), 1);
+    assert_ptr_equal(strstr(run_output, "summary: as it is\n"), run_output);
+    assert_non_null(
+        strstr(run_output,
+               "wardgate: the store can't write: disk full\n"
+               "wardgate: some devices do not answer (wardgate devices)\n"
+               "wardgate: a device is another than it was (wardgate devices)\n"));
+    assert_null(strstr(run_output, "the broker"));
 }
 
 static void test_devices_and_queue(void **state)
@@ -262,9 +295,13 @@ static void test_nobody_answers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_status), cmocka_unit_test(test_devices_and_queue),
-        cmocka_unit_test(test_tail),   cmocka_unit_test(test_held),
-        cmocka_unit_test(test_resend), cmocka_unit_test(test_nobody_answers),
+        cmocka_unit_test(test_status),
+        cmocka_unit_test(test_status_of_a_gateway),
+        cmocka_unit_test(test_devices_and_queue),
+        cmocka_unit_test(test_tail),
+        cmocka_unit_test(test_held),
+        cmocka_unit_test(test_resend),
+        cmocka_unit_test(test_nobody_answers),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
