@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MQTT_SCREEN_PACKET_MAX (1024 * 1024) /* bytes of one packet from the broker */
+#define MQTT_SCREEN_PACKET_MAX 1048576 /* bytes of one packet from the broker: 1 MiB */
 
 /* Zeroed, it waits for the first packet of a connection, which must be CONNACK. */
 struct mqtt_screen {

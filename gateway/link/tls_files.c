@@ -14,7 +14,7 @@
 #include "base/crypto.h"
 #include "base/file.h"
 
-#define PEM_FILE_MAX (256 * 1024) /* bytes of one file */
+#define PEM_FILE_MAX 262144 /* bytes of one file */
 
 /* What one connection was begun with. */
 struct tls_files {

@@ -28,7 +28,9 @@
 
 /* One listener, and at most one attempt or connection behind it. */
 struct tls_link {
-    struct tls_link_config config; /* its strings are ours */
+    struct tls_link_config config; /* its strings are these: */
+    char *texts[6];
+    size_t text_count;
     sd_event *loop;
     int64_t floor_us;
     struct tls_link_status status;
@@ -471,31 +473,30 @@ static int listen_local(struct tls_link *link)
 }
 
 /* The strings of config are const to everybody but their owner. */
-/* Releases what copy_config has copied. */
-static void free_config(struct tls_link_config *config)
+/* A copy that link owns; NULL stays NULL. Sets *failed when there is no memory. */
+static const char *own_text(struct tls_link *link, const char *text, bool *failed)
 {
-    const char *strings[] = {config->host,     config->ca_file,  config->cert_file,
-                             config->key_file, config->crl_file, config->socket_path};
+    char *copy = text != NULL ? strdup(text) : NULL;
 
-    for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
-        free((void *)(uintptr_t)strings[i]);
+    *failed = *failed || (text != NULL && copy == NULL);
+    link->texts[link->text_count++] = copy;
+    return copy;
 }
 
-/* Copies what config points to. On failure free_config takes what there is. */
-static int copy_config(struct tls_link_config *into, const struct tls_link_config *from)
+/* Copies what config points to. */
+static int copy_config(struct tls_link *link, const struct tls_link_config *config)
 {
-    *into = *from;
-    into->host = strdup(from->host);
-    into->ca_file = strdup(from->ca_file);
-    into->cert_file = strdup(from->cert_file);
-    into->key_file = strdup(from->key_file);
-    into->crl_file = from->crl_file != NULL ? strdup(from->crl_file) : NULL;
-    into->socket_path = strdup(from->socket_path);
-    if (into->host == NULL || into->ca_file == NULL || into->cert_file == NULL ||
-        into->key_file == NULL || (from->crl_file != NULL && into->crl_file == NULL) ||
-        into->socket_path == NULL)
-        return -ENOMEM;
-    return 0;
+    struct tls_link_config *into = &link->config;
+    bool failed = false;
+
+    *into = *config;
+    into->host = own_text(link, config->host, &failed);
+    into->ca_file = own_text(link, config->ca_file, &failed);
+    into->cert_file = own_text(link, config->cert_file, &failed);
+    into->key_file = own_text(link, config->key_file, &failed);
+    into->crl_file = own_text(link, config->crl_file, &failed);
+    into->socket_path = own_text(link, config->socket_path, &failed);
+    return failed ? -ENOMEM : 0;
 }
 
 int tls_link_open(sd_event *loop, const struct tls_link_config *config,
@@ -512,7 +513,7 @@ int tls_link_open(sd_event *loop, const struct tls_link_config *config,
     link->listener = link->net = link->local = -1;
     link->loop = sd_event_ref(loop);
     link->floor_us = config->floor_utc_us;
-    rc = copy_config(&link->config, config);
+    rc = copy_config(link, config);
     if (rc == 0)
         rc = listen_local(link);
     if (rc != 0) {
@@ -564,6 +565,7 @@ void tls_link_close(struct tls_link *link)
         unlink(link->config.socket_path);
     close_fd(&link->listener);
     sd_event_unref(link->loop);
-    free_config(&link->config);
+    for (size_t i = 0; i < link->text_count; i++)
+        free(link->texts[i]);
     free(link);
 }

@@ -258,10 +258,10 @@ static void judge_time(struct tls_verdict *verdict, const mbedtls_x509_crt *cert
 
 /* mbedTLS judges keys by the profile too, but its flag does not say whose key:
  * the words here do, and come first. */
-static void judge_key(struct tls_verdict *verdict, const mbedtls_x509_crt *certificate,
+static void judge_key(struct tls_verdict *verdict, mbedtls_x509_crt *certificate,
                       const char *who)
 {
-    mbedtls_pk_context *key = (mbedtls_pk_context *)(uintptr_t)&certificate->pk;
+    mbedtls_pk_context *key = &certificate->pk; /* 2.28 wants it so */
     size_t bits = mbedtls_pk_get_bitlen(key);
 
     if (mbedtls_pk_can_do(key, MBEDTLS_PK_RSA) && bits < TLS_RSA_BITS_MIN)

@@ -83,7 +83,7 @@ pid_t rig_start(const char *const argv[], int *out)
         dup2(null, STDERR_FILENO);
         for (int fd = 3; fd < 64; fd++)
             close(fd);
-        execvp(argv[0], (char *const *)(uintptr_t)argv);
+        execvp(argv[0], (char *const *)argv);
         _exit(127);
     }
     if (out != NULL) {
