@@ -47,7 +47,7 @@ enum adt_flag {
     ADT_NO_BED = 1 << 2,         /* PV1-3 names a ward or room without a bed */
     ADT_UNMAPPED = 1 << 3,       /* PV1-3 has a bed that the site's table does not know */
     ADT_NHS_INVALID = 1 << 4,    /* an NHS number was sent and failed mod 11, or has ten times the same digit */
-    ADT_COARSE_TIME = 1 << 5,    /* the time is known to the minute or less only */
+    ADT_COARSE_TIME = 1 << 5,    /* the time is known to the minute or less only, or lies between two fields */
     ADT_NO_VISIT = 1 << 6,       /* neither PV1-19 nor PID-18: the patient's number stands for the visit */
 };
 
@@ -66,7 +66,7 @@ struct adt_event {
     uint64_t id;              /* of this event: a hash of the whole message and which of its groups */
     char trigger[4];          /* "A01" */
     uint32_t flags;           /* adt_flag */
-    struct adt_span occurred; /* EVN-6, else PV1-44 (admission) or PV1-45 (discharge), else EVN-2, else MSH-7 */
+    struct adt_span occurred; /* EVN-6, else by enum adt_admitted (admission) or PV1-45 (discharge), else EVN-2, else MSH-7 */
     struct adt_span recorded; /* EVN-2, else MSH-7 */
     struct adt_identity patient;
     struct adt_identity prior; /* MRG-1: merges and moves of visits only */
@@ -102,6 +102,14 @@ enum adt_default { /* a bed that no entry names */
 
 enum adt_visit_rule { ADT_VISIT_PV1_19, ADT_VISIT_PID_18 }; /* first choice; the other one where it is empty */
 
+/* When an admission happened if EVN-6 does not say so. PV1-44 is keyed in by a clerk, and in some feeds it is when the patient came to
+ * the hospital, hours before he came to this bed. */
+enum adt_admitted {
+    ADT_ADMITTED_BETWEEN, /* at some time between PV1-44 and EVN-2: readings of that time are held */
+    ADT_ADMITTED_PV1_44,
+    ADT_ADMITTED_EVN_2,
+};
+
 struct adt_rules { /* borrowed while adt_site_new runs; zero = the default named */
     const char *zone;                 /* of times without one; NULL = Europe/London */
     const char *const *facilities;    /* MSH-4.1 accepted (case and blanks do not count), ends with NULL; NULL = any */
@@ -111,6 +119,7 @@ struct adt_rules { /* borrowed while adt_site_new runs; zero = the default named
     const char *const *nhs_types;     /* NULL = NH NHS NHSNMBR NHSNBR */
     bool nhs_elsewhere;               /* do not look for the NHS number in PID-19 */
     enum adt_visit_rule visit;
+    enum adt_admitted admitted;
     const struct adt_map_entry *map;
     size_t map_count;
     enum adt_default otherwise;

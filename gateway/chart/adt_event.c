@@ -174,12 +174,31 @@ read_recorded(struct adt_reader *reader, struct adt_event *event, uint8_t *digit
     return found > 0;
 }
 
+/* Which field of PV1 has the time of this kind of event, 0 for none. */
+static unsigned
+visit_time_field(const struct adt_reader *reader, enum adt_kind kind)
+{
+    if (kind == ADT_DISCHARGE)
+        return 45;
+    return kind == ADT_ADMIT && reader->site->admitted != ADT_ADMITTED_EVN_2 ? 44 : 0;
+}
+
+/* An admission that two fields date differently: the patient is certainly there after the later one only. */
+static void
+widen(struct adt_span *span, const struct adt_span *other)
+{
+    if (other->low_us < span->low_us)
+        span->low_us = other->low_us;
+    if (other->high_us > span->high_us)
+        span->high_us = other->high_us;
+}
+
 /* When it happened. A time to the day only would put the whole day in doubt, so the next best is taken. */
 static bool
 read_times(struct adt_reader *reader, const struct adt_group *group, struct adt_event *event)
 {
     static const struct adt_group header = {.number = 1};
-    unsigned visit_field = event->kind == ADT_ADMIT ? 44 : event->kind == ADT_DISCHARGE ? 45 : 0;
+    unsigned visit_field = visit_time_field(reader, event->kind);
     struct adt_span span;
     uint8_t digits = 0, recorded_digits = 0;
     int found;
@@ -189,18 +208,20 @@ read_times(struct adt_reader *reader, const struct adt_group *group, struct adt_
     event->occurred = event->recorded;
 
     found = read_time(reader, &header, "EVN", reader->evn, 6, &span, &digits);
+    if (found > 0 && digits >= 12) {
+        visit_field = 0;
+    } else if (found >= 0 && visit_field != 0) {
+        found = read_time(reader, group, "PV1", group->pv1, visit_field, &span, &digits);
+    }
     if (found < 0)
         return false;
-    if (found == 0 || digits < 12) {
-        found = visit_field == 0 ? 0 : read_time(reader, group, "PV1", group->pv1, visit_field, &span, &digits);
-        if (found < 0)
-            return false;
-    }
     if (found > 0 && digits >= 12)
         event->occurred = span;
     else
         digits = recorded_digits;
-    if (digits < 14)
+    if (visit_field == 44 && reader->site->admitted == ADT_ADMITTED_BETWEEN)
+        widen(&event->occurred, &event->recorded);
+    if (digits < 14 || event->occurred.high_us - event->occurred.low_us >= 60 * US_PER_S)
         event->flags |= ADT_COARSE_TIME;
     return true;
 }

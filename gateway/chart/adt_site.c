@@ -354,6 +354,7 @@ adt_site_new(const struct adt_rules *rules, struct adt_site **out, char error[25
     site->update_moves = rules->update_moves;
     site->prior_untrusted = rules->prior_untrusted;
     site->visit = rules->visit;
+    site->admitted = rules->admitted;
     site->otherwise = rules->otherwise;
     site->foreign = rules->foreign;
     site->content = rules->content == HL7_ACCEPT ? HL7_ERROR : rules->content;

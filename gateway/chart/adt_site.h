@@ -35,6 +35,7 @@ struct adt_site {
     char **names[ADT_NAME_LISTS]; /* each ends with NULL; NULL itself = any */
     bool nhs_elsewhere, update_moves, prior_untrusted;
     enum adt_visit_rule visit;
+    enum adt_admitted admitted;
     enum adt_default otherwise;
     enum hl7_verdict foreign, content;
     struct adt_mapped *entries, **buckets;

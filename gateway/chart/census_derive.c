@@ -238,6 +238,8 @@ order_certain(const struct move *a, const struct move *b)
 {
     if (a->occurred.high_us < b->occurred.low_us)
         return true;
+    if (a->occurred.high_us == b->occurred.low_us && a->event->recorded.high_us < b->event->recorded.low_us)
+        return true;
     if (a->effect == b->effect && a->place == b->place)
         return true;
     if (a->event->kind == ADT_ADMIT && b->event->kind != ADT_ADMIT)

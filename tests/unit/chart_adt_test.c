@@ -318,37 +318,43 @@ static void test_nhs(void **state)
 /* EVN-6, then the visit's own times, then EVN-2; one to the day only is passed over. */
 static void test_times(void **state)
 {
-    static const struct { const char *event, *evn, *pv1_44_45; int hour, minute; uint32_t flags; } cases[] = {
-        {"A01", "20260722101500|||", "|", 9, 15, 0},
-        {"A01", "20260722101500||||20260722090000", "|", 8, 0, 0},
-        {"A01", "20260722101500|||", "20260722080000|", 7, 0, 0},
-        {"A01", "20260722101500||||20260722090000", "20260722080000|", 8, 0, 0},
-        {"A01", "20260722101500||||20260722", "20260722080000|", 7, 0, 0},
-        {"A01", "20260722101500|||", "20260722|", 9, 15, 0},
-        {"A03", "20260722101500|||", "20260721080000|20260722093000", 8, 30, 0},
-        {"A02", "20260722101500|||", "20260721080000|20260722093000", 9, 15, 0},
-        {"A01", "20260722101500+0000|||", "|", 10, 15, 0},
-        {"A01", "202607221015|||", "|", 9, 15, ADT_COARSE_TIME},
-        {"A01", "|||", "|", 9, 16, 0}, /* MSH-7 */
+    static const struct { const char *event, *evn, *pv1_44_45; int hour, minute, until_hour, until_minute; enum adt_admitted rule; } cases[] = {
+        {"A01", "20260722101500|||", "|", 9, 15, 9, 15, 0},
+        {"A01", "20260722101500||||20260722090000", "|", 8, 0, 8, 0, 0},
+        {"A01", "20260722101500|||", "20260722080000|", 7, 0, 9, 15, 0}, /* somewhere between the two */
+        {"A01", "20260722101500|||", "20260722110000|", 9, 15, 10, 0, 0},
+        {"A01", "20260722101500|||", "20260722080000|", 7, 0, 7, 0, ADT_ADMITTED_PV1_44},
+        {"A01", "20260722101500|||", "20260722080000|", 9, 15, 9, 15, ADT_ADMITTED_EVN_2},
+        {"A01", "20260722101500||||20260722090000", "20260722080000|", 8, 0, 8, 0, 0},
+        {"A01", "20260722101500||||20260722", "20260722080000|", 7, 0, 7, 0, ADT_ADMITTED_PV1_44},
+        {"A01", "20260722101500||||20260722", "|", 9, 15, 9, 15, 0},
+        {"A01", "20260722101500|||", "20260722|", 9, 15, 9, 15, 0},
+        {"A03", "20260722101500|||", "20260721080000|20260722093000", 8, 30, 8, 30, 0},
+        {"A02", "20260722101500|||", "20260721080000|20260722093000", 9, 15, 9, 15, 0},
+        {"A01", "20260722101500+0000|||", "|", 10, 15, 10, 15, 0},
+        {"A01", "202607221015|||", "|", 9, 15, 9, 16, 0},
+        {"A01", "|||", "|", 9, 16, 9, 16, 0}, /* MSH-7 */
     };
-    struct adt_rules rules = {.otherwise = ADT_DEFAULT_SLUG};
-    struct adt_site *site = site_with(&rules);
     char text[512];
     size_t i;
 
     (void)state;
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct adt_rules rules = {.otherwise = ADT_DEFAULT_SLUG, .admitted = cases[i].rule};
+        struct adt_site *site = site_with(&rules);
+        int64_t low = utc(2026, 7, 22, cases[i].hour, cases[i].minute, 0), high = utc(2026, 7, 22, cases[i].until_hour, cases[i].until_minute, 0);
         const struct adt_event *e;
 
+        if (strncmp(cases[i].evn, "202607221015|", 13) == 0)
+            high -= 1; /* the whole minute, not the next one */
         snprintf(text, sizeof(text), "MSH|^~\\&|S|F|R|F|20260722101600||ADT^%s|C1|P|2.5.1\rEVN||%s\r" PID
                  "PV1|1|I|W^R^1||||||||||||||||V9|||||||||||||||||||||||||%s\r", cases[i].event, cases[i].evn, cases[i].pv1_44_45);
         e = read_one(site, text);
-        if (e->occurred.low_us != utc(2026, 7, 22, cases[i].hour, cases[i].minute, 0))
-            fail_msg("case %zu: %lld", i, (long long)e->occurred.low_us);
-        assert_int_equal(e->flags, cases[i].flags);
-        assert_int_equal(e->occurred.high_us - e->occurred.low_us, cases[i].flags ? 59999999 : 0);
+        if (e->occurred.low_us != low || e->occurred.high_us != high)
+            fail_msg("case %zu: %lld..%lld", i, (long long)e->occurred.low_us, (long long)e->occurred.high_us);
+        assert_int_equal(e->flags, low == high ? 0 : ADT_COARSE_TIME);
+        adt_site_free(site);
     }
-    adt_site_free(site);
 }
 
 static void assert_span(const struct zone *zone, const char *text, int64_t low, int64_t high)

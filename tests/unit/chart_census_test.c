@@ -377,6 +377,30 @@ static void test_order_doubt(void **state)
     census_free(c);
 }
 
+/* The admission to the ward is dated by the arrival in A&E: in between nothing is certain, afterwards all is. */
+static void test_admitted_between(void **state)
+{
+    struct census *c = census_new();
+    struct adt_event up = event_at(ADT_ADMIT, 300, "P1", "V1", "ward-1");
+
+    (void)state;
+    up.occurred.low_us = 100 * MINUTE;
+    apply(c, event_at(ADT_ADMIT, 100, "P1", "V1", "ae-1"));
+    apply(c, up);
+    {
+        struct census_stay stay;
+
+        assert_int_equal(census_at(c, census_place_id("ae-1"), 200 * MINUTE, 200 * MINUTE, &stay, 1), 1);
+        assert_int_equal(stay.to_low_us, 100 * MINUTE);
+        assert_int_equal(stay.to_high_us, 300 * MINUTE);
+        assert_int_equal(census_at(c, census_place_id("ward-1"), 200 * MINUTE, 200 * MINUTE, &stay, 1), 1);
+        assert_int_equal(stay.from_high_us, 300 * MINUTE);
+    }
+    assert_string_equal(at(c, "ward-1", 400), "P1");
+    assert_string_equal(at(c, "ae-1", 400), "-");
+    census_free(c);
+}
+
 static void test_refused(void **state)
 {
     struct census *c = census_new();
@@ -553,7 +577,7 @@ int main(void)
         cmocka_unit_test(test_a_visit),       cmocka_unit_test(test_late),        cmocka_unit_test(test_discharge_before_transfer),
         cmocka_unit_test(test_cancellations), cmocka_unit_test(test_away),        cmocka_unit_test(test_merges),
         cmocka_unit_test(test_whose_visit),   cmocka_unit_test(test_elsewhere),   cmocka_unit_test(test_order_doubt),
-        cmocka_unit_test(test_refused),       cmocka_unit_test(test_index),       cmocka_unit_test(test_never_ended), cmocka_unit_test(test_lookup_cost),
+        cmocka_unit_test(test_admitted_between), cmocka_unit_test(test_refused),       cmocka_unit_test(test_index),       cmocka_unit_test(test_never_ended), cmocka_unit_test(test_lookup_cost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
