@@ -46,7 +46,7 @@ static void on_send(void *context, size_t destination, const char *control,
     memcpy(m->bytes, bytes, n);
     m->bytes[n] = '\0';
     m->n = n;
-    m->answered = false;
+    m->answered = m->taken = false;
 }
 
 static void on_adt_answer(void *context, uint64_t peer, const char *bytes, size_t n)
@@ -282,7 +282,9 @@ static const char *location(const char *bed, char out[64])
 
 void ward_adt_raw(struct ward *w, const char *message)
 {
-    chart_adt(w->chart, 1, message, strlen(message), w->now_us);
+    chart_adt(w->chart, 1, message, strlen(message),
+              w->adt_known_us ? w->adt_known_us : w->now_us);
+    w->adt_known_us = 0;
 }
 
 void ward_adt(struct ward *w, const char *event, const char *mrn, const char *visit,

@@ -18,7 +18,7 @@
     INT64_C(1784721600000000) /* 2026-07-22T12:00:00Z, a Wednesday; 13:00 in London */
 #define SECOND_US INT64_C(1000000)
 #define MINUTE_US (60 * SECOND_US)
-#define SENT_MAX  4096
+#define SENT_MAX  16384
 
 struct sent_message { /* as the EPR got it */
     size_t destination;
@@ -26,6 +26,7 @@ struct sent_message { /* as the EPR got it */
     char *bytes;
     size_t n;
     bool answered;
+    bool taken; /* by an EPR that the test plays */
 };
 
 struct ward {
@@ -46,6 +47,7 @@ struct ward {
     struct epoch epoch;
     uint64_t boot;
     unsigned adt_serial;
+    int64_t adt_known_us; /* when the next ADT message is heard of; 0 = now_us */
 };
 
 /* interval_s: the charting interval; 0 = every reading. destinations: 1 or 2. */
