@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "chart/adt.h"
-#include "chart/census.h"
+#include "chart/match.h"
 
 static struct hl7_message message;
 static struct adt_result result;
@@ -392,6 +392,59 @@ static void test_summer_time(void **state)
     assert_false(adt_span_of(&zone, &time, &span)); /* a month is no time for anything here */
 }
 
+static void move_at(struct adt_site *site, struct census *census, const char *event, const char *local, const char *bed)
+{
+    char text[512];
+
+    snprintf(text, sizeof(text), "MSH|^~\\&|S|F|R|F|%s||ADT^%s|C%s|P|2.3.1\rEVN||%s\r" PID "PV1|1|I|W^R^%s||||||||||||||||V9\r", local, event, local, local, bed);
+    (void)read_one(site, text);
+    assert_int_equal(census_apply(census, result.events, result.count, 0, NULL, NULL), CENSUS_OK);
+}
+
+static const char *verdict(const struct census *census, const char *place, int64_t t_us)
+{
+    struct match_evidence evidence = {.place = census_place_id(place), .mapped = true, .time_known = true, .low_us = t_us, .high_us = t_us};
+    struct match_result match;
+
+    match_reading(census, &evidence, &match);
+    return match_reason_name(match.reason);
+}
+
+/* A transfer at 01:30 by a clock that shows 01:30 twice, or never: the hour in doubt is held, before and after it nothing is. */
+static void test_transfer_in_the_changed_hour(void **state)
+{
+    static const struct { const char *admitted, *moved; int month, day; } nights[] = {
+        {"20261024230000", "20261025013000", 10, 25}, {"20260328230000", "20260329013000", 3, 29}};
+    struct adt_rules rules = {.otherwise = ADT_DEFAULT_SLUG};
+    struct adt_site *site = site_with(&rules);
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        struct census *census = census_new();
+        int m = nights[i].month, d = nights[i].day;
+
+        move_at(site, census, "A01", nights[i].admitted, "1");
+        move_at(site, census, "A02", nights[i].moved, "2");
+        assert_string_equal(verdict(census, "w-r-1", utc(2026, m, d, 0, 29, 59)), "chart");
+        assert_string_equal(verdict(census, "w-r-2", utc(2026, m, d, 0, 29, 59)), "empty");
+        assert_string_equal(verdict(census, "w-r-1", utc(2026, m, d, 0, 30, 0)), "moving");
+        assert_string_equal(verdict(census, "w-r-1", utc(2026, m, d, 1, 29, 59)), "moving");
+        assert_string_equal(verdict(census, "w-r-2", utc(2026, m, d, 1, 29, 59)), "moving");
+        assert_string_equal(verdict(census, "w-r-1", utc(2026, m, d, 1, 30, 0)), "empty");
+        assert_string_equal(verdict(census, "w-r-2", utc(2026, m, d, 1, 30, 0)), "chart");
+        /* The sender says which: nothing is in doubt. */
+        census_free(census);
+        census = census_new();
+        move_at(site, census, "A01", nights[i].admitted, "1");
+        move_at(site, census, "A02", i == 0 ? "20261025013000+0100" : "20260329013000+0000", "3");
+        assert_string_equal(verdict(census, "w-r-3", utc(2026, m, d, i == 0 ? 0 : 1, 30, 0)), "chart");
+        assert_string_equal(verdict(census, "w-r-1", utc(2026, m, d, i == 0 ? 0 : 1, 29, 59)), "chart");
+        census_free(census);
+    }
+    adt_site_free(site);
+}
+
 static void test_map(void **state)
 {
     static const struct adt_map_entry map[] = {
@@ -520,7 +573,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_homerton), cmocka_unit_test(test_kinds),       cmocka_unit_test(test_several_patients),
         cmocka_unit_test(test_ignored),  cmocka_unit_test(test_foreign),     cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_nhs),      cmocka_unit_test(test_times),       cmocka_unit_test(test_summer_time),
+        cmocka_unit_test(test_nhs),      cmocka_unit_test(test_times),       cmocka_unit_test(test_summer_time), cmocka_unit_test(test_transfer_in_the_changed_hour),
         cmocka_unit_test(test_map),      cmocka_unit_test(test_slug),        cmocka_unit_test(test_rate),
     };
 
