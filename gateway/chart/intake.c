@@ -140,32 +140,6 @@ static int reading_take(struct intake *intake, struct ledger_entry *entry, bool 
     return error;
 }
 
-static int gap_take(struct intake *intake, const char *gateway,
-                    const struct ledger_entry *entry, const wardgate_Gap *wire)
-{
-    struct ledger_gap gap = {
-        .id = entry->id,
-        .reason = (uint8_t)wire->reason,
-        .count_unknown = wire->count_unknown,
-        .count = wire->count,
-        .seqs = {wire->from_seq, wire->to_seq},
-        .device = entry->device,
-        .place = entry->place,
-        .received_us = entry->received_us,
-    };
-    int error = ledger_gap_add(intake->ledger, &gap);
-
-    if (error == LEDGER_INVALID) {
-        /* The gap itself is believed; what it says of seqs that it can't stand for is
-         * not. */
-        intake->batch.malformed++;
-        intake_event(intake, gateway, "a gap claims records from its own future");
-        gap.seqs = (struct range){0, 0};
-        error = ledger_gap_add(intake->ledger, &gap);
-    }
-    return error;
-}
-
 static int noted_take(struct intake *intake, const char *gateway,
                       struct ledger_entry *entry)
 {
@@ -173,7 +147,7 @@ static int noted_take(struct intake *intake, const char *gateway,
     int error = LEDGER_OK;
 
     if (record->kind == wardgate_Record_Kind_GAP)
-        error = gap_take(intake, gateway, entry, &record->gap);
+        error = intake_gap(intake, gateway, entry, &record->gap);
     else if (record->kind == wardgate_Record_Kind_CLOCK_FIX)
         error = intake_fix(intake, entry, &record->clock_fix);
     if (error == LEDGER_OK && intake->hooks.noted != NULL)
@@ -331,15 +305,21 @@ static int state_take(struct intake *intake, const char *gateway,
     struct range have[RECEIPT_RANGES_MAX];
     struct epoch epoch;
     uint32_t source;
-    uint64_t lost;
+    struct ledger_source row;
+    uint64_t lost, base = state->epoch_first;
     int n, error;
 
     memcpy(epoch.bytes, state->epoch, EPOCH_SIZE);
     if ((error = ledger_source(intake->ledger, gateway, &epoch, &source)) != LEDGER_OK ||
         (error = rollback_check(intake, gateway, source, state)) != LEDGER_OK ||
-        (error = ledger_source_state(intake->ledger, source, state->epoch_first,
-                                     state->first_seq, state->next_seq, &lost)) !=
-            LEDGER_OK)
+        (error = ledger_source_get(intake->ledger, source, &row)) != LEDGER_OK)
+        return error;
+    /* A board that does not say where its epoch begins, of which nothing is here: what it
+     * still has is all that can be asked for. */
+    if (base == 0 && row.received == 0)
+        base = state->first_seq;
+    if ((error = ledger_source_state(intake->ledger, source, base, state->first_seq,
+                                     state->next_seq, &lost)) != LEDGER_OK)
         return error;
     if (lost > 0) {
         intake->batch.lost += lost;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What intake's files share: taking records (intake.c), receipts (intake_receipt.c), new
- * times (intake_retime.c).
+ * What intake's files share: taking records (intake.c), gaps (intake_gap.c), receipts
+ * (intake_receipt.c), new times (intake_retime.c).
  */
 #ifndef CHART_INTAKE_INTERNAL_H
 #define CHART_INTAKE_INTERNAL_H
@@ -49,6 +49,10 @@ struct intake {
 
 void intake_event(struct intake *intake, const char *gateway, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* intake_gap.c: enters a stored gap record. */
+int intake_gap(struct intake *intake, const char *gateway,
+               const struct ledger_entry *entry, const wardgate_Gap *wire);
 
 /* intake_receipt.c. Both return 0 or LEDGER_IO (out of memory). */
 struct intake_due *intake_due(struct intake *intake,

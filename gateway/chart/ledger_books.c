@@ -155,7 +155,8 @@ static int count_gaps(struct ledger *ledger, struct recount *count)
     int step;
 
     while ((step = cursor_step(ledger, DB_GAPS, NULL, 0, &cursor, &found, &value)) > 0) {
-        count->books.gaps++;
+        count->books.gaps +=
+            (value.bytes[1] & 2) == 0; /* settled: another speaks for it */
         count->books.gaps_unknown += value.bytes[1] & 1;
         count->books.gap_readings += get64(value.bytes + value.size - 8);
     }

@@ -8,6 +8,7 @@
 
 #define GAP_ROW_SIZE   (2 + 4 * 8 + 2 * 4 + 8)
 #define FLAG_UNKNOWN   1
+#define FLAG_SETTLED   2 /* another record says what this one did not know */
 #define OUTSTANDING_AT (GAP_ROW_SIZE - 8)
 
 static void replaced_key(uint32_t source, uint64_t first, uint8_t out[ENTRY_KEY_SIZE])
@@ -271,6 +272,26 @@ int ledger_gap_add(struct ledger *ledger, const struct ledger_gap *given)
     return gap_write(ledger, &gap);
 }
 
+int ledger_gap_settle(struct ledger *ledger, struct ledger_id id)
+{
+    uint8_t key[ENTRY_KEY_SIZE], row[GAP_ROW_SIZE];
+    struct db_span value;
+    int error;
+
+    entry_key(id, key);
+    if ((error = db_get(ledger, DB_GAPS, key, sizeof(key), &value)) != LEDGER_OK)
+        return error;
+    memcpy(row, value.bytes, sizeof(row));
+    if ((row[1] & FLAG_SETTLED) != 0)
+        return LEDGER_OK;
+    ledger->now.books.gaps--;
+    ledger->now.books.gaps_unknown -= row[1] & FLAG_UNKNOWN;
+    ledger->now.books.gap_readings -= get64(row + OUTSTANDING_AT);
+    row[1] = FLAG_SETTLED;
+    (void)put64(row + OUTSTANDING_AT, 0);
+    return db_put(ledger, DB_GAPS, key, sizeof(key), row, sizeof(row));
+}
+
 int ledger_gaps(struct ledger *ledger, struct ledger_cursor *cursor,
                 struct ledger_gap *out, int max)
 {
@@ -287,6 +308,7 @@ int ledger_gaps(struct ledger *ledger, struct ledger_cursor *cursor,
             .id = {get32(found.bytes), get64(found.bytes + 4)},
             .reason = row.bytes[0],
             .count_unknown = (row.bytes[1] & FLAG_UNKNOWN) != 0,
+            .settled = (row.bytes[1] & FLAG_SETTLED) != 0,
             .count = get64(row.bytes + 2),
             .seqs = {get64(row.bytes + 10), get64(row.bytes + 18)},
             .received_us = (int64_t)get64(row.bytes + 26),

@@ -47,6 +47,7 @@ struct ledger_gap {
     struct range seqs; /* records it stands for; first 0 = none */
     uint32_t device, place;
     int64_t received_us;
+    bool settled; /* kept by the ledger: see ledger_gap_settle */
     uint64_t
         outstanding; /* kept by the ledger: count less the readings received after all */
 };
@@ -54,6 +55,12 @@ struct ledger_gap {
 /* Adds what a stored gap record says to the books; its seqs count as accounted for.
  * Adding it again is harmless. */
 int ledger_gap_add(struct ledger *ledger, const struct ledger_gap *gap);
+
+/* A gap that was open (unknown count) has been closed by another record, which says all:
+ * it counts for nothing any more. Again is harmless. LEDGER_NOT_FOUND if there is none.
+ */
+int ledger_gap_settle(struct ledger *ledger, struct ledger_id id);
+
 int ledger_gaps(struct ledger *ledger, struct ledger_cursor *cursor,
                 struct ledger_gap *out, int max);
 

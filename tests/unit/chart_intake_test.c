@@ -383,6 +383,50 @@ static void gaps_and_others_are_noted(void **state)
     assert_int_equal(books.gaps_unknown, 1);
 }
 
+/* A silence is told twice, when it opens and when it closes, and counts once; in either
+ * order. */
+static void one_silence_counts_once(void **state)
+{
+    struct ledger_books books;
+
+    (void)state;
+    for (int order = 0; order < 2; order++)
+        for (int half = 0; half < 2; half++) {
+            bool closes = (half == 1) != (order == 1);
+
+            (void)other(10 + (uint64_t)(order * 2 + half), wardgate_Record_Kind_GAP);
+            record.has_gap = true;
+            record.gap.reason = wardgate_Gap_Reason_DEVICE_SILENT;
+            record.gap.has_from = true;
+            record.gap.from = record.time;
+            record.gap.from.monotonic_us = 5000 + (uint64_t)order;
+            record.gap.has_to = closes;
+            record.gap.to = record.time;
+            record.gap.count = closes ? 7 : 0;
+            record.gap.count_unknown = !closes;
+            assert_int_equal(send_one(&record), 1);
+            ledger_books(bench.ledger, &books);
+            if (order == 0 && half == 0)
+                assert_int_equal(books.gaps_unknown, 1);
+        }
+    assert_int_equal(books.gaps, 2);
+    assert_int_equal(books.gaps_unknown, 0);
+    assert_int_equal(books.gap_readings, 14);
+}
+
+static void a_board_that_does_not_say_where_it_begins(void **state)
+{
+    wardgate_Receipt receipt;
+
+    (void)state;
+    assert_int_equal(send_state(0, 40, 600, 50), LEDGER_OK);
+    commit();
+    assert_true(next_receipt(&receipt));
+    assert_true(receipt.resend);
+    assert_int_equal(receipt.resend_from, 40);
+    assert_int_equal(send_one(reading(30, 70)), 1);
+}
+
 /* Booted at 1970: held until the fix comes, then at their true times; across a restart in
  * between. */
 static void a_fix_gives_times_back(void **state)
@@ -545,6 +589,9 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(conflict_and_doubt, setup, teardown),
         cmocka_unit_test_setup_teardown(gaps_and_others_are_noted, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_silence_counts_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_board_that_does_not_say_where_it_begins, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_fix_gives_times_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_contradicting_fix_widens, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rolled_back_store_is_doubted, setup, teardown),
