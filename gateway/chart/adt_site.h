@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Between adt_site.c (the rules compiled), adt.c (messages) and adt_event.c (one patient's part of a message). Nobody
+ * Between adt_site.c (the rules compiled), adt.c (messages), adt_event.c and adt_time.c (one patient's part of a message). Nobody
  * else includes this.
  */
 #ifndef CHART_ADT_SITE_H
@@ -99,6 +99,13 @@ bool adt_refuse(struct adt_reader *reader, enum hl7_verdict verdict, const char 
 /* The same for a message or location of another hospital: the site's rule answers it. */
 bool adt_foreign(struct adt_reader *reader, const char *segment, unsigned sequence, unsigned field, unsigned component,
                  const char *text);
+
+/* A field of a segment, and component c of its first repetition; PID and PV1 of the group being read are cut already. */
+struct hl7_text adt_field_of(const struct adt_reader *reader, const struct hl7_segment *segment, size_t field);
+struct hl7_text adt_part_of(const struct adt_reader *reader, const struct hl7_segment *segment, size_t field, size_t c);
+
+/* Fills occurred and recorded; event->kind must be set. False: refused. */
+bool adt_read_times(struct adt_reader *reader, const struct adt_group *group, struct adt_event *event);
 
 /* Fills one event from its group. False: refused, the fault is noted; or ADT_FOREIGN is. */
 bool adt_event_fill(struct adt_reader *reader, const struct adt_group *group, struct adt_event *event);
