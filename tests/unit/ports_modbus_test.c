@@ -68,7 +68,8 @@ static struct port_modbus *on_pty(uint32_t baud)
 static void script(const struct modbus_fault *first, size_t n)
 {
     rig_halt(&rig);
-    memcpy(faults, first, n * sizeof *first);
+    if (n > 0)
+        memcpy(faults, first, n * sizeof *first);
     rig.slave.fault_count = n;
     rig_start(&rig);
 }
@@ -77,8 +78,8 @@ static int ask(struct port_modbus *port, uint16_t address, uint16_t count,
                struct port_modbus_reply *reply)
 {
     const struct port_modbus_request request = {.unit = 7, .function = 3, .address = address,
-                                                .count = count, .timeout_us = 50000,
-                                                .worst_us = 150000};
+                                                .count = count, .timeout_us = 250000,
+                                                .worst_us = 400000};
 
     return port_modbus_ask(port, &request, reply);
 }
@@ -117,7 +118,7 @@ static void each_fault_is_named_and_the_next_reply_is_good(void **state)
         bool late;
     } cases[] = {
         {{.kind = MODBUS_FAULT_SILENT}, PORT_TIMEOUT, false},
-        {{.kind = MODBUS_FAULT_LATE, .value = 80000}, PORT_TIMEOUT, true},
+        {{.kind = MODBUS_FAULT_LATE, .value = 320000}, PORT_TIMEOUT, true},
         {{.kind = MODBUS_FAULT_SHORT, .value = 1}, PORT_SHORT, false},
         {{.kind = MODBUS_FAULT_SHORT, .value = 8}, PORT_SHORT, false},
         {{.kind = MODBUS_FAULT_FOREIGN, .value = 8}, PORT_FOREIGN, false},
@@ -143,7 +144,7 @@ static void each_fault_is_named_and_the_next_reply_is_good(void **state)
         if (error == PORT_EXCEPTION)
             assert_int_equal(reply.exception, 6);
         else /* nothing leaves before the worst time has passed */
-            assert_true(clock_monotonic_us() - before >= 150000);
+            assert_true(clock_monotonic_us() - before >= 400000);
         script(NULL, 0);
         assert_int_equal(ask(port, 4, 2, &reply), PORT_OK);
         assert_memory_equal(reply.data, ((const uint8_t[]){0, 104, 0, 105}), 4);
@@ -187,7 +188,7 @@ static void an_echo_is_taken_off(void **state)
     struct port_modbus *port = on_pty(0);
     struct port_modbus_reply reply;
     struct port_modbus_request bits = {.unit = 7, .function = 1, .address = 770, .count = 1,
-                                       .timeout_us = 50000, .worst_us = 50000};
+                                       .timeout_us = 300000, .worst_us = 300000};
 
     (void)state;
     script(&echo, 1);
@@ -206,7 +207,7 @@ static void other_units_and_wrong_requests(void **state)
     struct port_modbus *port = on_pty(0);
     struct port_modbus_reply reply;
     struct port_modbus_request request = {.unit = 9, .function = 3, .count = 1,
-                                          .timeout_us = 30000, .worst_us = 30000};
+                                          .timeout_us = 300000, .worst_us = 300000};
     uint64_t requests;
 
     (void)state;
@@ -421,7 +422,7 @@ static void tcp_faults_close_the_connection_and_the_next_request_opens_it(void *
         struct modbus_fault fault;
         int error;
     } cases[] = {
-        {{.kind = MODBUS_FAULT_LATE, .value = 80000}, PORT_TIMEOUT},
+        {{.kind = MODBUS_FAULT_LATE, .value = 320000}, PORT_TIMEOUT},
         {{.kind = MODBUS_FAULT_SILENT}, PORT_TIMEOUT},
         {{.kind = MODBUS_FAULT_FOREIGN, .value = 8}, PORT_FOREIGN},
         {{.kind = MODBUS_FAULT_TRANSACTION, .value = 65535}, PORT_TIMEOUT},
