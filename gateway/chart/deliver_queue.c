@@ -118,9 +118,9 @@ bool deliver_finish_withdrawal(struct chart *c, struct ledger_entry *entry,
     return true;
 }
 
-/* A copy that arrives where the reading is being taken back already is taken back too.
- * Otherwise, as soon as one destination has it, it is judged as what is charted: history
- * may have changed while it was on its way. */
+/* A copy that arrives where the reading is being taken back already is taken back too: history
+ * may have changed while it was on its way. Otherwise the reading moves when the last
+ * destination has spoken; one that took it is enough to call it charted. */
 static bool finish_result(struct chart *c, struct ledger_entry *entry, bool taken,
                           int64_t now_us)
 {
@@ -135,12 +135,12 @@ static bool finish_result(struct chart *c, struct ledger_entry *entry, bool take
         return true;
     if (!count_up(c, entry, DELIVER_RESULT, &tally))
         return false;
-    if (tally.open == 0 && tally.done == 0)
-        return move(c, entry, LEDGER_REJECTED,
-                    tally.unanswered ? CHART_NO_ANSWER : CHART_REFUSED, now_us);
-    if (tally.open == 0 && !move(c, entry, LEDGER_CHARTED, LEDGER_REASON_NONE, now_us))
-        return false;
-    return !taken || chart_review_charted(c, entry, now_us);
+    if (tally.open > 0)
+        return true;
+    if (tally.done > 0)
+        return move(c, entry, LEDGER_CHARTED, LEDGER_REASON_NONE, now_us);
+    return move(c, entry, LEDGER_REJECTED,
+                tally.unanswered ? CHART_NO_ANSWER : CHART_REFUSED, now_us);
 }
 
 /* A message came to its end at one destination: DONE or DEAD. */
