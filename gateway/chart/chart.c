@@ -17,6 +17,8 @@
 
 /* --- Batches --- */
 
+/* Says once what is wrong, in the log and for `status`; the same trouble again is no
+ * news. */
 static void note_trouble(struct chart *c, const char *reason)
 {
     char line[LEDGER_ERROR_SIZE + 64];
@@ -27,6 +29,7 @@ static void note_trouble(struct chart *c, const char *reason)
     c->options.ops.event(c->options.context, line);
 }
 
+/* The first error of a batch is the one that tells: later ones only follow from it. */
 bool chart_fail(struct chart *c, int error)
 {
     assert(error < 0);
@@ -72,6 +75,8 @@ static void give_up_batch(struct chart *c, int error, int64_t now_us)
     c->answers_count = c->answers_size = 0;
 }
 
+/* Whatever changes the ledger comes through here, so this is also where memory is made
+ * good again after a lost batch: never in the middle of something. */
 bool chart_batch(struct chart *c, int64_t now_us)
 {
     if (c->batch)
@@ -108,6 +113,8 @@ static bool admit(struct chart *c, int64_t now_us)
     return now_us >= c->closed_until_us && chart_batch(c, now_us);
 }
 
+/* A payload that intake refuses is not offered again by us: its gateway sees that the
+ * receipt is missing. */
 bool chart_up(struct chart *c, const char *gateway, const uint8_t *payload, size_t n,
               int64_t now_us)
 {
@@ -135,6 +142,8 @@ bool chart_state(struct chart *c, const char *gateway, const uint8_t *payload, s
     return true;
 }
 
+/* Answers are held back until the commit: an AA that a power cut could take back would
+ * lose a patient's move for good. */
 static bool keep_answer(struct chart *c, uint64_t peer, const char *text, size_t n)
 {
     if (c->answers_count == c->answers_capacity) {
@@ -190,6 +199,8 @@ static size_t adt_key(const struct hl7_message *message, bool parsed, char *key,
     return n;
 }
 
+/* Understood or not, the message is on the log before it is answered: what was refused
+ * can be looked at, and a feed that is mended later can be fed again. */
 void chart_adt(struct chart *c, uint64_t peer, const char *bytes, size_t n,
                int64_t now_us)
 {
@@ -234,6 +245,7 @@ void chart_adt(struct chart *c, uint64_t peer, const char *bytes, size_t n,
 
 /* --- What intake tells while it stores --- */
 
+/* Judging waits: it must not hold up the receipt of what is read next. */
 static void on_reading(void *context, struct ledger_entry *entry,
                        const wardgate_Record *record)
 {
@@ -262,6 +274,8 @@ static void on_noted(void *context, const struct ledger_entry *entry,
     c->retime = c->retime || entry->kind == wardgate_Record_Kind_CLOCK_FIX;
 }
 
+/* intake bounds the work by the number of readings, so a fix for a whole day does not
+ * stop the receipts. */
 static bool retime_some(struct chart *c, int64_t now_us)
 {
     c->now_us = now_us;
@@ -285,6 +299,7 @@ static void on_conflict(void *context, struct ledger_entry *entry)
         chart_hold(c, entry, LEDGER_IDENTITY_CONFLICT, c->now_us);
 }
 
+/* The gateway is named in front, since its own text does not. */
 static void on_event(void *context, const char *gateway, const char *text)
 {
     struct chart *c = context;
@@ -295,6 +310,8 @@ static void on_event(void *context, const char *gateway, const char *text)
 
 /* --- Running --- */
 
+/* Only ever called with the batch on disk. The order does not matter to anybody:
+ * receipts, answers and messages go to different parties. */
 static void let_out(struct chart *c, int64_t now_us)
 {
     uint8_t receipt[RECEIPT_SIZE_MAX];
@@ -309,12 +326,15 @@ static void let_out(struct chart *c, int64_t now_us)
     deliver_pump(c, now_us);
 }
 
+/* Work that needs no input and no time to pass. */
 static bool has_work(const struct chart *c)
 {
     return c->unjudged_count > 0 || c->rescan || c->remap || c->retime ||
            c->windows_count > 0 || c->adt_judged != c->adt_applied;
 }
 
+/* History first, so that nothing is judged by a past that is known to be wrong; delivery
+ * last, so that what was just decided leaves with this commit. */
 static bool work(struct chart *c, int64_t now_us)
 {
     return (!c->first_run || deliver_start(c, now_us)) && retime_some(c, now_us) &&
@@ -323,6 +343,7 @@ static bool work(struct chart *c, int64_t now_us)
            deliver_fill(c, now_us);
 }
 
+/* A batch that is open wants its commit, whatever else there is to do. */
 static int64_t next_us(struct chart *c, int64_t now_us)
 {
     int64_t due = due_next_us(c->due), deliver = deliver_next_us(c, now_us);
@@ -383,6 +404,8 @@ int chart_resend(struct chart *c, const char *gateway)
     return n;
 }
 
+/* The places' numbers in the ledger stay; what they are called by the PAS may have
+ * changed. */
 void chart_set_site(struct chart *c, struct adt_site *site, bool any_place,
                     int64_t now_us)
 {
@@ -401,6 +424,7 @@ void chart_set_site(struct chart *c, struct adt_site *site, bool any_place,
 
 /* --- Life --- */
 
+/* Mistakes of the caller that would else show up as messages that never leave. */
 static bool check_options(const struct chart_options *o, char error[LEDGER_ERROR_SIZE])
 {
     bool good =
@@ -438,6 +462,7 @@ static bool allocate(struct chart *c)
            c->intake;
 }
 
+/* Nothing is written here: a service that can't start leaves the ledger as it was. */
 int chart_open(const struct chart_options *options, int64_t now_us, struct chart **out,
                char error[LEDGER_ERROR_SIZE])
 {
@@ -490,79 +515,4 @@ void chart_close(struct chart *c)
     free(c->open);
     free(c->unjudged);
     free(c);
-}
-
-/* --- Status --- */
-
-void chart_count(const struct chart *c, struct chart_counts *counts)
-{
-    *counts = c->counts;
-    counts->open = c->open_count;
-    counts->windows = c->windows_count;
-}
-
-const char *chart_trouble(const struct chart *c)
-{
-    return c->trouble;
-}
-
-const struct census *chart_census(const struct chart *c)
-{
-    return c->census;
-}
-
-struct ledger *chart_ledger(const struct chart *c)
-{
-    return c->ledger;
-}
-
-void chart_intake_counts(const struct chart *c, struct intake_counts *counts)
-{
-    intake_count(c->intake, counts);
-}
-
-static const struct {
-    uint8_t reason;
-    const char *name, *text;
-} reasons[] = {
-    {LEDGER_REASON_NONE, "none", "Nothing is wrong."},
-    {LEDGER_IDENTITY_CONFLICT, "identity-conflict",
-     "Two different readings came under one number."},
-    {LEDGER_SOURCE_DOUBTED, "source-doubted",
-     "This gateway's store was set back or copied; an engineer must look."},
-    {LEDGER_TIME_UNKNOWN, "time-unknown",
-     "The gateway's clock was not set, so the time of measurement is not known."},
-    {LEDGER_TIME_DISPUTED, "time-disputed",
-     "Two clocks disagree about when it was measured."},
-    {LEDGER_TIME_STORED, "time-stored",
-     "It came from the device's memory, whose clock nobody has compared."},
-    {LEDGER_RECORD_DAMAGED, "damaged", "Its stored bytes are damaged."},
-    {CHART_REFUSED, "refused", "The record system refused it."},
-    {CHART_NO_ANSWER, "no-answer",
-     "The record system never answered it; it may have it or not."},
-    {CHART_NOT_WITHDRAWN, "not-withdrawn",
-     "It stands in the wrong patient's chart and the record system would not take it "
-     "back: correct it by hand."},
-    {CHART_DISCARDED, "discarded", "A person discarded it."},
-    {CHART_UNPRINTABLE, "unprintable", "No message could be made of it."},
-};
-
-const char *chart_reason_text(uint8_t reason)
-{
-    if (reason >= CHART_REASON_MATCH && reason < CHART_REFUSED)
-        return match_reason_text((enum match_reason)(reason - CHART_REASON_MATCH));
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-        if (reasons[i].reason == reason)
-            return reasons[i].text;
-    return "The reason is not known to this version.";
-}
-
-const char *chart_reason_name(uint8_t reason)
-{
-    if (reason >= CHART_REASON_MATCH && reason < CHART_REFUSED)
-        return match_reason_name((enum match_reason)(reason - CHART_REASON_MATCH));
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-        if (reasons[i].reason == reason)
-            return reasons[i].name;
-    return "unknown";
 }

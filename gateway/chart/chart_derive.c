@@ -15,6 +15,8 @@
 
 /* --- Places --- */
 
+/* Places are looked up for every reading; the hash and the site's table are asked once
+ * for each. */
 const struct place_slot *chart_place(struct chart *c, uint32_t number)
 {
     static const struct place_slot nowhere;
@@ -53,6 +55,8 @@ uint32_t chart_place_number(struct chart *c, uint64_t place)
 
 /* --- Windows --- */
 
+/* The list is a queue in an array: what was done is squeezed out before the array grows.
+ */
 static bool windows_room(struct chart *c)
 {
     if (c->windows_first + c->windows_count < c->windows_capacity)
@@ -84,6 +88,8 @@ static bool is_covered(const struct chart *c, const struct window *window)
     return false;
 }
 
+/* Windows are widened to whole charting intervals, because taking the newest value of one
+ * away may make an earlier one due. */
 bool chart_windows_add(struct chart *c, const struct census_window *windows, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -102,6 +108,8 @@ bool chart_windows_add(struct chart *c, const struct census_window *windows, siz
 
 /* --- Deriving --- */
 
+/* The ring, the windows and the slots only repeat what the ledger says; dropping them
+ * loses nothing. */
 void chart_forget(struct chart *c)
 {
     census_free(c->census);
@@ -116,6 +124,8 @@ void chart_forget(struct chart *c)
     deliver_reset(c);
 }
 
+/* The same calls as when the message came, with the time at which it came, so the census
+ * is the same. What could not be read then is skipped as it was then. */
 static int replay_one(struct chart *c, uint64_t number)
 {
     struct adt_result result;
@@ -143,6 +153,8 @@ static int replay_one(struct chart *c, uint64_t number)
     return error;
 }
 
+/* Windows are collected only from messages whose consequences may not have been drawn
+ * before the end. */
 static int replay(struct chart *c)
 {
     uint8_t *value;
@@ -164,6 +176,8 @@ static int replay(struct chart *c)
     return 0;
 }
 
+/* After this everything that waits in the ledger is found by the scans that the flags ask
+ * for, page by page. */
 int chart_derive(struct chart *c)
 {
     const struct due_options due = {.table = c->options.intervals,
@@ -187,6 +201,8 @@ int chart_derive(struct chart *c)
     return error;
 }
 
+/* Written with the batch that did the last of the work, so that a restart repeats what is
+ * missing and no more. */
 bool chart_history_looked_at(struct chart *c)
 {
     if (c->adt_judged == c->adt_applied || c->windows_count > 0)

@@ -18,6 +18,8 @@ static bool update(struct chart *c, struct ledger_entry *entry, int64_t now_us,
     return error == 0 || chart_fail(c, error);
 }
 
+/* A person may not have the name of a part: their decisions would be taken for the
+ * service's. */
 bool chart_is_service(const char *who)
 {
     static const char *const services[] = {WHO_MATCH, WHO_DUE, WHO_DELIVERY, "intake",
@@ -44,6 +46,7 @@ bool chart_by_person(struct chart *c, const struct ledger_entry *entry)
 
 /* --- Taking back --- */
 
+/* Queued and never tried is the only state in which the EPR certainly knows nothing. */
 bool chart_cancel(struct chart *c, struct ledger_entry *entry, bool *cancelled,
                   int64_t now_us)
 {
@@ -85,6 +88,8 @@ static bool reopen_interval(struct chart *c, const struct ledger_entry *entry)
            chart_fail(c, LEDGER_IO);
 }
 
+/* The patient and the stay are those that the reading was charted on: entry still names
+ * them. */
 static bool queue_withdrawals(struct chart *c, struct ledger_entry *entry, size_t *count,
                               int64_t now_us)
 {
@@ -121,6 +126,8 @@ bool chart_withdraw(struct chart *c, struct ledger_entry *entry, int64_t now_us)
            (count > 0 || deliver_finish_withdrawal(c, entry, now_us));
 }
 
+/* The patient is compared as the visit's own messages name them: a merge changes who that
+ * is, not whose chart it is; moving a visit to another patient does. */
 static bool still_holds(const struct ledger_entry *entry, uint8_t reason,
                         const struct match_result *result)
 {
@@ -128,6 +135,8 @@ static bool still_holds(const struct ledger_entry *entry, uint8_t reason,
            result->stay.original == entry->patient;
 }
 
+/* Damaged bytes can't be judged again; they stay where they are, and the books count
+ * them. */
 bool chart_review_charted(struct chart *c, struct ledger_entry *entry, int64_t now_us)
 {
     struct match_result result;
@@ -144,6 +153,7 @@ bool chart_review_charted(struct chart *c, struct ledger_entry *entry, int64_t n
 
 /* --- Judging again, by state --- */
 
+/* Through RECEIVED, so that a restart finds it if its interval stays open. */
 bool chart_again(struct chart *c, struct ledger_entry *entry, int64_t now_us)
 {
     entry->state = LEDGER_RECEIVED;
@@ -151,6 +161,7 @@ bool chart_again(struct chart *c, struct ledger_entry *entry, int64_t now_us)
     return update(c, entry, now_us, WHO_MATCH) && chart_judge(c, entry, now_us);
 }
 
+/* It may be in an interval of a stay that is no longer its own. */
 static bool review_undecided(struct chart *c, struct ledger_entry *entry, int64_t now_us)
 {
     chart_open_drop(c, chart_ref(entry->id));
@@ -172,6 +183,8 @@ static bool review_kept(struct chart *c, struct ledger_entry *entry, int64_t now
                                         : chart_hold(c, entry, reason, now_us);
 }
 
+/* A changed reason is written, because people work by it; the same reason is not, because
+ * nothing happened. */
 bool chart_review_held(struct chart *c, struct ledger_entry *entry, int64_t now_us)
 {
     struct match_result result;
@@ -186,6 +199,7 @@ bool chart_review_held(struct chart *c, struct ledger_entry *entry, int64_t now_
     return reason == entry->reason || chart_hold(c, entry, reason, now_us);
 }
 
+/* Its message has not left. Cancelling it is silent: no EPR ever hears of it. */
 static bool review_matched(struct chart *c, struct ledger_entry *entry, int64_t now_us)
 {
     struct match_result result;
@@ -239,6 +253,8 @@ static void next_window(struct chart *c)
         c->windows_first = 0;
 }
 
+/* A window of months is worked off page by page; what comes in between is judged by the
+ * new history anyway. */
 bool chart_review_some(struct chart *c, int64_t now_us)
 {
     struct ledger_entry page[PAGE], entry;

@@ -14,6 +14,8 @@
 
 /* --- Readings inside open intervals --- */
 
+/* One number for due.h. A source or seq too large for it is not charted at all, rather
+ * than confused with another. */
 uint64_t chart_ref(struct ledger_id id)
 {
     if (id.source == 0 || id.source >> (64 - SEQ_BITS) || id.seq == 0 ||
@@ -28,6 +30,8 @@ struct ledger_id chart_ref_id(uint64_t ref)
                               .seq = ref & ((UINT64_C(1) << SEQ_BITS) - 1)};
 }
 
+/* Fibonacci hashing: consecutive numbers, as readings have, spread over the whole table.
+ */
 static size_t home_of(uint64_t ref)
 {
     return (size_t)(ref * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (OPEN_SLOTS - 1);
@@ -74,6 +78,7 @@ static void open_remove(struct chart *c, struct open_reading *reading)
     c->open_count--;
 }
 
+/* For a reading that is judged again or no longer believed; without a decision. */
 void chart_open_drop(struct chart *c, uint64_t ref)
 {
     struct open_reading *reading = chart_open_find(c, ref);
@@ -85,6 +90,7 @@ void chart_open_drop(struct chart *c, uint64_t ref)
 
 /* --- Whose --- */
 
+/* What no longer opens or decodes is damaged: counted by the ledger, never charted. */
 bool chart_read_record(struct chart *c, struct ledger_id id)
 {
     size_t n;
@@ -117,6 +123,8 @@ static uint8_t ledger_verdict(struct chart *c, const struct ledger_entry *entry,
     return LEDGER_REASON_NONE;
 }
 
+/* Both kinds of reason in one number: the ledger's own, or match's, moved up. A reading
+ * that is charted already is not held for a doubt that fell on its gateway later. */
 uint8_t chart_verdict(struct chart *c, const struct ledger_entry *entry,
                       struct match_result *result, bool *error)
 {
@@ -146,6 +154,8 @@ uint8_t chart_verdict(struct chart *c, const struct ledger_entry *entry,
                                          : (uint8_t)(CHART_REASON_MATCH + result->reason);
 }
 
+/* A held reading belongs to nobody: stay and patient are cleared, so that no look-up
+ * takes them for true. */
 bool chart_hold(struct chart *c, struct ledger_entry *entry, uint8_t reason,
                 int64_t now_us)
 {
@@ -220,6 +230,7 @@ bool chart_was_charted(void *context, uint64_t stay, uint64_t device, uint32_t c
     return false;
 }
 
+/* Its stay is written down too: when that changes, the reading may be due in another. */
 static bool keep(struct chart *c, struct ledger_entry *entry,
                  const struct open_reading *open, const char *who, int64_t now_us)
 {
@@ -230,6 +241,8 @@ static bool keep(struct chart *c, struct ledger_entry *entry,
     return error == 0 || chart_fail(c, error);
 }
 
+/* The identifiers are the newest that the census has for the patient; whose chart it is,
+ * is compared by the original. */
 static bool queue(struct chart *c, struct ledger_entry *entry,
                   const struct open_reading *open, const char *who, int64_t now_us)
 {
@@ -260,6 +273,8 @@ static bool queue(struct chart *c, struct ledger_entry *entry,
     return error == 0 || chart_fail(c, error);
 }
 
+/* A reading may get its due values in several decisions; it moves with the last one, and
+ * all of them are in one message. */
 static bool decide(struct chart *c, const struct due_decision *decisions, size_t n,
                    const char *who, int64_t now_us)
 {
@@ -309,6 +324,7 @@ bool chart_feed(struct chart *c, struct due *due, const struct ledger_entry *ent
     return c->error == 0 && decide(c, decisions, n, who, now_us);
 }
 
+/* Asks first: most runs have nothing to close. */
 bool chart_close_intervals(struct chart *c, struct due *due, int64_t until_us,
                            const char *who, int64_t now_us)
 {
@@ -323,6 +339,7 @@ bool chart_close_intervals(struct chart *c, struct due *due, int64_t until_us,
 
 /* --- Judging --- */
 
+/* A reading that is in an interval was judged before and waits for it to close. */
 bool chart_judge(struct chart *c, struct ledger_entry *entry, int64_t now_us)
 {
     struct match_result result;
@@ -356,6 +373,7 @@ void chart_unjudged_add(struct chart *c, struct ledger_id id)
     c->unjudged[(c->unjudged_first + c->unjudged_count++) & (UNJUDGED_MAX - 1)] = id;
 }
 
+/* The ring may name readings of a lost batch, or ones that were judged meanwhile. */
 static bool judge_one(struct chart *c, struct ledger_id id, int64_t now_us)
 {
     struct ledger_entry entry;
@@ -405,6 +423,8 @@ static bool remap_page(struct chart *c, size_t *looked_at, int64_t now_us)
     return true;
 }
 
+/* What came last is judged first come first served; the scans are for what memory could
+ * not hold. */
 bool chart_judge_some(struct chart *c, int64_t now_us)
 {
     size_t done = 0, max = c->records > 0 ? JUDGE_BUSY_MAX : JUDGE_MAX;

@@ -21,6 +21,8 @@ static bool identity(struct chart *c, struct ledger_id id, char gateway[LEDGER_N
     return true;
 }
 
+/* Control ids are derived, so the message of a reading at a destination is found without
+ * an index of its own. */
 bool chart_message_find(struct chart *c, const struct destination *d,
                         const struct ledger_entry *entry, enum deliver_kind kind,
                         uint32_t generation, struct ledger_message *message)
@@ -78,6 +80,7 @@ static bool replaced_generation(struct chart *c, const struct ledger_entry *entr
     return true;
 }
 
+/* A patient that is gone from the census can't be named; then nothing is sent. */
 static void describe(struct chart *c, const struct target *target,
                      struct census_patient *patient, struct deliver_patient *out)
 {
@@ -137,6 +140,8 @@ static bool queue_one(struct chart *c, struct destination *d,
     return true;
 }
 
+/* The time that is charted is the middle of the interval, its uncertainty half the width:
+ * the same two numbers that matching used. */
 bool chart_messages(struct chart *c, const struct ledger_entry *entry,
                     enum deliver_kind kind, uint32_t generation, uint32_t mask,
                     const struct target *target, int64_t now_us, size_t *count,

@@ -258,6 +258,8 @@ const struct config_field places_schema[] = {LIST(struct places_config, places,
                                                   place_fields, "the site's beds"),
                                              END};
 
+/* A name used twice would make two destinations share control ids, and the second would
+ * get nothing. */
 static int check_destination(const struct config *config, const struct config_list *all,
                              size_t i, char error[CONFIG_ERROR_SIZE])
 {
@@ -280,12 +282,15 @@ static int check_destination(const struct config *config, const struct config_li
     return 0;
 }
 
+/* Intervals begin at midnight UTC; one that does not divide a day would leave a short one
+ * at its end. */
 static bool divides_a_day(int64_t interval_ms)
 {
     return interval_ms == 0 ||
            (interval_ms % SECOND == 0 && 24 * HOUR % interval_ms == 0);
 }
 
+/* What the table can't say: values that depend on each other. */
 static int check(const struct config *config, const struct chart_config *c,
                  char error[CONFIG_ERROR_SIZE])
 {
@@ -320,6 +325,7 @@ static int check(const struct config *config, const struct chart_config *c,
     return 0;
 }
 
+/* All or nothing: a file with one mistake changes nothing. */
 int chart_config_load(const char *path, const char *text, struct chart_config *into,
                       struct config **config, char error[CONFIG_ERROR_SIZE])
 {

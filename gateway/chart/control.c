@@ -44,6 +44,7 @@ static bool time_of(const json_t *request, const char *key, int64_t otherwise,
     return strcmp(text, "Z") == 0 && civil_to_utc(&t, utc_us);
 }
 
+/* By the short name, as `held` lists it: numbers are for the ledger. */
 static bool reason_of(const json_t *request, uint8_t *reason)
 {
     const char *name = text_of(request, "reason");
@@ -69,6 +70,7 @@ static json_t *count(uint64_t n)
 
 /* --- Books and status --- */
 
+/* `balanced` is computed from the parts rather than assumed: it is what P1 asks for. */
 static json_t *books_json(struct service *s)
 {
     struct ledger_books b;
@@ -101,6 +103,7 @@ static json_t *destinations_json(struct service *s)
     return list;
 }
 
+/* Expiry dates are here so that somebody sees them before the day. */
 static json_t *broker_json(struct service *s)
 {
     struct tls_link_status t;
@@ -236,6 +239,7 @@ static void answer_decision(struct service *s, struct control_peer *peer, int n,
     control_fail(peer, "the ledger can't take it now: %s", ledger_failure(s->ledger));
 }
 
+/* A selection without a reason is refused: two lines of one bed are two questions. */
 static bool selection_of(const json_t *request, struct held_selection *selection,
                          struct control_peer *peer)
 {
@@ -286,6 +290,8 @@ static void verb_trust(void *context, const json_t *request, struct control_peer
 
 /* --- Dead letters --- */
 
+/* Gateway, epoch and seq name a reading everywhere; none of them says anything about a
+ * patient. */
 static json_t *identity_json(struct service *s, struct ledger_id id)
 {
     struct ledger_source source;
@@ -354,6 +360,8 @@ static void verb_resend(void *context, const json_t *request, struct control_pee
 
 /* --- Gateways --- */
 
+/* `missing` is what the gateway has and the ledger lacks: more than a moment of it wants
+ * looking at. */
 static void verb_sources(void *context, const json_t *request, struct control_peer *peer)
 {
     struct service *s = context;
@@ -433,6 +441,7 @@ static void verb_census(void *context, const json_t *request, struct control_pee
     end(peer, list.lines);
 }
 
+/* These are the lines that the table of beds lacks: copying them there is the remedy. */
 static void verb_unmapped(void *context, const json_t *request, struct control_peer *peer)
 {
     struct service *s = context;
@@ -458,6 +467,7 @@ static const char *state_name(enum ledger_state state)
     return state < LEDGER_STATES ? names[state] : "?";
 }
 
+/* Newest first, along the chain that each change keeps to the one before it. */
 static void verb_history(void *context, const json_t *request, struct control_peer *peer)
 {
     struct service *s = context;

@@ -17,11 +17,14 @@
     (QUALITY_INVALID | QUALITY_SENSOR_OFF | QUALITY_OUT_OF_RANGE | QUALITY_DEMO |        \
      QUALITY_TEST | QUALITY_STALE)
 
+/* One rule for everything: what is due, what is written, what is withdrawn. */
 bool deliver_chartable(const wardgate_Observation *observation)
 {
     return observation->which_value != 0 && (observation->quality & QUALITY_NEVER) == 0;
 }
 
+/* Spelled out, so that an engineer finds the reading in the ledger from a screen of the
+ * EPR. */
 const char *deliver_filler(const char *gateway, const struct epoch *epoch, uint64_t seq,
                            uint32_t generation, char *out)
 {

@@ -68,6 +68,7 @@ static void put_code(struct hl7_writer *w, size_t field, uint32_t code, const ch
     put3(w, field, number, refid, "MDC");
 }
 
+/* Components 4 to 6 of a CWE: the same thing in another system. */
 static void put_alternate(struct hl7_writer *w, const char *code, const char *title,
                           const char *system)
 {
@@ -120,6 +121,8 @@ static void write_msh(struct hl7_writer *w, const struct deliver_message *m,
     hl7_put_component(w, 4, "ISO");
 }
 
+/* Number first, since every patient has one; the NHS number where it is known and valid.
+ */
 static void write_pid(struct hl7_writer *w, const struct deliver_patient *p)
 {
     bool named = (p->family && *p->family) || (p->given && *p->given);
@@ -154,6 +157,7 @@ static void write_pv1(struct hl7_writer *w, const struct deliver_patient *p)
     put_text(w, 19, p->visit);
 }
 
+/* One OBR a message: one device's set at one instant. */
 static void write_obr(struct hl7_writer *w, const struct deliver_message *m)
 {
     char filler[DELIVER_FILLER_SIZE];
@@ -244,6 +248,8 @@ static bool put_value(struct hl7_writer *w, const wardgate_Observation *o)
     }
 }
 
+/* An unknown unit goes out as its number: dropping it would make the value mean anything.
+ */
 static void put_unit(struct hl7_writer *w, uint32_t code, bool ucum)
 {
     const struct unit_term *unit = unit_by_code(code);
@@ -254,6 +260,7 @@ static void put_unit(struct hl7_writer *w, uint32_t code, bool ucum)
         put_alternate(w, unit->ucum, unit->ucum, "UCUM");
 }
 
+/* F is for results only: no rule makes a withdrawal final. */
 static const char *status_of(const struct deliver_message *m)
 {
     static const char *const corrections[] = {
@@ -262,6 +269,8 @@ static const char *status_of(const struct deliver_message *m)
                                      : corrections[m->kind];
 }
 
+/* A row a value. The time and the device are on each, for receivers that do not inherit
+ * them from the OBR or the device's row. */
 static bool write_obx(struct hl7_writer *w, const struct deliver_message *m,
                       const wardgate_Observation *o, int set, int ordinal)
 {
@@ -294,6 +303,8 @@ static bool write_obx(struct hl7_writer *w, const struct deliver_message *m,
     return true;
 }
 
+/* Observations that may not be charted are left out here again, whatever the mask says:
+ * this is the last gate. */
 int deliver_hl7(const struct deliver_message *m, char *out, size_t capacity)
 {
     char control[DELIVER_CONTROL_SIZE];

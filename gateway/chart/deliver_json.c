@@ -18,6 +18,7 @@ struct writer {
     bool full;
 };
 
+/* Full once is full for good; the caller looks when all is written. */
 static void put(struct writer *w, const char *bytes, size_t n)
 {
     if (w->full || n > w->capacity - w->size) {
@@ -72,6 +73,7 @@ static void string(struct writer *w, const char *text)
     put(w, "\"", 1);
 }
 
+/* What is not known is not there: "" would be a value. */
 static void member(struct writer *w, const char *name, const char *text)
 {
     if (!text || !*text)
@@ -123,6 +125,7 @@ static void write_observation(struct writer *w, const wardgate_Observation *o)
     rawf(w, "}");
 }
 
+/* The control id comes first: the file EPR finds it without parsing. */
 static void write_head(struct writer *w, const struct deliver_message *m,
                        const char *control)
 {

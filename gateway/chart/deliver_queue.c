@@ -32,6 +32,8 @@ void deliver_reset(struct chart *c)
     }
 }
 
+/* An answer counts only for a message that is under way: a late one for a message that
+ * was taken back from the wire is a stray. */
 static struct slot *slot_of(struct destination *d, const char *control)
 {
     for (size_t i = 0; i < d->used; i++)
@@ -41,6 +43,7 @@ static struct slot *slot_of(struct destination *d, const char *control)
     return NULL;
 }
 
+/* Drawn up, so that the order of the slots is the order in which they were taken. */
 static void slot_free(struct destination *d, struct slot *slot)
 {
     size_t i = (size_t)(slot - d->slots);
@@ -118,9 +121,9 @@ bool deliver_finish_withdrawal(struct chart *c, struct ledger_entry *entry,
     return true;
 }
 
-/* A copy that arrives where the reading is being taken back already is taken back too: history
- * may have changed while it was on its way. Otherwise the reading moves when the last
- * destination has spoken; one that took it is enough to call it charted. */
+/* A copy that arrives where the reading is being taken back already is taken back too:
+ * history may have changed while it was on its way. Otherwise the reading moves when the
+ * last destination has spoken; one that took it is enough to call it charted. */
 static bool finish_result(struct chart *c, struct ledger_entry *entry, bool taken,
                           int64_t now_us)
 {
@@ -159,6 +162,7 @@ static bool finish(struct chart *c, const struct ledger_message *message, int64_
 
 /* --- Taking messages --- */
 
+/* Doubling from the first wait: 1, 2, 4 ... times, up to the longest. */
 static int64_t back_off_us(const struct destination *d, uint32_t attempts)
 {
     int64_t wait = d->options.retry_min_us;
@@ -167,6 +171,7 @@ static int64_t back_off_us(const struct destination *d, uint32_t attempts)
     return wait < d->options.retry_max_us ? wait : d->options.retry_max_us;
 }
 
+/* Marked and counted before the bytes leave. due_us becomes the time of this attempt. */
 static bool take(struct chart *c, struct destination *d, struct ledger_message *message,
                  int64_t now_us)
 {
@@ -318,6 +323,7 @@ void deliver_pump(struct chart *c, int64_t now_us)
         pump(c, i, now_us);
 }
 
+/* Queued messages that found no slot wait for an answer, not for a time. */
 int64_t deliver_next_us(struct chart *c, int64_t now_us)
 {
     int64_t next = INT64_MAX;
@@ -358,6 +364,7 @@ static bool refuse(struct chart *c, struct destination *d, struct ledger_message
     return set(c, message) && (!dead || finish(c, message, now_us));
 }
 
+/* Any answer, also a refusal, proves that the EPR lives. */
 static bool settle(struct chart *c, struct destination *d, uint64_t number,
                    const char *code, int64_t now_us)
 {
@@ -442,6 +449,7 @@ void chart_no_answer(struct chart *c, size_t destination, const char *control, b
         finish(c, &message, now_us);
 }
 
+/* What was under way may have arrived: it is sent again first, byte for byte. */
 void chart_link(struct chart *c, size_t destination, bool up)
 {
     struct destination *d = &c->destinations[destination];

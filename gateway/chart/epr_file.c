@@ -111,6 +111,7 @@ err0:
     return end;
 }
 
+/* The lock keeps a second service from writing between our lines. */
 static int prepare(struct epr_file *file)
 {
     struct stat status;
@@ -171,6 +172,7 @@ void epr_file_close(struct epr_file *file)
     free(file);
 }
 
+/* A line that another reader would take for two, or for none, is refused. */
 int epr_file_append(struct epr_file *file, const char *control, const char *line,
                     size_t n)
 {
@@ -198,12 +200,16 @@ static void drop_batch(struct epr_file *file)
     file->batch_size = 0;
 }
 
+/* If even that fails, the next batch tries again before it writes: lines that do not
+ * count must not be followed by ones that do. */
 static int cut_back(struct epr_file *file)
 {
     file->torn = ftruncate(file->fd, file->size) < 0;
     return file->torn ? -errno : 0;
 }
 
+/* At the position that is known, not at the end: what lies behind it was never promised.
+ */
 static int write_batch(struct epr_file *file)
 {
     size_t written = 0;

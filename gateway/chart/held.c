@@ -13,6 +13,7 @@
 
 /* --- Lines --- */
 
+/* A reading without a time is worked off by when it came. */
 static int64_t begin_of(const struct ledger_entry *entry)
 {
     return entry->time_known ? entry->t_low_us : entry->received_us;
@@ -53,6 +54,8 @@ static struct held_line *line_of(struct lines *lines, const struct ledger_entry 
     return NULL;
 }
 
+/* The lines of one place and reason; a pause of HELD_BREAK_US begins a new one, because
+ * it is likely to be another patient. */
 static int lines_of(struct chart *c, const struct ledger_line *group,
                     void (*line)(void *context, const struct held_line *line),
                     void *context)
@@ -158,6 +161,8 @@ static void collect_stay(void *context, const struct census_stay *stay)
         a->stays[a->stays_count++] = *stay;
 }
 
+/* A reading whose time nobody knows can't be assigned by its bed either: who had the bed
+ * then? */
 static int may_assign(struct chart *c, struct ledger_entry *entry, void *context)
 {
     (void)c, (void)context;
@@ -185,6 +190,8 @@ static int assign_one(struct chart *c, struct ledger_entry *entry, void *context
     return chart_feed(c, a->due, entry, &whose, a->who, a->now_us) ? 0 : HELD_LEDGER;
 }
 
+/* The selection is thinned by intervals of its own, closed at once: it is all there, and
+ * it is old. */
 int held_assign(struct chart *c, const struct held_selection *s, const char *number,
                 const char *authority, const char *who, int64_t now_us)
 {
@@ -217,6 +224,8 @@ struct discarding {
     int64_t now_us;
 };
 
+/* Discarding a withdrawal that the EPR refused says that a person did it: then the
+ * reading is free to be judged. */
 static int discard_one(struct chart *c, struct ledger_entry *entry, void *context)
 {
     const struct discarding *d = context;
@@ -301,6 +310,7 @@ static int resend_one(struct chart *c, struct ledger_message *message, const cha
     return 1;
 }
 
+/* Attempts begin anew: a person has looked, so the old refusals say little. */
 int held_resend(struct chart *c, size_t destination, uint64_t number, const char *who,
                 int64_t now_us)
 {

@@ -74,6 +74,7 @@ static enum verb read_options(int argc, char **argv, const char **path)
     return optind == argc ? verb : VERB_USE;
 }
 
+/* The loop ends after the turn under way, so no batch is cut in two. */
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info,
                      void *context)
 {
@@ -85,6 +86,8 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     return 0;
 }
 
+/* Signals are blocked before anything starts, so that none is lost or kills between two
+ * lines. */
 static int run(struct service *service)
 {
     static const int signals[] = {SIGHUP, SIGTERM, SIGINT};

@@ -19,6 +19,7 @@
 
 /* --- Gateways --- */
 
+/* Subscribed again each time: the broker may have lost its sessions with its memory. */
 static void on_connected(void *context, bool session_present)
 {
     struct service *s = context;
@@ -35,6 +36,8 @@ static void on_disconnected(void *context, int reason)
     log_notice("broker: connection lost (%d)", reason);
 }
 
+/* Under load there is no quiet moment, so a batch is also closed by its size and its age.
+ */
 static void on_message(void *context, const char *topic_name, const uint8_t *payload,
                        size_t n)
 {
@@ -59,6 +62,8 @@ static void on_message(void *context, const char *topic_name, const uint8_t *pay
         service_soon(s);
 }
 
+/* A refusal other than "busy" is dropped: the library logged it, and the gateway will ask
+ * by offering again. */
 static bool publish_now(struct service *s, const char *gateway, const uint8_t *payload,
                         size_t n)
 {
@@ -109,6 +114,8 @@ void lines_publish(void *context, const char *gateway, const uint8_t *payload, s
     s->waiting_count++;
 }
 
+/* A refused receipt is a fault of the broker's access list: the boards would fill up
+ * silently. */
 static void on_acknowledged(void *context, int token, uint8_t reason)
 {
     struct service *s = context;
@@ -160,6 +167,8 @@ static void on_down(void *context)
     service_soon(o->service);
 }
 
+/* The client has matched MSA-2 already; an answer that it could not read ended as a
+ * time-out. */
 static void on_outcome(void *context, enum mllp_outcome outcome, const char *bytes,
                        size_t n)
 {
@@ -189,6 +198,8 @@ static void file_append(struct outlet *o, const char *control, const char *line,
     memcpy(o->appended[o->appended_count++], control, DELIVER_CONTROL_SIZE);
 }
 
+/* A disk that refuses makes the destination go down for a moment, like an EPR that hangs
+ * up: the messages stay in the outbox. */
 static void file_finish(struct outlet *o, int64_t now_us)
 {
     struct service *s = o->service;
@@ -213,6 +224,7 @@ static void file_finish(struct outlet *o, int64_t now_us)
     }
 }
 
+/* Files are synced once for all that a run has sent. */
 void lines_after_run(struct service *s)
 {
     int64_t now_us = clock_utc_us();
@@ -337,6 +349,7 @@ int lines_open(struct service *s)
     return open_adt(s) != 0 || open_broker(s) != 0 ? -1 : 0;
 }
 
+/* In the reverse order: what brings readings first. */
 void lines_close(struct service *s)
 {
     mqtt_close(s->mqtt, false);

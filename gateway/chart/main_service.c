@@ -69,6 +69,8 @@ int service_site(const struct chart_config *config, const struct places_config *
     return result;
 }
 
+/* Both files or none: a new table of beds with old rules is a mixture that nobody has
+ * checked. */
 static int load_files(const char *path, struct chart_config *config,
                       struct config **parsed, struct places_config *places,
                       struct config **places_parsed, struct adt_site **site,
@@ -177,6 +179,8 @@ void service_soon(struct service *s)
         sd_event_source_set_enabled(s->soon, SD_EVENT_ONESHOT);
 }
 
+/* The wall clock decides what is due, the loop's own clock when to look: a step of the
+ * wall clock delays nothing for more than IDLE_US. */
 void service_run(struct service *s)
 {
     int64_t now_us = clock_utc_us();
@@ -196,6 +200,7 @@ void service_run(struct service *s)
     }
 }
 
+/* Warnings, since each wants somebody to look. */
 static void on_event(void *context, const char *text)
 {
     (void)context;
@@ -219,6 +224,7 @@ static int open_ledger(struct service *s)
     return -1;
 }
 
+/* One message at a time over MLLP, a batch for a file. */
 static struct chart_destination destination_of(const struct destination_config *d)
 {
     return (struct chart_destination){
@@ -323,6 +329,7 @@ int service_start(struct service *s)
     return 0;
 }
 
+/* What has come is receipted if the disk allows it; all else is in the ledger. */
 void service_stop(struct service *s)
 {
     sd_notify(0, "STOPPING=1");
