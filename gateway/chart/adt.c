@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which ADT messages are for us, and how each is to be read: a table of triggers, another of those that are left aside and
- * why. What one patient's segments say is adt_event.c's.
+ * Which ADT messages are for us, and how each is to be read: a table of triggers, another
+ * of those that are left aside and why. What one patient's segments say is adt_event.c's.
  */
 #include "chart/adt_site.h"
 
@@ -45,7 +45,8 @@ static const struct adt_trigger triggers[] = {
     {"A53", ADT_CANCEL_RETURN, ADT_SHAPE_NONE, true, false},
 };
 
-/* Left aside on purpose. The reason is counted and shown, so that a site sees what its feed sends for nothing. */
+/* Left aside on purpose. The reason is counted and shown, so that a site sees what its
+ * feed sends for nothing. */
 static const struct {
     char name[4];
     const char *why;
@@ -71,9 +72,9 @@ static const struct {
 /* The first thing found wrong is the one that is told. Content errors are answered by
  * the site's own code: some senders drop a message on AE and repeat it for ever on AR,
  * others the other way round. */
-bool
-adt_refuse(struct adt_reader *reader, enum hl7_verdict verdict, const char *segment, unsigned sequence,
-           unsigned field, unsigned component, unsigned code, const char *text)
+bool adt_refuse(struct adt_reader *reader, enum hl7_verdict verdict, const char *segment,
+                unsigned sequence, unsigned field, unsigned component, unsigned code,
+                const char *text)
 {
     struct adt_result *result = reader->result;
 
@@ -86,9 +87,8 @@ adt_refuse(struct adt_reader *reader, enum hl7_verdict verdict, const char *segm
 
 /* Nothing is wrong with another hospital's message, so the site says how to be rid of
  * it without stopping the channel. */
-bool
-adt_foreign(struct adt_reader *reader, const char *segment, unsigned sequence, unsigned field, unsigned component,
-            const char *text)
+bool adt_foreign(struct adt_reader *reader, const char *segment, unsigned sequence,
+                 unsigned field, unsigned component, const char *text)
 {
     adt_refuse(reader, HL7_ACCEPT, segment, sequence, field, component, 103, text);
     reader->result->outcome = ADT_FOREIGN;
@@ -97,8 +97,7 @@ adt_foreign(struct adt_reader *reader, const char *segment, unsigned sequence, u
 }
 
 /* Taken off the sender's hands; the reason is counted by whoever asked. */
-static void
-ignore(struct adt_result *result, const char *why)
+static void ignore(struct adt_result *result, const char *why)
 {
     result->outcome = ADT_IGNORE;
     result->verdict = HL7_ACCEPT;
@@ -109,16 +108,15 @@ ignore(struct adt_result *result, const char *why)
 
 /* Any 2.x is read alike; what differs between them (ERR, field lengths) is the
  * answer's business. */
-static bool
-version_known(struct hl7_text version)
+static bool version_known(struct hl7_text version)
 {
-    return version.n >= 3 && version.at[0] == '2' && version.at[1] == '.' && version.at[2] >= '1' &&
-           version.at[2] <= '9' && (version.n == 3 || version.at[3] == '.');
+    return version.n >= 3 && version.at[0] == '2' && version.at[1] == '.' &&
+           version.at[2] >= '1' && version.at[2] <= '9' &&
+           (version.n == 3 || version.at[3] == '.');
 }
 
 /* What must hold of any message before its event is looked at. */
-static bool
-read_header(struct adt_reader *reader)
+static bool read_header(struct adt_reader *reader)
 {
     const struct hl7_message *message = reader->message;
     struct hl7_text processing = hl7_get(message, "MSH", 11, 1);
@@ -129,27 +127,29 @@ read_header(struct adt_reader *reader)
     if (hl7_control_id(message->bytes, message->n).n == 0)
         return adt_refuse(reader, HL7_ERROR, "MSH", 1, 10, 0, 102, "control id too long");
     if (!version_known(hl7_get(message, "MSH", 12, 1)))
-        return adt_refuse(reader, HL7_REJECT, "MSH", 1, 12, 1, 203, "version is not 2.1 to 2.9");
+        return adt_refuse(reader, HL7_REJECT, "MSH", 1, 12, 1, 203,
+                          "version is not 2.1 to 2.9");
     if (!hl7_equals(hl7_get(message, "MSH", 9, 1), "ADT"))
         return adt_refuse(reader, HL7_REJECT, "MSH", 1, 9, 1, 200, "not an ADT message");
     if (processing.n != 0 && !hl7_equals(processing, "P"))
         return adt_refuse(reader, HL7_REJECT, "MSH", 1, 11, 1, 202, "not for production");
     if (hl7_value(message, hl7_get(message, "MSH", 4, 1), facility, sizeof(facility)) < 0)
-        return adt_refuse(reader, HL7_ERROR, "MSH", 1, 4, 1, 102, "facility too long or with control characters");
+        return adt_refuse(reader, HL7_ERROR, "MSH", 1, 4, 1, 102,
+                          "facility too long or with control characters");
     if (!adt_site_accepts(reader->site, ADT_FACILITIES, facility))
         return adt_foreign(reader, "MSH", 1, 4, 1, "another hospital's message");
     return true;
 }
 
 /* Finds the trigger. False: there is nothing to be read, and the result says why. */
-static bool
-read_trigger(struct adt_reader *reader)
+static bool read_trigger(struct adt_reader *reader)
 {
     struct hl7_text name = hl7_get(reader->message, "MSH", 9, 2);
     size_t i;
 
     if (hl7_presence(name) != HL7_VALUE)
-        name = hl7_get(reader->message, "EVN", 1, 1); /* before 2.3 the type alone could stand in MSH-9 */
+        /* before 2.3 the type alone could stand in MSH-9 */
+        name = hl7_get(reader->message, "EVN", 1, 1);
     for (i = 0; i < sizeof(triggers) / sizeof(triggers[0]); i++)
         if (hl7_equals(name, triggers[i].name)) {
             reader->trigger = &triggers[i];
@@ -160,8 +160,8 @@ read_trigger(struct adt_reader *reader)
             ignore(reader->result, ignored[i].why);
             return false;
         }
-    if (name.n != 3 || name.at[0] != 'A' || name.at[1] < '0' || name.at[1] > '9' || name.at[2] < '0' ||
-        name.at[2] > '9')
+    if (name.n != 3 || name.at[0] != 'A' || name.at[1] < '0' || name.at[1] > '9' ||
+        name.at[2] < '0' || name.at[2] > '9')
         return adt_refuse(reader, HL7_REJECT, "MSH", 1, 9, 2, 201, "no ADT event");
     ignore(reader->result, "has no bearing on who is in which bed");
     return false;
@@ -169,9 +169,10 @@ read_trigger(struct adt_reader *reader)
 
 /* --- Groups --- */
 
-/* Sorts segments to the PID that they follow. Returns how many PIDs there are, which may be more than capacity. */
-static size_t
-collect_groups(const struct hl7_message *message, struct adt_group *groups, size_t capacity)
+/* Sorts segments to the PID that they follow. Returns how many PIDs there are, which may
+ * be more than capacity. */
+static size_t collect_groups(const struct hl7_message *message, struct adt_group *groups,
+                             size_t capacity)
 {
     struct adt_group *group = NULL;
     size_t i, count = 0;
@@ -182,7 +183,8 @@ collect_groups(const struct hl7_message *message, struct adt_group *groups, size
         if (hl7_is(segment, "PID")) {
             group = count < capacity ? &groups[count] : NULL;
             if (group != NULL)
-                *group = (struct adt_group){.pid = segment, .number = (unsigned)count + 1};
+                *group =
+                    (struct adt_group){.pid = segment, .number = (unsigned)count + 1};
             count++;
         } else if (group != NULL && hl7_is(segment, "PV1")) {
             group->pv1 = segment;
@@ -195,24 +197,27 @@ collect_groups(const struct hl7_message *message, struct adt_group *groups, size
 
 /* How many patients a message of this trigger is about. Taking the first of several
  * would lose the others without a word. */
-static bool
-check_group_count(struct adt_reader *reader, size_t count)
+static bool check_group_count(struct adt_reader *reader, size_t count)
 {
     if (count == 0)
         return adt_refuse(reader, HL7_ERROR, "PID", 1, 0, 0, 100, "PID segment missing");
     if (count > ADT_EVENTS_MAX)
-        return adt_refuse(reader, HL7_ERROR, "PID", ADT_EVENTS_MAX + 1, 0, 0, 100, "too many patients in one message");
+        return adt_refuse(reader, HL7_ERROR, "PID", ADT_EVENTS_MAX + 1, 0, 0, 100,
+                          "too many patients in one message");
     if (reader->trigger->kind == ADT_SWAP && count != 2)
-        return adt_refuse(reader, HL7_ERROR, "PID", 2, 0, 0, 100, "a swap has two patients");
-    if (reader->trigger->kind != ADT_SWAP && reader->trigger->kind != ADT_MERGE && count != 1)
-        return adt_refuse(reader, HL7_ERROR, "PID", 2, 0, 0, 100, "more than one patient");
+        return adt_refuse(reader, HL7_ERROR, "PID", 2, 0, 0, 100,
+                          "a swap has two patients");
+    if (reader->trigger->kind != ADT_SWAP && reader->trigger->kind != ADT_MERGE &&
+        count != 1)
+        return adt_refuse(reader, HL7_ERROR, "PID", 2, 0, 0, 100,
+                          "more than one patient");
     return true;
 }
 
 /* All or nothing: one event that can't be read refuses the whole message, because a
  * swap or a merge taken by half is worse than none. */
-void
-adt_read(struct adt_site *site, const struct hl7_message *message, struct adt_result *result)
+void adt_read(struct adt_site *site, const struct hl7_message *message,
+              struct adt_result *result)
 {
     struct adt_reader reader = {.site = site, .message = message, .result = result};
     struct adt_group groups[ADT_EVENTS_MAX];
@@ -240,32 +245,37 @@ adt_read(struct adt_site *site, const struct hl7_message *message, struct adt_re
 
 /* Words for what hl7_parse found. No bytes of the message are in them: answers are
  * logged by both sides. */
-static const char *
-parse_error_text(int error)
+static const char *parse_error_text(int error)
 {
     switch (error) {
-    case HL7_NOT_MSH: return "no MSH segment";
-    case HL7_DELIMITERS: return "delimiters in MSH-1 and MSH-2 are not usable";
-    case HL7_SEGMENT: return "a line is not a segment";
-    default: return "too long, or too many segments";
+    case HL7_NOT_MSH:
+        return "no MSH segment";
+    case HL7_DELIMITERS:
+        return "delimiters in MSH-1 and MSH-2 are not usable";
+    case HL7_SEGMENT:
+        return "a line is not a segment";
+    default:
+        return "too long, or too many segments";
     }
 }
 
 /* A message that could not even be cut up. */
-static void
-refuse_bytes(const struct adt_site *site, int error, struct adt_result *result)
+static void refuse_bytes(const struct adt_site *site, int error,
+                         struct adt_result *result)
 {
     result->outcome = ADT_REFUSE;
     result->verdict = site->content;
     result->count = 0;
-    result->fault = (struct hl7_fault){.segment = "MSH", .code = 100, .text = parse_error_text(error)};
+    result->fault = (struct hl7_fault){.segment = "MSH",
+                                       .code = 100,
+                                       .text = parse_error_text(error)};
 }
 
 /* A message that can't even be cut up is answered too, with the control id if one can
  * be found: a sender without an answer would repeat it for ever. */
-int
-adt_receive(struct adt_site *site, const char *bytes, size_t n, int64_t now_us, uint64_t serial,
-            struct hl7_message *scratch, struct adt_result *result, char *answer, size_t capacity)
+int adt_receive(struct adt_site *site, const char *bytes, size_t n, int64_t now_us,
+                uint64_t serial, struct hl7_message *scratch, struct adt_result *result,
+                char *answer, size_t capacity)
 {
     char id[24], time[24];
     struct civil civil;
@@ -280,9 +290,10 @@ adt_receive(struct adt_site *site, const char *bytes, size_t n, int64_t now_us, 
 
     (void)snprintf(id, sizeof(id), "WGA%llu", (unsigned long long)serial);
     civil_from_utc(now_us, &civil);
-    (void)snprintf(time, sizeof(time), "%04u%02u%02u%02u%02u%02u+0000", (unsigned)civil.year % 10000u,
-                   civil.month % 100u, civil.day % 100u, civil.hour % 100u, civil.minute % 100u,
-                   civil.second % 100u);
+    (void)snprintf(time, sizeof(time), "%04u%02u%02u%02u%02u%02u+0000",
+                   (unsigned)civil.year % 10000u, civil.month % 100u, civil.day % 100u,
+                   civil.hour % 100u, civil.minute % 100u, civil.second % 100u);
     return hl7_ack(error == HL7_OK ? scratch : NULL, bytes, n, result->verdict,
-                   result->verdict == HL7_ACCEPT ? NULL : &result->fault, id, time, answer, capacity);
+                   result->verdict == HL7_ACCEPT ? NULL : &result->fault, id, time,
+                   answer, capacity);
 }

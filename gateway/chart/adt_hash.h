@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * 64-bit names for texts: the same in every process and on every machine. Not a defence against somebody who makes
- * collisions on purpose: the PAS is trusted with worse, and the census compares the texts.
+ * 64-bit names for texts: the same in every process and on every machine. Not a defence
+ * against somebody who makes collisions on purpose: the PAS is trusted with worse, and
+ * the census compares the texts.
  */
 #ifndef CHART_ADT_HASH_H
 #define CHART_ADT_HASH_H
@@ -10,8 +11,7 @@
 #include <stdint.h>
 
 /* A hash of n bytes that depends on seed too; never 0. */
-static inline uint64_t
-adt_hash(const void *bytes, size_t n, uint64_t seed)
+static inline uint64_t adt_hash(const void *bytes, size_t n, uint64_t seed)
 {
     const uint8_t *at = bytes;
     uint64_t h = seed ^ (UINT64_C(0x9e3779b97f4a7c15) * (n + 1)), word;
@@ -19,7 +19,8 @@ adt_hash(const void *bytes, size_t n, uint64_t seed)
 
     while (n > 0) {
         take = n < 8 ? n : 8;
-        for (word = 0, i = 0; i < take; i++) /* compiles to one load where bytes are in this order */
+        /* compiles to one load where bytes are in this order */
+        for (word = 0, i = 0; i < take; i++)
             word |= (uint64_t)at[i] << (8 * i);
         h = (h ^ word) * UINT64_C(0xff51afd7ed558ccd);
         h ^= h >> 32;

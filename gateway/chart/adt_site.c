@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A site's rules, compiled once: lists of names, and the map from PV1-3 to places as a hash table over ward and bed. Room,
- * facility and the rest are compared afterwards, because an entry may leave them free.
+ * A site's rules, compiled once: lists of names, and the map from PV1-3 to places as a
+ * hash table over ward and bed. Room, facility and the rest are compared afterwards,
+ * because an entry may leave them free.
  */
 #include "chart/adt_site.h"
 
@@ -14,13 +15,13 @@
 
 #define WARD 0
 #define ROOM 1
-#define BED 2
+#define BED  2
 
 /* --- Texts that are compared --- */
 
-/* Lower case (ASCII), runs of blanks as one, none at the ends: "Bed  03 " and "BED 03" are one bed. In place. */
-static char *
-fold(char *text)
+/* Lower case (ASCII), runs of blanks as one, none at the ends: "Bed  03 " and "BED 03"
+ * are one bed. In place. */
+static char *fold(char *text)
 {
     char *from = text, *to = text;
 
@@ -40,8 +41,7 @@ fold(char *text)
 }
 
 /* NULL: memory. */
-static char *
-folded_copy(const char *text)
+static char *folded_copy(const char *text)
 {
     char *copy = strdup(text);
 
@@ -49,8 +49,7 @@ folded_copy(const char *text)
 }
 
 /* Lists have a handful of names, so they are gone through. */
-bool
-adt_site_accepts(const struct adt_site *site, enum adt_names list, const char *name)
+bool adt_site_accepts(const struct adt_site *site, enum adt_names list, const char *name)
 {
     char text[ADT_TEXT_SIZE];
     size_t i;
@@ -69,15 +68,17 @@ adt_site_accepts(const struct adt_site *site, enum adt_names list, const char *n
 
 /* Takes all nine components whether or not the map uses them: which ones tell two beds
  * apart is the site's affair. */
-bool
-adt_location_read(const struct hl7_message *message, struct hl7_text text, struct adt_location *location)
+bool adt_location_read(const struct hl7_message *message, struct hl7_text text,
+                       struct adt_location *location)
 {
     size_t i;
 
     location->any = location->bed = false;
     for (i = 0; i < ADT_LOCATION_PARTS; i++) {
-        /* Ward, room and bed are names (HD in later versions): their first subcomponent counts. */
-        struct hl7_text part = hl7_subcomponent(message, hl7_component(message, text, i + 1), 1);
+        /* Ward, room and bed are names (HD in later versions): their first subcomponent
+         * counts. */
+        struct hl7_text part =
+            hl7_subcomponent(message, hl7_component(message, text, i + 1), 1);
         int n = hl7_value(message, part, location->part[i], ADT_TEXT_SIZE);
 
         if (n < 0)
@@ -88,10 +89,10 @@ adt_location_read(const struct hl7_message *message, struct hl7_text text, struc
     return true;
 }
 
-/* Adds a part to a name: what is neither letter nor digit becomes one '-', and one '-' stands between parts. Returns the
- * new length; a name that is full stays so, and is then no valid one. */
-static size_t
-add_part(char *name, size_t used, const char *part)
+/* Adds a part to a name: what is neither letter nor digit becomes one '-', and one '-'
+ * stands between parts. Returns the new length; a name that is full stays so, and is then
+ * no valid one. */
+static size_t add_part(char *name, size_t used, const char *part)
 {
     bool gap = used > 0;
 
@@ -109,8 +110,7 @@ add_part(char *name, size_t used, const char *part)
 }
 
 /* ward-room-bed; a room that only repeats its ward says nothing. */
-static void
-slug(char part[][ADT_TEXT_SIZE], char *out)
+static void slug(char part[][ADT_TEXT_SIZE], char *out)
 {
     size_t used = add_part(out, 0, part[WARD]);
 
@@ -122,15 +122,13 @@ slug(char part[][ADT_TEXT_SIZE], char *out)
 }
 
 /* Room is left out, because an entry may leave it free; ward and bed are always given. */
-static uint64_t
-bucket_hash(const char *ward, const char *bed)
+static uint64_t bucket_hash(const char *ward, const char *bed)
 {
     return adt_hash(bed, strlen(bed), adt_hash(ward, strlen(ward), 0));
 }
 
 /* An empty component of an entry agrees with anything. */
-static bool
-agrees(const struct adt_mapped *entry, char part[][ADT_TEXT_SIZE])
+static bool agrees(const struct adt_mapped *entry, char part[][ADT_TEXT_SIZE])
 {
     size_t i;
 
@@ -141,8 +139,8 @@ agrees(const struct adt_mapped *entry, char part[][ADT_TEXT_SIZE])
 }
 
 /* No bed, no place: a ward alone must never look like one of its beds. */
-void
-adt_location_place(const struct adt_site *site, const struct adt_location *location, char *out)
+void adt_location_place(const struct adt_site *site, const struct adt_location *location,
+                        char *out)
 {
     char part[ADT_LOCATION_PARTS][ADT_TEXT_SIZE];
     const struct adt_mapped *entry, *best = NULL;
@@ -156,7 +154,8 @@ adt_location_place(const struct adt_site *site, const struct adt_location *locat
         fold(part[i]);
     }
     if (site->bucket_count > 0) {
-        entry = site->buckets[bucket_hash(part[WARD], part[BED]) & (site->bucket_count - 1)];
+        entry =
+            site->buckets[bucket_hash(part[WARD], part[BED]) & (site->bucket_count - 1)];
         for (; entry != NULL; entry = entry->next)
             if (agrees(entry, part) && (best == NULL || entry->given > best->given))
                 best = entry;
@@ -168,8 +167,7 @@ adt_location_place(const struct adt_site *site, const struct adt_location *locat
 }
 
 /* A text of ours, in the standard's usual delimiters. */
-static bool
-read_standard(const char *text, struct adt_location *location)
+static bool read_standard(const char *text, struct adt_location *location)
 {
     struct hl7_message message;
 
@@ -182,8 +180,7 @@ read_standard(const char *text, struct adt_location *location)
 }
 
 /* The same way as a message's, so that `check` shows what the feed will get. */
-void
-adt_site_place(const struct adt_site *site, const char *location, char *out)
+void adt_site_place(const struct adt_site *site, const char *location, char *out)
 {
     struct adt_location parts;
 
@@ -193,8 +190,7 @@ adt_site_place(const struct adt_site *site, const char *location, char *out)
 }
 
 /* Asked once per place and kept by the caller, so a plain search will do. */
-bool
-adt_site_has_place(const struct adt_site *site, const char *place)
+bool adt_site_has_place(const struct adt_site *site, const char *place)
 {
     size_t i;
 
@@ -207,15 +203,15 @@ adt_site_has_place(const struct adt_site *site, const char *place)
 }
 
 /* The location is already without patient data: PV1-3 has none. */
-void
-adt_site_note_unmapped(struct adt_site *site, const char *location)
+void adt_site_note_unmapped(struct adt_site *site, const char *location)
 {
     size_t i;
 
     for (i = 0; i < site->unmapped_count; i++)
         if (strcmp(site->unmapped[i].location, location) == 0)
             break;
-    if (i == ADT_UNMAPPED_MAX) /* the list is for a person to mend the map by: this many will do */
+    /* the list is for a person to mend the map by: this many will do */
+    if (i == ADT_UNMAPPED_MAX)
         return;
     if (i == site->unmapped_count) {
         (void)snprintf(site->unmapped[i].location, ADT_LOCATION_SIZE, "%s", location);
@@ -226,8 +222,7 @@ adt_site_note_unmapped(struct adt_site *site, const char *location)
 }
 
 /* In the order in which they were first met. */
-const char *
-adt_site_unmapped(const struct adt_site *site, size_t index, uint64_t *count)
+const char *adt_site_unmapped(const struct adt_site *site, size_t index, uint64_t *count)
 {
     if (index >= site->unmapped_count)
         return NULL;
@@ -238,8 +233,8 @@ adt_site_unmapped(const struct adt_site *site, size_t index, uint64_t *count)
 /* --- Compiling --- */
 
 /* Folded once, so that every comparison later is a plain one. */
-static int
-copy_names(struct adt_site *site, enum adt_names list, const char *const *names)
+static int copy_names(struct adt_site *site, enum adt_names list,
+                      const char *const *names)
 {
     size_t n = 0, i;
 
@@ -259,8 +254,7 @@ copy_names(struct adt_site *site, enum adt_names list, const char *const *names)
 }
 
 /* Whether two entries would catch exactly the same messages. */
-static bool
-same_location(const struct adt_mapped *a, const struct adt_mapped *b)
+static bool same_location(const struct adt_mapped *a, const struct adt_mapped *b)
 {
     size_t i;
 
@@ -272,21 +266,24 @@ same_location(const struct adt_mapped *a, const struct adt_mapped *b)
 
 /* Everything wrong with an entry is found here, at start, rather than as a patient in
  * no bed later on. */
-static int
-add_entry(struct adt_site *site, const struct adt_map_entry *from, char error[256])
+static int add_entry(struct adt_site *site, const struct adt_map_entry *from,
+                     char error[256])
 {
     struct adt_mapped *entry = &site->entries[site->entry_count], *other, **bucket;
     struct adt_location location;
     size_t i;
 
     if (!name_valid(from->place)) {
-        (void)snprintf(error, 256, "place \"%.60s\" of location \"%.100s\" is not 1-47 of a-z 0-9 -",
+        (void)snprintf(error, 256,
+                       "place \"%.60s\" of location \"%.100s\" is not 1-47 of a-z 0-9 -",
                        from->place, from->location);
         return -1;
     }
-    if (!read_standard(from->location, &location) || !location.bed || location.part[WARD][0] == '\0') {
-        (void)snprintf(error, 256, "location \"%.100s\" of place \"%.60s\" needs ward^room^bed", from->location,
-                       from->place);
+    if (!read_standard(from->location, &location) || !location.bed ||
+        location.part[WARD][0] == '\0') {
+        (void)snprintf(error, 256,
+                       "location \"%.100s\" of place \"%.60s\" needs ward^room^bed",
+                       from->location, from->place);
         return -1;
     }
     site->entry_count++;
@@ -299,11 +296,14 @@ add_entry(struct adt_site *site, const struct adt_map_entry *from, char error[25
         }
         entry->given += entry->part[i][0] != '\0';
     }
-    bucket = &site->buckets[bucket_hash(entry->part[WARD], entry->part[BED]) & (site->bucket_count - 1)];
+    bucket = &site->buckets[bucket_hash(entry->part[WARD], entry->part[BED]) &
+                            (site->bucket_count - 1)];
     for (other = *bucket; other != NULL; other = other->next)
         if (same_location(entry, other) && strcmp(entry->place, other->place) != 0) {
-            (void)snprintf(error, 256, "location \"%.80s\" leads to two places, \"%.50s\" and \"%.50s\"",
-                           from->location, other->place, entry->place);
+            (void)snprintf(
+                error, 256,
+                "location \"%.80s\" leads to two places, \"%.50s\" and \"%.50s\"",
+                from->location, other->place, entry->place);
             return -1;
         }
     entry->next = *bucket;
@@ -312,15 +312,15 @@ add_entry(struct adt_site *site, const struct adt_map_entry *from, char error[25
 }
 
 /* Twice as many buckets as entries, so that a look-up is one comparison as a rule. */
-static int
-compile_map(struct adt_site *site, const struct adt_rules *rules, char error[256])
+static int compile_map(struct adt_site *site, const struct adt_rules *rules,
+                       char error[256])
 {
     size_t i, n = 16;
 
     while (n < 2 * rules->map_count)
         n *= 2;
     site->bucket_count = n;
-    site->buckets = calloc(n, sizeof(*site->buckets));
+    site->buckets = calloc(n, sizeof(struct adt_mapped *));
     site->entries = calloc(rules->map_count + 1, sizeof(*site->entries));
     site->unmapped = calloc(ADT_UNMAPPED_MAX, sizeof(*site->unmapped));
     if (site->buckets == NULL || site->entries == NULL || site->unmapped == NULL) {
@@ -335,8 +335,7 @@ compile_map(struct adt_site *site, const struct adt_rules *rules, char error[256
 
 /* The defaults are those of the feed in reference: Homerton's words first, then what
  * the standard and other London sites use. */
-int
-adt_site_new(const struct adt_rules *rules, struct adt_site **out, char error[256])
+int adt_site_new(const struct adt_rules *rules, struct adt_site **out, char error[256])
 {
     static const char *const number_types[] = {"CNN", "MRN", "MR", "PI", NULL};
     static const char *const nhs_types[] = {"NH", "NHS", "NHSNMBR", "NHSNBR", NULL};
@@ -347,7 +346,10 @@ adt_site_new(const struct adt_rules *rules, struct adt_site **out, char error[25
     if (site == NULL)
         return -1;
     if (zone_parse(zone, &site->zone) < 0) {
-        (void)snprintf(error, 256, "unknown time zone \"%.100s\": expected Europe/London, UTC or a POSIX rule", zone);
+        (void)snprintf(
+            error, 256,
+            "unknown time zone \"%.100s\": expected Europe/London, UTC or a POSIX rule",
+            zone);
         goto err0;
     }
     site->nhs_elsewhere = rules->nhs_elsewhere;
@@ -360,8 +362,11 @@ adt_site_new(const struct adt_rules *rules, struct adt_site **out, char error[25
     site->content = rules->content == HL7_ACCEPT ? HL7_ERROR : rules->content;
     if (copy_names(site, ADT_FACILITIES, rules->facilities) < 0 ||
         copy_names(site, ADT_PLACE_FACILITIES, rules->place_facilities) < 0 ||
-        copy_names(site, ADT_NUMBER_TYPES, rules->number_types != NULL ? rules->number_types : number_types) < 0 ||
-        copy_names(site, ADT_NHS_TYPES, rules->nhs_types != NULL ? rules->nhs_types : nhs_types) < 0 ||
+        copy_names(site, ADT_NUMBER_TYPES,
+                   rules->number_types != NULL ? rules->number_types : number_types) <
+            0 ||
+        copy_names(site, ADT_NHS_TYPES,
+                   rules->nhs_types != NULL ? rules->nhs_types : nhs_types) < 0 ||
         compile_map(site, rules, error) < 0)
         goto err0;
     error[0] = '\0';
@@ -374,8 +379,7 @@ err0:
 }
 
 /* Also of a site that was made by half. */
-void
-adt_site_free(struct adt_site *site)
+void adt_site_free(struct adt_site *site)
 {
     size_t i, j;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The census as a whole: applying a message, and what changed by it. An event touches one visit (a merge: the patients
- * it connects); that visit's stays are derived anew, compared with what they were, and only the difference goes into
- * the indexes and comes out as windows.
+ * The census as a whole: applying a message, and what changed by it. An event touches one
+ * visit (a merge: the patients it connects); that visit's stays are derived anew,
+ * compared with what they were, and only the difference goes into the indexes and comes
+ * out as windows.
  */
 #include "chart/census_parts.h"
 
@@ -14,15 +15,13 @@
 /* --- Life --- */
 
 /* All zero is an empty census. */
-struct census *
-census_new(void)
+struct census *census_new(void)
 {
     return calloc(1, sizeof(struct census));
 }
 
 /* Things are owned by their tables; everything else only points. */
-void
-census_free(struct census *census)
+void census_free(struct census *census)
 {
     size_t i;
 
@@ -48,23 +47,20 @@ census_free(struct census *census)
 
 /* Each kind of thing hashes with a seed of its own, so that a visit and a place of one
  * name differ. */
-uint64_t
-census_place_id(const char *place)
+uint64_t census_place_id(const char *place)
 {
     return place[0] == '\0' ? 0 : adt_hash(place, strlen(place), 4);
 }
 
 /* See census_place_id. */
-uint64_t
-census_visit_id(const char *visit_key)
+uint64_t census_visit_id(const char *visit_key)
 {
     return visit_key[0] == '\0' ? 0 : adt_hash(visit_key, strlen(visit_key), 3);
 }
 
 /* The place of this name, made if new. Two names with one id are refused rather than
  * mixed up: that would be two beds in one. */
-static struct place *
-place_of(struct census *census, const char *name, int *error)
+static struct place *place_of(struct census *census, const char *name, int *error)
 {
     uint64_t id = census_place_id(name);
     struct place *place = census_table_get(&census->places, id);
@@ -86,8 +82,7 @@ place_of(struct census *census, const char *name, int *error)
 }
 
 /* The visit of this key, made if new; see place_of. */
-static struct visit *
-visit_of(struct census *census, const char *key, int *error)
+static struct visit *visit_of(struct census *census, const char *key, int *error)
 {
     uint64_t id = census_visit_id(key);
     struct visit *visit = census_table_get(&census->visits, id);
@@ -109,13 +104,13 @@ visit_of(struct census *census, const char *key, int *error)
 }
 
 /* Locations are few and named often: each is kept once. NULL: memory. */
-static const char *
-location_of(struct census *census, const char *text)
+static const char *location_of(struct census *census, const char *text)
 {
     uint64_t id = adt_hash(text, strlen(text), 5);
     char *known;
 
-    while ((known = census_table_get(&census->locations, id)) != NULL && strcmp(known, text) != 0)
+    while ((known = census_table_get(&census->locations, id)) != NULL &&
+           strcmp(known, text) != 0)
         id++; /* a collision here costs a step, nothing more */
     if (known != NULL)
         return known;
@@ -131,33 +126,34 @@ location_of(struct census *census, const char *text)
 
 /* Notes a window. Locations that are no place of ours have no readings, so they need
  * none. */
-static bool
-add_window(struct census *census, uint64_t place, int64_t from_us, int64_t to_us)
+static bool add_window(struct census *census, uint64_t place, int64_t from_us,
+                       int64_t to_us)
 {
     if (place == 0 || from_us >= to_us)
         return true;
-    if (!census_grow((void **)&census->windows, census->window_count, &census->window_capacity,
-                     sizeof(*census->windows)))
+    if (!census_grow((void **)&census->windows, census->window_count,
+                     &census->window_capacity, sizeof(*census->windows)))
         return false;
-    census->windows[census->window_count++] = (struct census_window){place, from_us, to_us};
+    census->windows[census->window_count++] =
+        (struct census_window){place, from_us, to_us};
     return true;
 }
 
 /* Whole stays, boundaries' uncertainty included. */
-static bool
-add_stay_windows(struct census *census, const struct census_stay *stays, size_t n)
+static bool add_stay_windows(struct census *census, const struct census_stay *stays,
+                             size_t n)
 {
     size_t i;
 
     for (i = 0; i < n; i++)
-        if (!add_window(census, stays[i].place, stays[i].from_low_us, stays[i].to_high_us))
+        if (!add_window(census, stays[i].place, stays[i].from_low_us,
+                        stays[i].to_high_us))
             return false;
     return true;
 }
 
 /* The first moment of stays in places that we know; CENSUS_FOREVER if there are none. */
-static int64_t
-first_moment(const struct census_stay *stays, size_t n)
+static int64_t first_moment(const struct census_stay *stays, size_t n)
 {
     int64_t first = CENSUS_FOREVER;
     size_t i;
@@ -168,9 +164,10 @@ first_moment(const struct census_stay *stays, size_t n)
     return first;
 }
 
-/* Other visits of the same person whose stays last beyond a moment: what changed there may end or revive them here. */
-static bool
-add_elsewhere_windows(struct census *census, const struct patient *root, const struct visit *visit, int64_t from_us)
+/* Other visits of the same person whose stays last beyond a moment: what changed there
+ * may end or revive them here. */
+static bool add_elsewhere_windows(struct census *census, const struct patient *root,
+                                  const struct visit *visit, int64_t from_us)
 {
     size_t i;
 
@@ -178,7 +175,8 @@ add_elsewhere_windows(struct census *census, const struct patient *root, const s
         const struct start *start = &root->starts[i];
 
         if (start->visit != visit && start->to_high_us > from_us &&
-            !add_window(census, start->place, start->from_low_us > from_us ? start->from_low_us : from_us,
+            !add_window(census, start->place,
+                        start->from_low_us > from_us ? start->from_low_us : from_us,
                         start->to_high_us))
             return false;
     }
@@ -188,59 +186,59 @@ add_elsewhere_windows(struct census *census, const struct patient *root, const s
 /* --- A visit's stays, old and new --- */
 
 /* What decides about readings; known_us and the location's spelling do not. */
-static bool
-same_stay(const struct census_stay *a, const struct census_stay *b)
+static bool same_stay(const struct census_stay *a, const struct census_stay *b)
 {
-    return a->place == b->place && a->flags == b->flags && a->from_low_us == b->from_low_us &&
-           a->from_high_us == b->from_high_us && a->to_low_us == b->to_low_us && a->to_high_us == b->to_high_us;
+    return a->place == b->place && a->flags == b->flags &&
+           a->from_low_us == b->from_low_us && a->from_high_us == b->from_high_us &&
+           a->to_low_us == b->to_low_us && a->to_high_us == b->to_high_us;
 }
 
-/* The commonest change by far: a stay ends that was open. Only what lies past its new end is touched. */
-static bool
-only_end_differs(const struct census_stay *a, const struct census_stay *b)
+/* The commonest change by far: a stay ends that was open. Only what lies past its new end
+ * is touched. */
+static bool only_end_differs(const struct census_stay *a, const struct census_stay *b)
 {
-    return a->place == b->place && a->flags == b->flags && a->from_low_us == b->from_low_us &&
-           a->from_high_us == b->from_high_us;
+    return a->place == b->place && a->flags == b->flags &&
+           a->from_low_us == b->from_low_us && a->from_high_us == b->from_high_us;
 }
 
 /* The earlier of two instants. */
-static int64_t
-smaller(int64_t a, int64_t b)
+static int64_t smaller(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
 
 /* The later of two instants. */
-static int64_t
-larger(int64_t a, int64_t b)
+static int64_t larger(int64_t a, int64_t b)
 {
     return a > b ? a : b;
 }
 
 /* What lies before the first difference can't have changed; from there on, old and new
  * stays and other visits of the same person may have. */
-static bool
-add_change_windows(struct census *census, const struct visit *visit, const struct census_stay *old, size_t old_count,
-                   const struct census_stay *now, size_t now_count, bool all)
+static bool add_change_windows(struct census *census, const struct visit *visit,
+                               const struct census_stay *old, size_t old_count,
+                               const struct census_stay *now, size_t now_count, bool all)
 {
     int64_t from = smaller(first_moment(old, old_count), first_moment(now, now_count));
 
     if (!all && old_count > 0 && now_count > 0 && only_end_differs(&old[0], &now[0])) {
         int64_t end = smaller(old[0].to_low_us, now[0].to_low_us);
 
-        if (!add_window(census, old[0].place, end, larger(old[0].to_high_us, now[0].to_high_us)))
+        if (!add_window(census, old[0].place, end,
+                        larger(old[0].to_high_us, now[0].to_high_us)))
             return false;
         old++, old_count--;
         now++, now_count--;
-        from = smaller(end, smaller(first_moment(old, old_count), first_moment(now, now_count)));
+        from = smaller(end, smaller(first_moment(old, old_count),
+                                    first_moment(now, now_count)));
     }
-    return add_stay_windows(census, old, old_count) && add_stay_windows(census, now, now_count) &&
+    return add_stay_windows(census, old, old_count) &&
+           add_stay_windows(census, now, now_count) &&
            add_elsewhere_windows(census, visit->owner->root, visit, from);
 }
 
 /* Takes the visit's stays from `first` on out of the indexes. */
-static void
-unindex(struct census *census, struct visit *visit, size_t first)
+static void unindex(struct census *census, struct visit *visit, size_t first)
 {
     size_t i;
 
@@ -249,7 +247,8 @@ unindex(struct census *census, struct visit *visit, size_t first)
 
         census_start_remove(visit->owner->root, visit, stay);
         if (stay->place != 0)
-            census_place_remove(census_table_get(&census->places, stay->place), visit, i - 1);
+            census_place_remove(census_table_get(&census->places, stay->place), visit,
+                                i - 1);
         census->stays--;
     }
     visit->stay_count = first;
@@ -257,13 +256,14 @@ unindex(struct census *census, struct visit *visit, size_t first)
 
 /* Puts stays from `first` on into place. On failure the census is of no more use
  * (CENSUS_MEMORY says so). */
-static bool
-reindex(struct census *census, struct visit *visit, const struct census_stay *stays, size_t first, size_t count)
+static bool reindex(struct census *census, struct visit *visit,
+                    const struct census_stay *stays, size_t first, size_t count)
 {
     size_t i;
 
     for (i = first; i < count; i++) {
-        if (!census_grow((void **)&visit->stays, i, &visit->stay_capacity, sizeof(*visit->stays)))
+        if (!census_grow((void **)&visit->stays, i, &visit->stay_capacity,
+                         sizeof(*visit->stays)))
             return false;
         visit->stays[i] = stays[i];
         visit->stay_count = i + 1;
@@ -271,35 +271,37 @@ reindex(struct census *census, struct visit *visit, const struct census_stay *st
         if (!census_start_add(visit->owner->root, visit, &stays[i]))
             return false;
         if (stays[i].place != 0 &&
-            !census_place_add(census_table_get(&census->places, stays[i].place), visit, i))
+            !census_place_add(census_table_get(&census->places, stays[i].place), visit,
+                              i))
             return false;
     }
     return true;
 }
 
 /* stays + first, also when there are none at all: NULL + 0 is not C. */
-static const struct census_stay *
-past(const struct census_stay *stays, size_t first)
+static const struct census_stay *past(const struct census_stay *stays, size_t first)
 {
     return first == 0 ? stays : stays + first;
 }
 
-/* Derives the visit's stays anew and brings indexes and windows up to it. `all`: something else about the visit changed, so
- * that every stay's answer may. */
-static bool
-update_stays(struct census *census, struct visit *visit, bool all)
+/* Derives the visit's stays anew and brings indexes and windows up to it. `all`:
+ * something else about the visit changed, so that every stay's answer may. */
+static bool update_stays(struct census *census, struct visit *visit, bool all)
 {
     struct census_stay *stays = NULL;
     size_t count = 0, capacity = 0, first = 0, i;
     bool ok = census_derive(visit, &stays, &count, &capacity);
 
-    while (ok && !all && first < count && first < visit->stay_count && same_stay(&stays[first], &visit->stays[first]))
+    while (ok && !all && first < count && first < visit->stay_count &&
+           same_stay(&stays[first], &visit->stays[first]))
         first++;
     if (ok && (first < count || first < visit->stay_count))
-        ok = add_change_windows(census, visit, past(visit->stays, first), visit->stay_count - first,
-                                past(stays, first), count - first, all);
+        ok = add_change_windows(census, visit, past(visit->stays, first),
+                                visit->stay_count - first, past(stays, first),
+                                count - first, all);
     if (ok) {
-        for (i = 0; i < first; i++) { /* the same stay may be known from another message by now */
+        /* the same stay may be known from another message by now */
+        for (i = 0; i < first; i++) {
             visit->stays[i].known_us = stays[i].known_us;
             visit->stays[i].location = stays[i].location;
         }
@@ -313,10 +315,10 @@ update_stays(struct census *census, struct visit *visit, bool all)
 /* --- Whose visit --- */
 
 /* Hangs a visit on its owner. */
-static bool
-give_visit(struct patient *owner, struct visit *visit)
+static bool give_visit(struct patient *owner, struct visit *visit)
 {
-    if (!census_grow((void **)&owner->visits, owner->visit_count, &owner->visit_capacity, sizeof(struct visit *)))
+    if (!census_grow((void **)&owner->visits, owner->visit_count, &owner->visit_capacity,
+                     sizeof(struct visit *)))
         return false;
     owner->visits[owner->visit_count++] = visit;
     visit->owner = owner;
@@ -324,8 +326,7 @@ give_visit(struct patient *owner, struct visit *visit)
 }
 
 /* Takes a visit off its owner. The order of an owner's visits means nothing. */
-static void
-take_visit(struct visit *visit)
+static void take_visit(struct visit *visit)
 {
     struct patient *owner = visit->owner;
     size_t i;
@@ -337,16 +338,15 @@ take_visit(struct visit *visit)
 }
 
 /* Keeps the count that the worklist shows. */
-static void
-count_dispute(struct census *census, bool was, bool is)
+static void count_dispute(struct census *census, bool was, bool is)
 {
     census->conflicts += is && !was;
     census->conflicts -= was && !is;
 }
 
-/* Finds the owner anew. *changed: another one, or the dispute began or ended. The windows of what the old owner loses are added. */
-static bool
-update_owner(struct census *census, struct visit *visit, bool *changed)
+/* Finds the owner anew. *changed: another one, or the dispute began or ended. The windows
+ * of what the old owner loses are added. */
+static bool update_owner(struct census *census, struct visit *visit, bool *changed)
 {
     bool was = visit->disputed;
     struct patient *old = visit->owner, *owner = census_owner(visit);
@@ -356,7 +356,8 @@ update_owner(struct census *census, struct visit *visit, bool *changed)
     if (owner == old)
         return true;
     if (old != NULL) {
-        if (!add_elsewhere_windows(census, old->root, visit, first_moment(visit->stays, visit->stay_count)) ||
+        if (!add_elsewhere_windows(census, old->root, visit,
+                                   first_moment(visit->stays, visit->stay_count)) ||
             !add_stay_windows(census, visit->stays, visit->stay_count))
             return false;
         unindex(census, visit, 0);
@@ -369,8 +370,8 @@ update_owner(struct census *census, struct visit *visit, bool *changed)
 
 /* Each text has its own stamp: an old message that comes late fills what newer ones
  * left empty, and overwrites nothing. */
-static bool
-update_texts(struct patient *patient, const struct adt_event *event, const struct stamp *stamp)
+static bool update_texts(struct patient *patient, const struct adt_event *event,
+                         const struct stamp *stamp)
 {
     const char *unknown = event->flags & ADT_UNKNOWN_PERSON ? "Y" : "N";
     struct stamped *texts = patient->texts;
@@ -384,9 +385,8 @@ update_texts(struct patient *patient, const struct adt_event *event, const struc
 }
 
 /* What the census keeps of an event: ids instead of texts. */
-static int
-compact(struct census *census, const struct adt_event *event, int64_t known_us, struct patient *patient,
-        struct census_event *out)
+static int compact(struct census *census, const struct adt_event *event, int64_t known_us,
+                   struct patient *patient, struct census_event *out)
 {
     int error = CENSUS_OK;
 
@@ -408,9 +408,10 @@ compact(struct census *census, const struct adt_event *event, int64_t known_us, 
     return CENSUS_OK;
 }
 
-/* An A08 moves nobody, but one that knows another bed than we do is a sign of a message lost. */
-static void
-note_update(struct census *census, const struct visit *visit, const struct adt_event *event)
+/* An A08 moves nobody, but one that knows another bed than we do is a sign of a message
+ * lost. */
+static void note_update(struct census *census, const struct visit *visit,
+                        const struct adt_event *event)
 {
     uint64_t place = census_place_id(event->place);
     size_t i;
@@ -418,16 +419,17 @@ note_update(struct census *census, const struct visit *visit, const struct adt_e
     if (place == 0)
         return;
     for (i = 0; i < visit->stay_count; i++)
-        if (visit->stays[i].place == place && visit->stays[i].to_high_us > event->occurred.low_us)
+        if (visit->stays[i].place == place &&
+            visit->stays[i].to_high_us > event->occurred.low_us)
             return;
     census->updates_elsewhere++;
 }
 
 /* The visit takes in texts and claim first, since whose it is may change by them; then
  * its stays follow. */
-static int
-apply_to_visit(struct census *census, const struct adt_event *event, int64_t known_us, struct patient *patient,
-               const struct stamp *stamp)
+static int apply_to_visit(struct census *census, const struct adt_event *event,
+                          int64_t known_us, struct patient *patient,
+                          const struct stamp *stamp)
 {
     struct census_event kept;
     struct visit *visit;
@@ -457,14 +459,15 @@ apply_to_visit(struct census *census, const struct adt_event *event, int64_t kno
         census->repeated += added == 0;
     }
     if (!update_owner(census, visit, &changed) ||
-        !update_stays(census, visit, changed || was_inpatient != census_is_inpatient(visit)))
+        !update_stays(census, visit,
+                      changed || was_inpatient != census_is_inpatient(visit)))
         return CENSUS_MEMORY;
     return CENSUS_OK;
 }
 
-/* Patients became one, or changed round: everything that any of them ever had may have another answer. */
-static bool
-update_merged(struct census *census, struct patient *any)
+/* Patients became one, or changed round: everything that any of them ever had may have
+ * another answer. */
+static bool update_merged(struct census *census, struct patient *any)
 {
     struct patient *at = any;
     size_t i;
@@ -476,7 +479,8 @@ update_merged(struct census *census, struct patient *any)
             was = at->visits[i]->disputed;
             (void)census_owner(at->visits[i]);
             count_dispute(census, was, at->visits[i]->disputed);
-            if (!add_stay_windows(census, at->visits[i]->stays, at->visits[i]->stay_count))
+            if (!add_stay_windows(census, at->visits[i]->stays,
+                                  at->visits[i]->stay_count))
                 return false;
         }
         at = at->next;
@@ -491,8 +495,8 @@ update_merged(struct census *census, struct patient *any)
 
 /* A merge belongs to patients, not to a visit: it holds for visits that are told of
  * later, too. */
-static int
-apply_merge(struct census *census, const struct adt_event *event, struct patient *winner, const struct stamp *stamp)
+static int apply_merge(struct census *census, const struct adt_event *event,
+                       struct patient *winner, const struct stamp *stamp)
 {
     struct patient *loser;
     int error, added;
@@ -514,8 +518,8 @@ apply_merge(struct census *census, const struct adt_event *event, struct patient
 }
 
 /* What every event does (the patient's texts), then what its kind does. */
-static int
-apply_one(struct census *census, const struct adt_event *event, int64_t known_us)
+static int apply_one(struct census *census, const struct adt_event *event,
+                     int64_t known_us)
 {
     struct stamp stamp = {event->recorded.low_us, event->id};
     struct patient *patient;
@@ -538,9 +542,8 @@ apply_one(struct census *census, const struct adt_event *event, int64_t known_us
 /* Nothing else runs meanwhile, so the two halves of a swap are seen together by
  * anybody who asks. All events are applied even if one fails: the message is in the
  * log, and a rebuild would do the same. */
-int
-census_apply(struct census *census, const struct adt_event *events, size_t count, int64_t known_us,
-             const struct census_window **windows, size_t *n)
+int census_apply(struct census *census, const struct adt_event *events, size_t count,
+                 int64_t known_us, const struct census_window **windows, size_t *n)
 {
     int error, first = CENSUS_OK;
     size_t i;

@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the census answers about patients and visits. Lookups by place and time are in census_place.c.
+ * What the census answers about patients and visits. Lookups by place and time are in
+ * census_place.c.
  */
 #include "chart/census_parts.h"
 
 #include <string.h>
 
 /* Callers print; they should not have to ask for NULL. */
-static const char *
-text_or_empty(const struct stamped *field)
+static const char *text_or_empty(const struct stamped *field)
 {
     return field->text == NULL ? "" : field->text;
 }
 
 /* The survivor's words, not the merged number's: those may have been a guess in A&E. */
-bool
-census_patient(const struct census *census, uint64_t id, struct census_patient *out)
+bool census_patient(const struct census *census, uint64_t id, struct census_patient *out)
 {
     const struct patient *patient = census_table_get(&census->patients, id), *root;
 
@@ -31,32 +30,33 @@ census_patient(const struct census *census, uint64_t id, struct census_patient *
                                    .given = text_or_empty(&root->texts[PATIENT_GIVEN]),
                                    .birth = text_or_empty(&root->texts[PATIENT_BIRTH]),
                                    .sex = text_or_empty(&root->texts[PATIENT_SEX]),
-                                   .unknown = text_or_empty(&root->texts[PATIENT_UNKNOWN])[0] == 'Y',
+                                   .unknown =
+                                       text_or_empty(&root->texts[PATIENT_UNKNOWN])[0] ==
+                                       'Y',
                                    .visits = root->visit_count};
     return true;
 }
 
 /* A visit without an owner has had no message that named a patient; it can't have
  * stays. */
-bool
-census_visit(const struct census *census, uint64_t stay, struct census_visit *out)
+bool census_visit(const struct census *census, uint64_t stay, struct census_visit *out)
 {
     const struct visit *visit = census_table_get(&census->visits, stay);
 
     if (visit == NULL || visit->owner == NULL)
         return false;
-    *out = (struct census_visit){.stay = stay,
-                                 .patient = visit->owner->root->id,
-                                 .original = visit->owner->id,
-                                 .visit = text_or_empty(&visit->texts[VISIT_VISIT]),
-                                 .account = text_or_empty(&visit->texts[VISIT_ACCOUNT]),
-                                 .category = text_or_empty(&visit->texts[VISIT_CATEGORY])};
+    *out =
+        (struct census_visit){.stay = stay,
+                              .patient = visit->owner->root->id,
+                              .original = visit->owner->id,
+                              .visit = text_or_empty(&visit->texts[VISIT_VISIT]),
+                              .account = text_or_empty(&visit->texts[VISIT_ACCOUNT]),
+                              .category = text_or_empty(&visit->texts[VISIT_CATEGORY])};
     return true;
 }
 
 /* Ids that no message has named are only equal to themselves. */
-bool
-census_same(const struct census *census, uint64_t a, uint64_t b)
+bool census_same(const struct census *census, uint64_t a, uint64_t b)
 {
     const struct patient *one = census_table_get(&census->patients, a);
     const struct patient *other = census_table_get(&census->patients, b);
@@ -68,8 +68,8 @@ census_same(const struct census *census, uint64_t a, uint64_t b)
 
 /* By hand only (a scan, a worklist), so every patient is looked at. Several different
  * persons under one number are nobody. */
-uint64_t
-census_find(const struct census *census, const char *number, const char *authority)
+uint64_t census_find(const struct census *census, const char *number,
+                     const char *authority)
 {
     const struct patient *found = NULL;
     size_t i;
@@ -88,8 +88,7 @@ census_find(const struct census *census, const char *number, const char *authori
 }
 
 /* Counted as things happen; asking costs nothing. */
-void
-census_counts(const struct census *census, struct census_counts *counts)
+void census_counts(const struct census *census, struct census_counts *counts)
 {
     *counts = (struct census_counts){.patients = census->patients.used,
                                      .visits = census->visits.used,

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A visit's stays from its events, in three passes that know nothing of the order in which messages arrived:
+ * A visit's stays from its events, in three passes that know nothing of the order in
+ * which messages arrived:
  *
- *  1. In order of recording: moves are collected, cancellations take back the move that they mean. What is left is what the
- *     PAS holds true now.
- *  2. In order of happening: from one move to the next the patient is somewhere (present, away, nowhere known).
- *  3. Doubt: where two moves can't be put in order, or the next one says that it started from elsewhere, the time
- *     between is flagged rather than guessed at.
+ *  1. In order of recording: moves are collected, cancellations take back the move that
+ * they mean. What is left is what the PAS holds true now.
+ *  2. In order of happening: from one move to the next the patient is somewhere (present,
+ * away, nowhere known).
+ *  3. Doubt: where two moves can't be put in order, or the next one says that it started
+ * from elsewhere, the time between is flagged rather than guessed at.
  */
 #include "chart/census_parts.h"
 
@@ -42,8 +44,7 @@ struct moves {
 /* When two messages were keyed in at one moment, the order of kinds is the natural one
  * (nobody is discharged before he is admitted); the id only makes sure that there is
  * an order at all. */
-static int
-compare_recorded(const struct census_event *a, const struct census_event *b)
+static int compare_recorded(const struct census_event *a, const struct census_event *b)
 {
     if (a->recorded.low_us != b->recorded.low_us)
         return a->recorded.low_us < b->recorded.low_us ? -1 : 1;
@@ -53,13 +54,13 @@ compare_recorded(const struct census_event *a, const struct census_event *b)
 }
 
 /* The order is total, so the list is the same however it was filled. */
-int
-census_add_event(struct visit *visit, const struct census_event *event)
+int census_add_event(struct visit *visit, const struct census_event *event)
 {
     size_t at = visit->event_count;
     int order;
 
-    if (!census_grow((void **)&visit->events, visit->event_count, &visit->event_capacity, sizeof(*visit->events)))
+    if (!census_grow((void **)&visit->events, visit->event_count, &visit->event_capacity,
+                     sizeof(*visit->events)))
         return -1;
     for (; at > 0; at--) { /* from the end: messages mostly come in order */
         order = compare_recorded(&visit->events[at - 1], event);
@@ -71,7 +72,8 @@ census_add_event(struct visit *visit, const struct census_event *event)
             return 0;
         }
     }
-    memmove(&visit->events[at + 1], &visit->events[at], (visit->event_count - at) * sizeof(*visit->events));
+    memmove(&visit->events[at + 1], &visit->events[at],
+            (visit->event_count - at) * sizeof(*visit->events));
     visit->events[at] = *event;
     visit->event_count++;
     return 1;
@@ -79,9 +81,9 @@ census_add_event(struct visit *visit, const struct census_event *event)
 
 /* --- Pass 1: which moves hold --- */
 
-/* Order of happening; what happened at one and the same time is taken in the order of recording. */
-static int
-compare_moves(const struct move *a, const struct move *b)
+/* Order of happening; what happened at one and the same time is taken in the order of
+ * recording. */
+static int compare_moves(const struct move *a, const struct move *b)
 {
     if (a->occurred.low_us != b->occurred.low_us)
         return a->occurred.low_us < b->occurred.low_us ? -1 : 1;
@@ -89,21 +91,21 @@ compare_moves(const struct move *a, const struct move *b)
 }
 
 /* From the end: most moves are told in the order in which they happened. */
-static void
-add_move(struct moves *moves, const struct move *move)
+static void add_move(struct moves *moves, const struct move *move)
 {
     size_t at = moves->count;
 
     while (at > 0 && compare_moves(&moves->items[at - 1], move) > 0)
         at--;
-    memmove(&moves->items[at + 1], &moves->items[at], (moves->count - at) * sizeof(*moves->items));
+    memmove(&moves->items[at + 1], &moves->items[at],
+            (moves->count - at) * sizeof(*moves->items));
     moves->items[at] = *move;
     moves->count++;
 }
 
-/* Takes back the latest move whose event is of one of the kinds (a bit set). False if there is none. */
-static bool
-take_back(struct moves *moves, unsigned kinds, struct move *taken)
+/* Takes back the latest move whose event is of one of the kinds (a bit set). False if
+ * there is none. */
+static bool take_back(struct moves *moves, unsigned kinds, struct move *taken)
 {
     size_t at;
 
@@ -114,18 +116,21 @@ take_back(struct moves *moves, unsigned kinds, struct move *taken)
         return false;
     *taken = moves->items[at - 1];
     moves->count--;
-    memmove(&moves->items[at - 1], &moves->items[at], (moves->count + 1 - at) * sizeof(*moves->items));
+    memmove(&moves->items[at - 1], &moves->items[at],
+            (moves->count + 1 - at) * sizeof(*moves->items));
     return true;
 }
 
 /* The bed that the moves say the patient has at the time of this event. False if none. */
-static bool
-bed_at(const struct moves *moves, const struct census_event *event, uint64_t *bed)
+static bool bed_at(const struct moves *moves, const struct census_event *event,
+                   uint64_t *bed)
 {
     bool has = false;
     size_t i;
 
-    for (i = 0; i < moves->count && moves->items[i].occurred.low_us <= event->occurred.low_us; i++) {
+    for (i = 0;
+         i < moves->count && moves->items[i].occurred.low_us <= event->occurred.low_us;
+         i++) {
         const struct move *move = &moves->items[i];
 
         if (move->effect == PRESENT || (move->effect == BACK && !move->no_location)) {
@@ -138,12 +143,16 @@ bed_at(const struct moves *moves, const struct census_event *event, uint64_t *be
     return has;
 }
 
-/* A cancellation says where the patient is then. If what is left of history says otherwise, the time since the cancelled move
- * is lost, and the word of the cancellation holds from its own time on. */
-static void
-settle(struct moves *moves, const struct census_event *event, bool found, const struct move *taken)
+/* A cancellation says where the patient is then. If what is left of history says
+ * otherwise, the time since the cancelled move is lost, and the word of the cancellation
+ * holds from its own time on. */
+static void settle(struct moves *moves, const struct census_event *event, bool found,
+                   const struct move *taken)
 {
-    struct move move = {.effect = PRESENT, .place = event->place, .occurred = event->occurred, .event = event};
+    struct move move = {.effect = PRESENT,
+                        .place = event->place,
+                        .occurred = event->occurred,
+                        .event = event};
     struct move lost = {.effect = NOWHERE, .event = event};
     uint64_t bed = 0;
 
@@ -159,11 +168,11 @@ settle(struct moves *moves, const struct census_event *event, bool found, const 
 #define KIND(k) (1u << (k))
 
 /* One row a kind. Cancellations take back; all else adds one move. */
-static void
-apply_event(struct moves *moves, const struct census_event *event)
+static void apply_event(struct moves *moves, const struct census_event *event)
 {
-    static const unsigned transfers = KIND(ADT_TRANSFER) | KIND(ADT_SWAP) | KIND(ADT_DEPART) |
-                                      KIND(ADT_TEMPORARY) | KIND(ADT_RETURN);
+    static const unsigned transfers = KIND(ADT_TRANSFER) | KIND(ADT_SWAP) |
+                                      KIND(ADT_DEPART) | KIND(ADT_TEMPORARY) |
+                                      KIND(ADT_RETURN);
     struct move taken = {0}, move = {.effect = PRESENT,
                                      .has_from = event->has_from,
                                      .no_location = event->no_location,
@@ -228,17 +237,19 @@ struct walk {
     uint64_t bed;         /* assigned now */
     const char *location; /* its PV1-3 */
     bool has_bed;
-    int64_t doubt_until_us;                  /* order not certain up to here; INT64_MIN = certain */
-    const struct census_event *discharged;   /* the last recorded of the discharges passed so far */
+    /* order not certain up to here; INT64_MIN = certain */
+    int64_t doubt_until_us;
+    /* the last recorded of the discharges passed so far */
+    const struct census_event *discharged;
 };
 
 /* True if the order of two neighbours is beyond doubt, or makes no difference. */
-static bool
-order_certain(const struct move *a, const struct move *b)
+static bool order_certain(const struct move *a, const struct move *b)
 {
     if (a->occurred.high_us < b->occurred.low_us)
         return true;
-    if (a->occurred.high_us == b->occurred.low_us && a->event->recorded.high_us < b->event->recorded.low_us)
+    if (a->occurred.high_us == b->occurred.low_us &&
+        a->event->recorded.high_us < b->event->recorded.low_us)
         return true;
     if (a->effect == b->effect && a->place == b->place)
         return true;
@@ -248,24 +259,25 @@ order_certain(const struct move *a, const struct move *b)
         return true; /* and nothing after a discharge */
     if (a->event == b->event)
         return true;
-    if (a->occurred.low_us != b->occurred.low_us || a->occurred.high_us != b->occurred.high_us)
+    if (a->occurred.low_us != b->occurred.low_us ||
+        a->occurred.high_us != b->occurred.high_us)
         return false;
     /* The same time: keyed in one after the other, or of kinds that follow each other. */
-    return a->event->recorded.high_us < b->event->recorded.low_us || a->event->kind != b->event->kind;
+    return a->event->recorded.high_us < b->event->recorded.low_us ||
+           a->event->kind != b->event->kind;
 }
 
-/* Keyed in before a discharge that it happened after: the discharge says that it can't have been so. */
-static bool
-is_void(const struct walk *walk, const struct move *move)
+/* Keyed in before a discharge that it happened after: the discharge says that it can't
+ * have been so. */
+static bool is_void(const struct walk *walk, const struct move *move)
 {
     return walk->discharged != NULL && move->effect != GONE &&
            compare_recorded(move->event, walk->discharged) < 0;
 }
 
 /* Adds a stay, or lengthens the last one if it goes on as it was. */
-static bool
-emit(struct walk *walk, uint64_t place, const char *location, uint32_t flags, const struct move *move,
-     const struct move *next)
+static bool emit(struct walk *walk, uint64_t place, const char *location, uint32_t flags,
+                 const struct move *move, const struct move *next)
 {
     int64_t to_low = next == NULL ? CENSUS_FOREVER : next->occurred.low_us;
     int64_t to_high = next == NULL ? CENSUS_FOREVER : next->occurred.high_us;
@@ -274,32 +286,35 @@ emit(struct walk *walk, uint64_t place, const char *location, uint32_t flags, co
 
     if (to_high <= move->occurred.low_us)
         return true;
-    for (i = *walk->count; i > 0 && i + 2 > *walk->count; i--) { /* the last two: a bed kept and a place meanwhile */
+    /* the last two: a bed kept and a place meanwhile */
+    for (i = *walk->count; i > 0 && i + 2 > *walk->count; i--) {
         stay = &(*walk->stays)[i - 1];
-        if (stay->place == place && stay->flags == flags && stay->to_low_us == move->occurred.low_us &&
+        if (stay->place == place && stay->flags == flags &&
+            stay->to_low_us == move->occurred.low_us &&
             stay->to_high_us == move->occurred.high_us) {
             stay->to_low_us = to_low;
             stay->to_high_us = to_high;
             return true;
         }
     }
-    if (!census_grow((void **)walk->stays, *walk->count, walk->capacity, sizeof(**walk->stays)))
+    if (!census_grow((void **)walk->stays, *walk->count, walk->capacity,
+                     sizeof(**walk->stays)))
         return false;
-    (*walk->stays)[(*walk->count)++] = (struct census_stay){.stay = walk->visit,
-                                                            .place = place,
-                                                            .from_low_us = move->occurred.low_us,
-                                                            .from_high_us = move->occurred.high_us,
-                                                            .to_low_us = to_low,
-                                                            .to_high_us = to_high,
-                                                            .known_us = move->event->known_us,
-                                                            .flags = flags,
-                                                            .location = location};
+    (*walk->stays)[(*walk->count)++] =
+        (struct census_stay){.stay = walk->visit,
+                             .place = place,
+                             .from_low_us = move->occurred.low_us,
+                             .from_high_us = move->occurred.high_us,
+                             .to_low_us = to_low,
+                             .to_high_us = to_high,
+                             .known_us = move->event->known_us,
+                             .flags = flags,
+                             .location = location};
     return true;
 }
 
 /* The state after a move: which bed is his, and how he stands to it. */
-static void
-step_bed(struct walk *walk, const struct move *move, enum effect effect)
+static void step_bed(struct walk *walk, const struct move *move, enum effect effect)
 {
     if (effect == PRESENT || (effect == BACK && !move->no_location)) {
         walk->bed = move->place;
@@ -313,8 +328,8 @@ step_bed(struct walk *walk, const struct move *move, enum effect effect)
 /* `here` is where the patient is by our account. A next move that says it began there,
  * or in the bed that is kept for him, confirms it; one that says otherwise leaves all
  * the time since the last move in doubt. */
-static uint32_t
-doubts(const struct walk *walk, const struct move *move, const struct move *next, uint64_t here)
+static uint32_t doubts(const struct walk *walk, const struct move *move,
+                       const struct move *next, uint64_t here)
 {
     uint32_t flags = walk->doubt_until_us >= move->occurred.low_us ? CENSUS_ORDER : 0;
 
@@ -325,16 +340,16 @@ doubts(const struct walk *walk, const struct move *move, const struct move *next
 }
 
 /* The time from one move to the next. */
-static bool
-step(struct walk *walk, const struct move *move, const struct move *next)
+static bool step(struct walk *walk, const struct move *move, const struct move *next)
 {
     enum effect effect = is_void(walk, move) ? NOWHERE : move->effect;
     uint32_t flags;
     bool ok = true;
 
     if (next != NULL && !order_certain(move, next)) {
-        int64_t until = move->occurred.high_us > next->occurred.high_us ? move->occurred.high_us
-                                                                        : next->occurred.high_us;
+        int64_t until = move->occurred.high_us > next->occurred.high_us
+                            ? move->occurred.high_us
+                            : next->occurred.high_us;
         if (until > walk->doubt_until_us)
             walk->doubt_until_us = until;
     }
@@ -346,35 +361,38 @@ step(struct walk *walk, const struct move *move, const struct move *next)
 
     if (walk->has_bed)
         ok = emit(walk, walk->bed, walk->location,
-                  flags | (effect == AWAY || effect == TEMPORARY ? CENSUS_AWAY : 0u), move, next);
+                  flags | (effect == AWAY || effect == TEMPORARY ? CENSUS_AWAY : 0u),
+                  move, next);
     if (ok && effect == TEMPORARY)
         ok = emit(walk, move->place, move->event->location, flags, move, next);
     return ok;
 }
 
-/* A doubt lasts until a move that certainly came after; one that says nothing of its own (leave, return) doesn't end it. */
-static void
-end_doubt(struct walk *walk, const struct move *move)
+/* A doubt lasts until a move that certainly came after; one that says nothing of its own
+ * (leave, return) doesn't end it. */
+static void end_doubt(struct walk *walk, const struct move *move)
 {
-    bool says_where = move->effect == PRESENT || move->effect == GONE || move->effect == NOWHERE ||
+    bool says_where = move->effect == PRESENT || move->effect == GONE ||
+                      move->effect == NOWHERE ||
                       (move->effect == BACK && !move->no_location);
 
     if (walk->doubt_until_us < move->occurred.low_us && says_where)
         walk->doubt_until_us = INT64_MIN;
-    else if (walk->doubt_until_us != INT64_MIN && walk->doubt_until_us < move->occurred.low_us)
+    else if (walk->doubt_until_us != INT64_MIN &&
+             walk->doubt_until_us < move->occurred.low_us)
         walk->doubt_until_us = move->occurred.low_us;
 }
 
 /* Each move is looked at together with the next one: what a stay is worth depends on
  * how it ended. */
-static bool
-walk_moves(struct walk *walk, const struct moves *moves)
+static bool walk_moves(struct walk *walk, const struct moves *moves)
 {
     size_t i;
 
     for (i = 0; i < moves->count; i++) {
         end_doubt(walk, &moves->items[i]);
-        if (!step(walk, &moves->items[i], i + 1 < moves->count ? &moves->items[i + 1] : NULL))
+        if (!step(walk, &moves->items[i],
+                  i + 1 < moves->count ? &moves->items[i + 1] : NULL))
             return false;
     }
     return true;
@@ -382,8 +400,8 @@ walk_moves(struct walk *walk, const struct moves *moves)
 
 /* A visit has a handful of events, so its moves fit on the stack; one that is years
  * long gets memory. */
-bool
-census_derive(const struct visit *visit, struct census_stay **stays, size_t *count, size_t *capacity)
+bool census_derive(const struct visit *visit, struct census_stay **stays, size_t *count,
+                   size_t *capacity)
 {
     struct move on_stack[MOVES_ON_STACK];
     struct moves moves = {.items = on_stack};

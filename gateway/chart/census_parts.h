@@ -4,16 +4,20 @@
  *
  * Invariants, true whenever no census_* call is under way:
  *  1. visit->events is sorted by (recorded, kind, id) and holds no id twice.
- *  2. visit->stays is census_derive(visit->events), and every stay with a place is indexed in that place exactly once.
- *  3. person->starts has every stay with a place of every visit of the patients whose root is this person, by beginning.
- *  4. root(p) depends only on the set of merges seen, and visit->owner only on the set of events of that visit.
+ *  2. visit->stays is census_derive(visit->events), and every stay with a place is
+ * indexed in that place exactly once.
+ *  3. person->starts has every stay with a place of every visit of the patients whose
+ * root is this person, by beginning.
+ *  4. root(p) depends only on the set of merges seen, and visit->owner only on the set of
+ * events of that visit.
  */
 #ifndef CHART_CENSUS_PARTS_H
 #define CHART_CENSUS_PARTS_H
 
 #include "chart/census.h"
 
-/* --- A table from 64-bit ids to things (open addressing, power of two, never shrinks) --- */
+/* --- A table from 64-bit ids to things (open addressing, power of two, never shrinks)
+ * --- */
 
 struct census_slot {
     uint64_t id;
@@ -26,14 +30,17 @@ struct census_table {
 };
 
 void *census_table_get(const struct census_table *table, uint64_t id);
-bool census_table_put(struct census_table *table, uint64_t id, void *thing); /* id must be new; false: memory */
+/* id must be new; false: memory */
+bool census_table_put(struct census_table *table, uint64_t id, void *thing);
 
 /* Grows an array to hold one more; false: memory, the array is untouched. */
 bool census_grow(void **items, size_t used, size_t *capacity, size_t size);
 
 /* --- Things --- */
 
-struct stamp { /* which of two messages about one field is the newer: later recorded, then the larger id */
+/* which of two messages about one field is the newer: later recorded, then the larger
+ * id */
+struct stamp {
     int64_t recorded_us;
     uint64_t id;
 };
@@ -43,18 +50,28 @@ struct stamped {
     struct stamp stamp;
 };
 
-enum patient_text { PATIENT_NHS, PATIENT_FAMILY, PATIENT_GIVEN, PATIENT_BIRTH, PATIENT_SEX, PATIENT_UNKNOWN, PATIENT_TEXTS };
+enum patient_text {
+    PATIENT_NHS,
+    PATIENT_FAMILY,
+    PATIENT_GIVEN,
+    PATIENT_BIRTH,
+    PATIENT_SEX,
+    PATIENT_UNKNOWN,
+    PATIENT_TEXTS
+};
 enum visit_text { VISIT_VISIT, VISIT_ACCOUNT, VISIT_CATEGORY, VISIT_TEXTS };
 
 struct patient;
 struct visit;
 
-struct merge { /* the patient that holds this was merged into winner */
+/* The patient that holds this was merged into winner. */
+struct merge {
     struct patient *winner;
     struct stamp stamp;
 };
 
-struct start { /* where a stay of one person begins */
+/* Where a stay of one person begins. */
+struct start {
     int64_t from_low_us, to_high_us;
     uint64_t place;
     const struct visit *visit;
@@ -70,11 +87,12 @@ struct patient {
     struct patient *root;  /* who this patient is now */
     struct visit **visits; /* owned by this very patient */
     size_t visit_count, visit_capacity;
-    struct start *starts;  /* root only: see invariant 3 */
+    struct start *starts; /* root only: see invariant 3 */
     size_t start_count, start_capacity;
 };
 
-struct claim { /* messages of a visit that carry this patient's number */
+/* Messages of a visit that carry this patient's number. */
+struct claim {
     struct patient *patient;
     struct stamp first;
     struct stamp last;
@@ -98,15 +116,20 @@ struct visit {
     size_t event_count, event_capacity;
     struct claim *claims;
     size_t claim_count, claim_capacity;
-    struct patient *owner; /* whose visit this is, before merges; NULL until the first claim */
-    bool disputed;         /* claims of different persons */
-    struct census_stay *stays; /* in order of time; patient, original and ELSEWHERE are filled in on the way out */
+    /* whose visit this is, before merges; NULL until the first claim */
+    struct patient *owner;
+    bool disputed; /* claims of different persons */
+    /* in order of time; patient, original and ELSEWHERE are filled in on the way out */
+    struct census_stay *stays;
     size_t stay_count, stay_capacity;
 };
 
-struct entry { /* one stay in a place's index */
+/* One stay in a place's index. */
+struct entry {
     int64_t from_low_us, to_high_us;
-    int64_t reach_us; /* the latest end of this and all before: nothing before it touches what lies past it */
+    /* the latest end of this and all before: nothing before it touches what lies past
+     * it */
+    int64_t reach_us;
     struct visit *visit;
     size_t index; /* in visit->stays */
 };
@@ -116,7 +139,7 @@ struct place {
     char *name;
     struct entry *entries; /* by from_low, then visit id, then index */
     size_t count, capacity;
-    int64_t *peaks;        /* the latest end within each block of entries */
+    int64_t *peaks; /* the latest end within each block of entries */
     size_t peak_capacity;
 };
 
@@ -130,11 +153,14 @@ struct census {
 
 /* --- census_derive.c: a visit's stays from its events --- */
 
-/* Puts an event in its order. 1: new; 0: it was there (known_us is then the earlier of both); -1: memory. */
+/* Puts an event in its order. 1: new; 0: it was there (known_us is then the earlier of
+ * both); -1: memory. */
 int census_add_event(struct visit *visit, const struct census_event *event);
 
-/* Derives the stays anew into *stays (grown as needed). The result depends on the set of events alone. */
-bool census_derive(const struct visit *visit, struct census_stay **stays, size_t *count, size_t *capacity);
+/* Derives the stays anew into *stays (grown as needed). The result depends on the set of
+ * events alone. */
+bool census_derive(const struct visit *visit, struct census_stay **stays, size_t *count,
+                   size_t *capacity);
 
 /* --- census_place.c: a place's stays by time --- */
 
@@ -149,20 +175,27 @@ int stamp_compare(const struct stamp *a, const struct stamp *b);
 bool stamped_set(struct stamped *field, const char *text, const struct stamp *stamp);
 
 /* The patient of this identity, made if new. NULL: *error says why. */
-struct patient *census_patient_of(struct census *census, const struct adt_identity *identity, int *error);
-/* Adds a merge. 1: new; 0: known; -1: memory. Roots of all connected patients are right afterwards, their starts are not. */
-int census_merge(struct patient *loser, struct patient *winner, const struct stamp *stamp);
+struct patient *census_patient_of(struct census *census,
+                                  const struct adt_identity *identity, int *error);
+/* Adds a merge. 1: new; 0: known; -1: memory. Roots of all connected patients are right
+ * afterwards, their starts are not. */
+int census_merge(struct patient *loser, struct patient *winner,
+                 const struct stamp *stamp);
 /* Builds the starts of a person from all visits anew. */
 bool census_person_build(struct patient *root);
-bool census_start_add(struct patient *root, const struct visit *visit, const struct census_stay *stay);
-void census_start_remove(struct patient *root, const struct visit *visit, const struct census_stay *stay);
+bool census_start_add(struct patient *root, const struct visit *visit,
+                      const struct census_stay *stay);
+void census_start_remove(struct patient *root, const struct visit *visit,
+                         const struct census_stay *stay);
 /* Notes that a message of this visit carries this patient's number. False: memory. */
-bool census_claim(struct visit *visit, struct patient *patient, const struct stamp *stamp);
+bool census_claim(struct visit *visit, struct patient *patient,
+                  const struct stamp *stamp);
 /* Whose visit it is by all claims and moves; also sets visit->disputed. */
 struct patient *census_owner(struct visit *visit);
 bool census_is_inpatient(const struct visit *visit);
 /* True if another visit makes it doubtful that the person was still in this stay then. */
-bool census_is_elsewhere(const struct visit *visit, const struct census_stay *stay, int64_t low_us, int64_t high_us);
+bool census_is_elsewhere(const struct visit *visit, const struct census_stay *stay,
+                         int64_t low_us, int64_t high_us);
 void census_patient_free(struct patient *patient);
 void census_visit_free(struct visit *visit);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Patients: what the newest messages say of them, who they are after merges, whose a visit is, and where else a person
- * was placed. Everything here is decided by comparing stamps, never by what came first.
+ * Patients: what the newest messages say of them, who they are after merges, whose a
+ * visit is, and where else a person was placed. Everything here is decided by comparing
+ * stamps, never by what came first.
  */
 #include "chart/census_parts.h"
 
@@ -10,11 +11,11 @@
 
 #include "chart/adt_hash.h"
 
-#define CHAIN_MAX 64 /* merges one after another; a longer chain is cut there, the same way every time */
+/* merges one after another; a longer chain is cut there, the same way every time */
+#define CHAIN_MAX 64
 
 /* Never equal for two different messages. */
-int
-stamp_compare(const struct stamp *a, const struct stamp *b)
+int stamp_compare(const struct stamp *a, const struct stamp *b)
 {
     if (a->recorded_us != b->recorded_us)
         return a->recorded_us < b->recorded_us ? -1 : 1;
@@ -23,8 +24,7 @@ stamp_compare(const struct stamp *a, const struct stamp *b)
 
 /* An empty text is silence, not deletion: many feeds send two double quotes for
  * everything that they do not know. */
-bool
-stamped_set(struct stamped *field, const char *text, const struct stamp *stamp)
+bool stamped_set(struct stamped *field, const char *text, const struct stamp *stamp)
 {
     char *copy;
 
@@ -44,17 +44,18 @@ stamped_set(struct stamped *field, const char *text, const struct stamp *stamp)
 }
 
 /* Number and authority: two hospitals may give out the same number. */
-uint64_t
-census_patient_id(const struct adt_identity *identity)
+uint64_t census_patient_id(const struct adt_identity *identity)
 {
     uint64_t seed = adt_hash(identity->authority, strlen(identity->authority), 2);
 
-    return identity->number[0] == '\0' ? 0 : adt_hash(identity->number, strlen(identity->number), seed);
+    return identity->number[0] == '\0'
+               ? 0
+               : adt_hash(identity->number, strlen(identity->number), seed);
 }
 
 /* The id is only a hash; the texts decide. See place_of in census.c about collisions. */
-struct patient *
-census_patient_of(struct census *census, const struct adt_identity *identity, int *error)
+struct patient *census_patient_of(struct census *census,
+                                  const struct adt_identity *identity, int *error)
 {
     uint64_t id = census_patient_id(identity);
     struct patient *patient = census_table_get(&census->patients, id);
@@ -83,8 +84,7 @@ census_patient_of(struct census *census, const struct adt_identity *identity, in
 }
 
 /* Visits are owned by the census, not by their patient. */
-void
-census_patient_free(struct patient *patient)
+void census_patient_free(struct patient *patient)
 {
     size_t i;
 
@@ -103,21 +103,21 @@ census_patient_free(struct patient *patient)
 /* --- Merges --- */
 
 /* A number can be merged twice, if the first time was a mistake. NULL: it never was. */
-static const struct merge *
-newest_merge(const struct patient *patient)
+static const struct merge *newest_merge(const struct patient *patient)
 {
     const struct merge *newest = NULL;
     size_t i;
 
     for (i = 0; i < patient->merge_count; i++)
-        if (newest == NULL || stamp_compare(&patient->merges[i].stamp, &newest->stamp) > 0)
+        if (newest == NULL ||
+            stamp_compare(&patient->merges[i].stamp, &newest->stamp) > 0)
             newest = &patient->merges[i];
     return newest;
 }
 
-/* A was merged into B, and later B into A: the later word counts. Given a patient on the circle. */
-static struct patient *
-root_of_circle(struct patient *on)
+/* A was merged into B, and later B into A: the later word counts. Given a patient on the
+ * circle. */
+static struct patient *root_of_circle(struct patient *on)
 {
     const struct merge *merge = newest_merge(on), *newest = merge;
     struct patient *at;
@@ -132,14 +132,14 @@ root_of_circle(struct patient *on)
 
 /* Follows the newest word at each step. A circle (merged there and back) is settled by
  * root_of_circle. */
-static struct patient *
-find_root(struct patient *patient)
+static struct patient *find_root(struct patient *patient)
 {
     struct patient *seen[CHAIN_MAX], *at = patient;
     const struct merge *merge;
     size_t n = 0, i;
 
-    for (merge = newest_merge(at); merge != NULL && n < CHAIN_MAX; merge = newest_merge(at)) {
+    for (merge = newest_merge(at); merge != NULL && n < CHAIN_MAX;
+         merge = newest_merge(at)) {
         for (i = 0; i < n; i++)
             if (seen[i] == at)
                 return root_of_circle(at);
@@ -150,8 +150,7 @@ find_root(struct patient *patient)
 }
 
 /* Whether a goes round to b on the links. */
-static bool
-is_connected(const struct patient *a, const struct patient *b)
+static bool is_connected(const struct patient *a, const struct patient *b)
 {
     const struct patient *at = a;
 
@@ -165,20 +164,22 @@ is_connected(const struct patient *a, const struct patient *b)
 
 /* All patients that merges connect, in whatever direction, hang together on one
  * circle: a merge may change the root of any of them, and of no others. */
-int
-census_merge(struct patient *loser, struct patient *winner, const struct stamp *stamp)
+int census_merge(struct patient *loser, struct patient *winner, const struct stamp *stamp)
 {
     struct patient *at, *swap;
     size_t i;
 
     for (i = 0; i < loser->merge_count; i++)
-        if (loser->merges[i].winner == winner && stamp_compare(&loser->merges[i].stamp, stamp) == 0)
+        if (loser->merges[i].winner == winner &&
+            stamp_compare(&loser->merges[i].stamp, stamp) == 0)
             return 0;
-    if (!census_grow((void **)&loser->merges, loser->merge_count, &loser->merge_capacity, sizeof(*loser->merges)))
+    if (!census_grow((void **)&loser->merges, loser->merge_count, &loser->merge_capacity,
+                     sizeof(*loser->merges)))
         return -1;
     loser->merges[loser->merge_count++] = (struct merge){winner, *stamp};
 
-    if (!is_connected(loser, winner)) { /* two circles become one by crossing their links over */
+    /* two circles become one by crossing their links over */
+    if (!is_connected(loser, winner)) {
         swap = loser->next;
         loser->next = winner->next;
         winner->next = swap;
@@ -195,8 +196,8 @@ census_merge(struct patient *loser, struct patient *winner, const struct stamp *
 
 /* Order of starts: ties are broken by visit and place, so that the array does not
  * remember how it was filled. */
-static bool
-start_before(const struct start *a, int64_t from_low_us, uint64_t visit, uint64_t place)
+static bool start_before(const struct start *a, int64_t from_low_us, uint64_t visit,
+                         uint64_t place)
 {
     if (a->from_low_us != from_low_us)
         return a->from_low_us < from_low_us;
@@ -206,8 +207,8 @@ start_before(const struct start *a, int64_t from_low_us, uint64_t visit, uint64_
 }
 
 /* Where a start is, or would go. */
-static size_t
-start_position(const struct patient *root, int64_t from_low_us, uint64_t visit, uint64_t place)
+static size_t start_position(const struct patient *root, int64_t from_low_us,
+                             uint64_t visit, uint64_t place)
 {
     size_t low = 0, high = root->start_count;
 
@@ -222,33 +223,36 @@ start_position(const struct patient *root, int64_t from_low_us, uint64_t visit, 
     return low;
 }
 
-/* Only a stay in a place that we know, with the patient present, is a sign that he is there. */
-static bool
-is_sign(const struct census_stay *stay)
+/* Only a stay in a place that we know, with the patient present, is a sign that he is
+ * there. */
+static bool is_sign(const struct census_stay *stay)
 {
     return stay->place != 0 && (stay->flags & CENSUS_AWAY) == 0;
 }
 
 /* Mostly at the end: the newest stay is the one that is added. */
-bool
-census_start_add(struct patient *root, const struct visit *visit, const struct census_stay *stay)
+bool census_start_add(struct patient *root, const struct visit *visit,
+                      const struct census_stay *stay)
 {
     size_t at;
 
     if (!is_sign(stay))
         return true;
-    if (!census_grow((void **)&root->starts, root->start_count, &root->start_capacity, sizeof(*root->starts)))
+    if (!census_grow((void **)&root->starts, root->start_count, &root->start_capacity,
+                     sizeof(*root->starts)))
         return false;
     at = start_position(root, stay->from_low_us, visit->id, stay->place);
-    memmove(&root->starts[at + 1], &root->starts[at], (root->start_count - at) * sizeof(*root->starts));
-    root->starts[at] = (struct start){stay->from_low_us, stay->to_high_us, stay->place, visit};
+    memmove(&root->starts[at + 1], &root->starts[at],
+            (root->start_count - at) * sizeof(*root->starts));
+    root->starts[at] =
+        (struct start){stay->from_low_us, stay->to_high_us, stay->place, visit};
     root->start_count++;
     return true;
 }
 
 /* The stay must be in; visits take out what they put in. */
-void
-census_start_remove(struct patient *root, const struct visit *visit, const struct census_stay *stay)
+void census_start_remove(struct patient *root, const struct visit *visit,
+                         const struct census_stay *stay)
 {
     size_t at;
 
@@ -256,12 +260,12 @@ census_start_remove(struct patient *root, const struct visit *visit, const struc
         return;
     at = start_position(root, stay->from_low_us, visit->id, stay->place);
     root->start_count--;
-    memmove(&root->starts[at], &root->starts[at + 1], (root->start_count - at) * sizeof(*root->starts));
+    memmove(&root->starts[at], &root->starts[at + 1],
+            (root->start_count - at) * sizeof(*root->starts));
 }
 
 /* After a merge only: every other change adds or removes single starts. */
-bool
-census_person_build(struct patient *root)
+bool census_person_build(struct patient *root)
 {
     const struct patient *at = root;
     size_t i, j;
@@ -278,8 +282,7 @@ census_person_build(struct patient *root)
 }
 
 /* HL7 has the letter I, Millennium the word Inpatient. */
-bool
-census_is_inpatient(const struct visit *visit)
+bool census_is_inpatient(const struct visit *visit)
 {
     const char *category = visit->texts[VISIT_CATEGORY].text;
 
@@ -288,8 +291,8 @@ census_is_inpatient(const struct visit *visit)
 
 /* Looks at starts from this stay's own on. The first one in another place decides as a
  * rule, so that a long history costs nothing. */
-bool
-census_is_elsewhere(const struct visit *visit, const struct census_stay *stay, int64_t low_us, int64_t high_us)
+bool census_is_elsewhere(const struct visit *visit, const struct census_stay *stay,
+                         int64_t low_us, int64_t high_us)
 {
     const struct patient *root = visit->owner->root;
     bool inpatient = census_is_inpatient(visit);
@@ -302,7 +305,8 @@ census_is_elsewhere(const struct visit *visit, const struct census_stay *stay, i
             return false;
         if (start->visit == visit || start->place == stay->place)
             continue;
-        /* An inpatient who is registered at a clinic comes back to his bed; anybody else has gone on. */
+        /* An inpatient who is registered at a clinic comes back to his bed; anybody else
+         * has gone on. */
         if (!inpatient || census_is_inpatient(start->visit) || start->to_high_us > low_us)
             return true;
     }
@@ -312,8 +316,7 @@ census_is_elsewhere(const struct visit *visit, const struct census_stay *stay, i
 /* --- Whose visit --- */
 
 /* First and last time are all that matters of how often a number was named. */
-bool
-census_claim(struct visit *visit, struct patient *patient, const struct stamp *stamp)
+bool census_claim(struct visit *visit, struct patient *patient, const struct stamp *stamp)
 {
     struct claim *claim;
     size_t i;
@@ -328,15 +331,15 @@ census_claim(struct visit *visit, struct patient *patient, const struct stamp *s
             claim->last = *stamp;
         return true;
     }
-    if (!census_grow((void **)&visit->claims, visit->claim_count, &visit->claim_capacity, sizeof(*visit->claims)))
+    if (!census_grow((void **)&visit->claims, visit->claim_count, &visit->claim_capacity,
+                     sizeof(*visit->claims)))
         return false;
     visit->claims[visit->claim_count++] = (struct claim){patient, *stamp, *stamp};
     return true;
 }
 
 /* The last message that moved the visit to another patient, NULL if none did. */
-static const struct census_event *
-last_move(const struct visit *visit)
+static const struct census_event *last_move(const struct visit *visit)
 {
     size_t i;
 
@@ -348,8 +351,7 @@ last_move(const struct visit *visit)
 
 /* The oldest claim rather than the newest: a merge makes later messages carry the
  * survivor's number, and the visit's owner must not jump by that. */
-struct patient *
-census_owner(struct visit *visit)
+struct patient *census_owner(struct visit *visit)
 {
     const struct census_event *move = last_move(visit);
     const struct claim *oldest = NULL;
@@ -369,14 +371,14 @@ census_owner(struct visit *visit)
     }
     visit->disputed = false;
     for (i = 0; i < visit->claim_count; i++)
-        if (visit->claims[i].patient->root != owner->root && stamp_compare(&visit->claims[i].last, &since) > 0)
+        if (visit->claims[i].patient->root != owner->root &&
+            stamp_compare(&visit->claims[i].last, &since) > 0)
             visit->disputed = true;
     return owner;
 }
 
 /* Places and starts that point here are gone by then, or go with the census. */
-void
-census_visit_free(struct visit *visit)
+void census_visit_free(struct visit *visit)
 {
     size_t i;
 

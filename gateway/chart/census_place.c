@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A place's stays by time. Looking an instant up is a binary search for the last stay that began before it, then a
- * walk back over those that may still last. `reach` ends the walk as soon as everything before is over; `peaks` let it
- * pass over a block at once, so that one stay that nobody ever ended does not make every later look-up long.
+ * A place's stays by time. Looking an instant up is a binary search for the last stay
+ * that began before it, then a walk back over those that may still last. `reach` ends the
+ * walk as soon as everything before is over; `peaks` let it pass over a block at once, so
+ * that one stay that nobody ever ended does not make every later look-up long.
  */
 #include "chart/census_parts.h"
 
@@ -11,9 +12,10 @@
 
 #define BLOCK 64
 
-/* Order of entries: ties are broken by who and which, so that the index does not remember in what order it was filled. */
-static bool
-comes_before(const struct entry *a, int64_t from_low_us, uint64_t visit, size_t index)
+/* Order of entries: ties are broken by who and which, so that the index does not remember
+ * in what order it was filled. */
+static bool comes_before(const struct entry *a, int64_t from_low_us, uint64_t visit,
+                         size_t index)
 {
     if (a->from_low_us != from_low_us)
         return a->from_low_us < from_low_us;
@@ -23,8 +25,8 @@ comes_before(const struct entry *a, int64_t from_low_us, uint64_t visit, size_t 
 }
 
 /* Where an entry is, or would go. */
-static size_t
-position_of(const struct place *place, int64_t from_low_us, uint64_t visit, size_t index)
+static size_t position_of(const struct place *place, int64_t from_low_us, uint64_t visit,
+                          size_t index)
 {
     size_t low = 0, high = place->count;
 
@@ -39,9 +41,9 @@ position_of(const struct place *place, int64_t from_low_us, uint64_t visit, size
     return low;
 }
 
-/* Makes reach and peaks right again from this entry on. Mostly that is the last one: history grows at its end. */
-static void
-refresh(struct place *place, size_t from)
+/* Makes reach and peaks right again from this entry on. Mostly that is the last one:
+ * history grows at its end. */
+static void refresh(struct place *place, size_t from)
 {
     int64_t reach = from == 0 ? INT64_MIN : place->entries[from - 1].reach_us;
     size_t i;
@@ -61,17 +63,19 @@ refresh(struct place *place, size_t from)
 
 /* Cost: a binary search and what lies behind it to move, which is nothing for news and
  * a whole bed's history at worst. */
-bool
-census_place_add(struct place *place, struct visit *visit, size_t index)
+bool census_place_add(struct place *place, struct visit *visit, size_t index)
 {
     const struct census_stay *stay = &visit->stays[index];
     size_t at, blocks = place->count / BLOCK;
 
-    if (!census_grow((void **)&place->entries, place->count, &place->capacity, sizeof(*place->entries)) ||
-        !census_grow((void **)&place->peaks, blocks, &place->peak_capacity, sizeof(*place->peaks)))
+    if (!census_grow((void **)&place->entries, place->count, &place->capacity,
+                     sizeof(*place->entries)) ||
+        !census_grow((void **)&place->peaks, blocks, &place->peak_capacity,
+                     sizeof(*place->peaks)))
         return false;
     at = position_of(place, stay->from_low_us, visit->id, index);
-    memmove(&place->entries[at + 1], &place->entries[at], (place->count - at) * sizeof(*place->entries));
+    memmove(&place->entries[at + 1], &place->entries[at],
+            (place->count - at) * sizeof(*place->entries));
     place->entries[at] = (struct entry){.from_low_us = stay->from_low_us,
                                         .to_high_us = stay->to_high_us,
                                         .visit = visit,
@@ -82,19 +86,18 @@ census_place_add(struct place *place, struct visit *visit, size_t index)
 }
 
 /* The stay must be in; see invariant 2. */
-void
-census_place_remove(struct place *place, const struct visit *visit, size_t index)
+void census_place_remove(struct place *place, const struct visit *visit, size_t index)
 {
     size_t at = position_of(place, visit->stays[index].from_low_us, visit->id, index);
 
     place->count--;
-    memmove(&place->entries[at], &place->entries[at + 1], (place->count - at) * sizeof(*place->entries));
+    memmove(&place->entries[at], &place->entries[at + 1],
+            (place->count - at) * sizeof(*place->entries));
     refresh(place, at);
 }
 
 /* Entries only point at visits. */
-void
-census_place_free(struct place *place)
+void census_place_free(struct place *place)
 {
     if (place == NULL)
         return;
@@ -105,8 +108,7 @@ census_place_free(struct place *place)
 }
 
 /* How many entries began at or before this instant. */
-static size_t
-begun_by(const struct place *place, int64_t us)
+static size_t begun_by(const struct place *place, int64_t us)
 {
     size_t low = 0, high = place->count;
 
@@ -122,8 +124,8 @@ begun_by(const struct place *place, int64_t us)
 }
 
 /* A stay as others may see it: with who the patient is now. */
-static void
-give(const struct entry *entry, int64_t low_us, int64_t high_us, struct census_stay *out)
+static void give(const struct entry *entry, int64_t low_us, int64_t high_us,
+                 struct census_stay *out)
 {
     const struct visit *visit = entry->visit;
 
@@ -137,8 +139,7 @@ give(const struct entry *entry, int64_t low_us, int64_t high_us, struct census_s
 }
 
 /* The walk goes back in time; answers go forward. */
-static void
-reverse(struct census_stay *stays, size_t n)
+static void reverse(struct census_stay *stays, size_t n)
 {
     size_t i;
 
@@ -152,16 +153,16 @@ reverse(struct census_stay *stays, size_t n)
 
 /* A stay touches the interval if it may have begun by its end and may have lasted
  * beyond its beginning. */
-size_t
-census_at(const struct census *census, uint64_t place_id, int64_t low_us, int64_t high_us,
-          struct census_stay *out, size_t capacity)
+size_t census_at(const struct census *census, uint64_t place_id, int64_t low_us,
+                 int64_t high_us, struct census_stay *out, size_t capacity)
 {
     const struct place *place = census_table_get(&census->places, place_id);
     size_t i, found = 0;
 
     if (place == NULL || low_us > high_us)
         return 0;
-    for (i = begun_by(place, high_us); i > 0 && place->entries[i - 1].reach_us > low_us; i--) {
+    for (i = begun_by(place, high_us); i > 0 && place->entries[i - 1].reach_us > low_us;
+         i--) {
         while (i % BLOCK == 0 && i > 0 && place->peaks[i / BLOCK - 1] <= low_us)
             i -= BLOCK; /* a whole block that was over by then */
         if (i == 0)
@@ -178,8 +179,7 @@ census_at(const struct census *census, uint64_t place_id, int64_t low_us, int64_
 
 /* A bed that never had anybody is more likely a wrong name than an empty bed: the hold
  * says which. */
-bool
-census_seen(const struct census *census, uint64_t place_id)
+bool census_seen(const struct census *census, uint64_t place_id)
 {
     const struct place *place = census_table_get(&census->places, place_id);
 
@@ -187,8 +187,9 @@ census_seen(const struct census *census, uint64_t place_id)
 }
 
 /* By place in the table's order; whoever needs another one sorts. */
-void
-census_each(const struct census *census, void (*each)(void *context, const struct census_stay *stay), void *context)
+void census_each(const struct census *census,
+                 void (*each)(void *context, const struct census_stay *stay),
+                 void *context)
 {
     struct census_stay stay;
     size_t i, j;
@@ -197,7 +198,8 @@ census_each(const struct census *census, void (*each)(void *context, const struc
         const struct place *place = census->places.slots[i].thing;
 
         for (j = 0; place != NULL && j < place->count; j++) {
-            give(&place->entries[j], place->entries[j].from_low_us, place->entries[j].from_low_us, &stay);
+            give(&place->entries[j], place->entries[j].from_low_us,
+                 place->entries[j].from_low_us, &stay);
             each(context, &stay);
         }
     }

@@ -10,9 +10,9 @@
 #define TABLE_MIN 64
 #define ARRAY_MIN 4
 
-/* Ids are hashes already: their low bits will do. Returns the slot that has id, or the empty one where it would go. */
-static struct census_slot *
-find_slot(const struct census_table *table, uint64_t id)
+/* Ids are hashes already: their low bits will do. Returns the slot that has id, or the
+ * empty one where it would go. */
+static struct census_slot *find_slot(const struct census_table *table, uint64_t id)
 {
     size_t at = (size_t)id & (table->capacity - 1);
 
@@ -22,17 +22,16 @@ find_slot(const struct census_table *table, uint64_t id)
 }
 
 /* NULL: not there. */
-void *
-census_table_get(const struct census_table *table, uint64_t id)
+void *census_table_get(const struct census_table *table, uint64_t id)
 {
     return table->capacity == 0 ? NULL : find_slot(table, id)->thing;
 }
 
 /* Doubles. Slots are put in anew, since their homes depend on the size. */
-static bool
-grow_table(struct census_table *table)
+static bool grow_table(struct census_table *table)
 {
-    struct census_table bigger = {.capacity = table->capacity == 0 ? TABLE_MIN : table->capacity * 2};
+    struct census_table bigger = {.capacity = table->capacity == 0 ? TABLE_MIN
+                                                                   : table->capacity * 2};
     size_t i;
 
     bigger.slots = calloc(bigger.capacity, sizeof(*bigger.slots));
@@ -48,8 +47,7 @@ grow_table(struct census_table *table)
 }
 
 /* Nothing is ever taken out: a census only learns. */
-bool
-census_table_put(struct census_table *table, uint64_t id, void *thing)
+bool census_table_put(struct census_table *table, uint64_t id, void *thing)
 {
     /* Half full at most, so that a search ends soon. */
     if (table->used * 2 >= table->capacity && !grow_table(table))
@@ -61,8 +59,7 @@ census_table_put(struct census_table *table, uint64_t id, void *thing)
 
 /* By half: arrays here are many and small, and doubling would waste more than it
  * saves. */
-bool
-census_grow(void **items, size_t used, size_t *capacity, size_t size)
+bool census_grow(void **items, size_t used, size_t *capacity, size_t size)
 {
     size_t wanted = *capacity == 0 ? ARRAY_MIN : *capacity + *capacity / 2 + 1;
     void *grown;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Charting intervals. A slot is one quantity's open bucket and knows its leader, the newest valid value so far; a
- * reading is kept in memory only as long as it leads some slot, so the state is a few readings a device.
+ * Charting intervals. A slot is one quantity's open bucket and knows its leader, the
+ * newest valid value so far; a reading is kept in memory only as long as it leads some
+ * slot, so the state is a few readings a device.
  */
 #include "chart/due_parts.h"
 
@@ -16,13 +17,15 @@
 
 /* A cuff is inflated when somebody asks for it, so each of its readings is an event
  * and not a sample of a signal. */
-bool
-due_is_spot(uint32_t code)
+bool due_is_spot(uint32_t code)
 {
     switch (code) {
-    case 150020: case 150021: case 150022: case 150023: /* non-invasive pressure: systolic, diastolic, mean */
-    case 150016:                                        /* pressure as such: a cuff that does not say more */
-    case 149546:                                        /* pulse rate from the cuff */
+    case 150020:
+    case 150021:
+    case 150022:
+    case 150023: /* non-invasive pressure: systolic, diastolic, mean */
+    case 150016: /* pressure as such: a cuff that does not say more */
+    case 149546: /* pulse rate from the cuff */
         return true;
     default:
         return false;
@@ -30,8 +33,7 @@ due_is_spot(uint32_t code)
 }
 
 /* Tables have a few lines: they are gone through. */
-uint32_t
-due_interval_s(const struct due *due, uint32_t code)
+uint32_t due_interval_s(const struct due *due, uint32_t code)
 {
     uint32_t general = DUE_INTERVAL_DEFAULT_S;
     size_t i;
@@ -46,8 +48,7 @@ due_interval_s(const struct due *due, uint32_t code)
 }
 
 /* Rounds down, also before 1970. */
-static int64_t
-floor_to(int64_t us, int64_t step_us)
+static int64_t floor_to(int64_t us, int64_t step_us)
 {
     int64_t rest = us % step_us;
 
@@ -56,8 +57,7 @@ floor_to(int64_t us, int64_t step_us)
 
 /* Buckets of shorter intervals lie wholly inside those of the longest, as all divide a
  * day. */
-void
-due_widen(const struct due *due, int64_t *from_us, int64_t *to_us)
+void due_widen(const struct due *due, int64_t *from_us, int64_t *to_us)
 {
     int64_t longest = DUE_INTERVAL_DEFAULT_S;
     size_t i;
@@ -68,15 +68,14 @@ due_widen(const struct due *due, int64_t *from_us, int64_t *to_us)
     longest *= US_PER_S;
     if (*from_us > INT64_MIN + longest)
         *from_us = floor_to(*from_us, longest);
-    if (*to_us < INT64_MAX - longest && *to_us > INT64_MIN + longest)
+    if (*to_us<INT64_MAX - longest && * to_us> INT64_MIN + longest)
         *to_us = floor_to(*to_us - 1, longest) + longest;
 }
 
 /* --- Life --- */
 
 /* An interval that does not divide a day would shift its buckets from day to day. */
-static bool
-intervals_valid(const struct due_options *options)
+static bool intervals_valid(const struct due_options *options)
 {
     size_t i;
 
@@ -90,8 +89,7 @@ intervals_valid(const struct due_options *options)
 }
 
 /* A restart begins here, too: there is nothing to be loaded. */
-struct due *
-due_new(const struct due_options *options)
+struct due *due_new(const struct due_options *options)
 {
     struct due *due;
 
@@ -115,8 +113,7 @@ due_new(const struct due_options *options)
 }
 
 /* Open readings are dropped without a decision; feeding them again decides the same. */
-void
-due_free(struct due *due)
+void due_free(struct due *due)
 {
     if (due == NULL)
         return;
@@ -129,8 +126,7 @@ due_free(struct due *due)
 /* --- Decisions --- */
 
 /* Room for so many more decisions, taken beforehand so that nothing can fail half way. */
-static bool
-reserve(struct due *due, size_t more)
+static bool reserve(struct due *due, size_t more)
 {
     size_t wanted = due->decision_count + more;
     struct due_decision *grown;
@@ -147,20 +143,20 @@ reserve(struct due *due, size_t more)
 }
 
 /* This reading's entry among the decisions of this call. */
-static struct due_decision *
-decision_for(struct due *due, struct open_reading *reading)
+static struct due_decision *decision_for(struct due *due, struct open_reading *reading)
 {
     if (reading->call != due->call) {
         reading->call = due->call;
         reading->decision = due->decision_count;
-        due->decisions[due->decision_count++] = (struct due_decision){.ref = reading->ref};
+        due->decisions[due->decision_count++] =
+            (struct due_decision){.ref = reading->ref};
     }
     return &due->decisions[reading->decision];
 }
 
 /* An observation stops leading: it is due, or was overtaken. */
-static void
-resolve(struct due *due, struct open_reading *reading, uint32_t bit, bool is_due)
+static void resolve(struct due *due, struct open_reading *reading, uint32_t bit,
+                    bool is_due)
 {
     reading->pending &= ~bit;
     if (is_due)
@@ -173,8 +169,7 @@ resolve(struct due *due, struct open_reading *reading, uint32_t bit, bool is_due
 
 /* Backlog comes into buckets that ended long ago; those close when nothing has come
  * for the grace. */
-static int64_t
-close_time(const struct due *due, const struct slot *slot)
+static int64_t close_time(const struct due *due, const struct slot *slot)
 {
     int64_t last = slot->to_us > slot->arrived_us ? slot->to_us : slot->arrived_us;
 
@@ -182,8 +177,7 @@ close_time(const struct due *due, const struct slot *slot)
 }
 
 /* Its leader has won. The last slot takes its place: their order means nothing. */
-static void
-close_slot(struct due *due, struct line *line, size_t at)
+static void close_slot(struct due *due, struct line *line, size_t at)
 {
     struct slot slot = line->slots[at];
 
@@ -191,10 +185,9 @@ close_slot(struct due *due, struct line *line, size_t at)
     resolve(due, slot.leader, slot.bit, true);
 }
 
-/* A reading measured at t closes the buckets that ended before it, unless it is so far on that it belongs to another stretch of the
- * stream: live readings go beside a backlog. */
-static void
-close_passed(struct due *due, struct line *line, int64_t t_us)
+/* A reading measured at t closes the buckets that ended before it, unless it is so far on
+ * that it belongs to another stretch of the stream: live readings go beside a backlog. */
+static void close_passed(struct due *due, struct line *line, int64_t t_us)
 {
     size_t i;
 
@@ -217,8 +210,7 @@ struct feed {
 };
 
 /* The handle breaks ties, so that the order of arrival does not. */
-static bool
-is_newer(const struct feed *feed, const struct open_reading *leader)
+static bool is_newer(const struct feed *feed, const struct open_reading *leader)
 {
     if (feed->reading->t_us != leader->t_us)
         return feed->reading->t_us > leader->t_us;
@@ -226,16 +218,15 @@ is_newer(const struct feed *feed, const struct open_reading *leader)
 }
 
 /* A line has a slot a quantity, now and then two: a search through a few entries. */
-static struct slot *
-find_slot(const struct feed *feed, const struct slot *wanted)
+static struct slot *find_slot(const struct feed *feed, const struct slot *wanted)
 {
     size_t i;
 
     for (i = 0; i < feed->line->count; i++) {
         struct slot *slot = &feed->line->slots[i];
 
-        if (slot->code == wanted->code && slot->from_us == wanted->from_us && slot->stay == wanted->stay &&
-            slot->ordinal == wanted->ordinal)
+        if (slot->code == wanted->code && slot->from_us == wanted->from_us &&
+            slot->stay == wanted->stay && slot->ordinal == wanted->ordinal)
             return slot;
     }
     return NULL;
@@ -243,21 +234,22 @@ find_slot(const struct feed *feed, const struct slot *wanted)
 
 /* Asked once when a bucket opens, which is a look-up in the ledger a quantity and
  * minute. */
-static bool
-was_charted(const struct feed *feed, const struct slot *slot)
+static bool was_charted(const struct feed *feed, const struct slot *slot)
 {
     const struct due_options *options = &feed->due->options;
 
     return options->was_charted != NULL &&
-           options->was_charted(options->context, slot->stay, feed->reading->device, slot->code, slot->from_us,
-                                slot->to_us);
+           options->was_charted(options->context, slot->stay, feed->reading->device,
+                                slot->code, slot->from_us, slot->to_us);
 }
 
-/* Finds whether observation i leads its bucket, and opens the bucket if need be. There is room in the line's slots. */
-static void
-place(struct feed *feed, uint32_t i, int64_t interval_us)
+/* Finds whether observation i leads its bucket, and opens the bucket if need be. There is
+ * room in the line's slots. */
+static void place(struct feed *feed, uint32_t i, int64_t interval_us)
 {
-    struct slot wanted = {.stay = feed->reading->stay, .code = feed->reading->codes[i], .bit = UINT32_C(1) << i};
+    struct slot wanted = {.stay = feed->reading->stay,
+                          .code = feed->reading->codes[i],
+                          .bit = UINT32_C(1) << i};
     struct slot *slot;
     uint32_t j;
 
@@ -287,8 +279,7 @@ place(struct feed *feed, uint32_t i, int64_t interval_us)
 }
 
 /* Every bit of memory that feeding needs, taken first: afterwards nothing can fail. */
-static bool
-prepare(struct feed *feed, uint32_t n)
+static bool prepare(struct feed *feed, uint32_t n)
 {
     size_t wanted;
     struct slot *grown;
@@ -308,9 +299,9 @@ prepare(struct feed *feed, uint32_t n)
     return feed->open != NULL;
 }
 
-/* Far more open readings than any hospital has devices: the oldest buckets close before their time. */
-static bool
-relieve(struct due *due)
+/* Far more open readings than any hospital has devices: the oldest buckets close before
+ * their time. */
+static bool relieve(struct due *due)
 {
     int64_t oldest = INT64_MAX;
     struct line *line;
@@ -335,12 +326,13 @@ relieve(struct due *due)
 
 /* Closing comes first, so that a reading never competes with those of a bucket it
  * ends. All memory is taken before anything changes. */
-int
-due_feed(struct due *due, const struct due_reading *reading, int64_t now_us, const struct due_decision **decisions,
-         size_t *n)
+int due_feed(struct due *due, const struct due_reading *reading, int64_t now_us,
+             const struct due_decision **decisions, size_t *n)
 {
     struct feed feed = {.due = due, .reading = reading, .now_us = now_us};
-    uint32_t count = reading->n < DUE_OBSERVATIONS_MAX ? reading->n : DUE_OBSERVATIONS_MAX, i;
+    uint32_t count =
+                 reading->n < DUE_OBSERVATIONS_MAX ? reading->n : DUE_OBSERVATIONS_MAX,
+             i;
     uint32_t now_due = 0, interval_s;
 
     due->call++;
@@ -379,8 +371,8 @@ due_feed(struct due *due, const struct due_reading *reading, int64_t now_us, con
 /* --- Time --- */
 
 /* All open slots are looked at, at most once a second: a few thousand comparisons. */
-int
-due_tick(struct due *due, int64_t now_us, const struct due_decision **decisions, size_t *n)
+int due_tick(struct due *due, int64_t now_us, const struct due_decision **decisions,
+             size_t *n)
 {
     int64_t next = INT64_MAX;
     struct line *line;
@@ -411,16 +403,14 @@ due_tick(struct due *due, int64_t now_us, const struct due_decision **decisions,
 }
 
 /* A lower bound: slots that closed early or got new arrivals may have moved it on. */
-int64_t
-due_next_us(const struct due *due)
+int64_t due_next_us(const struct due *due)
 {
     return due->next_us;
 }
 
 /* Its slots are dropped rather than handed to whoever it had overtaken: those were
  * decided. */
-bool
-due_forget(struct due *due, uint64_t ref)
+bool due_forget(struct due *due, uint64_t ref)
 {
     struct open_reading *reading = *due_find_reading(due, ref);
     struct line *line;
@@ -437,8 +427,7 @@ due_forget(struct due *due, uint64_t ref)
 }
 
 /* For the status page and for tests of boundedness. */
-size_t
-due_open(const struct due *due)
+size_t due_open(const struct due *due)
 {
     return due->open;
 }

@@ -10,27 +10,29 @@
 struct open_reading {
     uint64_t ref, device;
     int64_t t_us;
-    uint32_t pending;            /* observations that lead a slot */
-    uint64_t call;               /* the call in which decision is valid */
-    size_t decision;             /* its entry in due->decisions */
-    struct open_reading *next;   /* the same hash bucket */
+    uint32_t pending;          /* observations that lead a slot */
+    uint64_t call;             /* the call in which decision is valid */
+    size_t decision;           /* its entry in due->decisions */
+    struct open_reading *next; /* the same hash bucket */
 };
 
 struct slot {
     uint64_t stay;
     uint32_t code;
-    uint32_t ordinal;            /* the how-manyth of this code in its reading: two probes are two quantities */
-    int64_t from_us, to_us;      /* the bucket */
-    int64_t arrived_us;          /* when something last came into it */
+    /* the how-manyth of this code in its reading: two probes are two quantities */
+    uint32_t ordinal;
+    int64_t from_us, to_us; /* the bucket */
+    int64_t arrived_us;     /* when something last came into it */
     struct open_reading *leader;
-    uint32_t bit;                /* of the leader's observations */
+    uint32_t bit; /* of the leader's observations */
 };
 
-struct line { /* all open slots of one device */
+/* All open slots of one device. */
+struct line {
     uint64_t device;
     struct slot *slots;
     size_t count, capacity;
-    struct line *next;           /* the same hash bucket */
+    struct line *next; /* the same hash bucket */
 };
 
 struct due {
@@ -39,7 +41,7 @@ struct due {
     struct line **lines;
     struct open_reading **readings;
     size_t line_count, line_buckets, open, reading_buckets;
-    int64_t next_us;             /* no slot closes by time before this */
+    int64_t next_us; /* no slot closes by time before this */
     struct due_decision *decisions;
     size_t decision_count, decision_capacity;
     uint64_t call;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where open readings and lines are found again: two chained hash tables that grow with what they hold.
+ * Where open readings and lines are found again: two chained hash tables that grow with
+ * what they hold.
  */
 #include "chart/due_parts.h"
 
@@ -11,8 +12,7 @@
 #define BUCKETS_MIN 256
 
 /* Small to begin with: a demo has ten devices, a hospital thousands. */
-bool
-due_tables_new(struct due *due)
+bool due_tables_new(struct due *due)
 {
     due->line_buckets = due->reading_buckets = BUCKETS_MIN;
     due->lines = calloc(due->line_buckets, sizeof(struct line *));
@@ -21,16 +21,14 @@ due_tables_new(struct due *due)
 }
 
 /* Its slots go with it. */
-static void
-line_free(struct line *line)
+static void line_free(struct line *line)
 {
     free(line->slots);
     free(line);
 }
 
 /* Also after due_tables_new failed half way. */
-void
-due_tables_free(struct due *due)
+void due_tables_free(struct due *due)
 {
     size_t i;
 
@@ -53,15 +51,13 @@ due_tables_free(struct due *due)
 }
 
 /* Handles and device numbers may be sequential; hashing spreads them. */
-static size_t
-bucket_of(uint64_t key, size_t buckets)
+static size_t bucket_of(uint64_t key, size_t buckets)
 {
     return (size_t)adt_hash(&key, sizeof(key), 6) & (buckets - 1);
 }
 
 /* NULL: this device has nothing open. */
-struct line *
-due_find_line(const struct due *due, uint64_t device)
+struct line *due_find_line(const struct due *due, uint64_t device)
 {
     struct line *line = due->lines[bucket_of(device, due->line_buckets)];
 
@@ -71,8 +67,7 @@ due_find_line(const struct due *due, uint64_t device)
 }
 
 /* Twice as many buckets. Without memory the chains get longer, nothing worse. */
-static void
-spread_lines(struct due *due)
+static void spread_lines(struct due *due)
 {
     size_t buckets = due->line_buckets * 2, i;
     struct line **lines = calloc(buckets, sizeof(struct line *));
@@ -81,7 +76,8 @@ spread_lines(struct due *due)
         return;
     for (i = 0; i < due->line_buckets; i++)
         while (due->lines[i] != NULL) {
-            struct line *line = due->lines[i], **into = &lines[bucket_of(line->device, buckets)];
+            struct line *line = due->lines[i],
+                        **into = &lines[bucket_of(line->device, buckets)];
 
             due->lines[i] = line->next;
             line->next = *into;
@@ -93,8 +89,7 @@ spread_lines(struct due *due)
 }
 
 /* The table grows before the line goes in, so that the line lands in its final bucket. */
-struct line *
-due_make_line(struct due *due, uint64_t device)
+struct line *due_make_line(struct due *due, uint64_t device)
 {
     struct line *line = due_find_line(due, device), **bucket;
 
@@ -114,8 +109,7 @@ due_make_line(struct due *due, uint64_t device)
 }
 
 /* A link rather than the reading, so that taking out needs no second search. */
-struct open_reading **
-due_find_reading(const struct due *due, uint64_t ref)
+struct open_reading **due_find_reading(const struct due *due, uint64_t ref)
 {
     struct open_reading **at = &due->readings[bucket_of(ref, due->reading_buckets)];
 
@@ -125,8 +119,7 @@ due_find_reading(const struct due *due, uint64_t ref)
 }
 
 /* See spread_lines. */
-static void
-spread_readings(struct due *due)
+static void spread_readings(struct due *due)
 {
     size_t buckets = due->reading_buckets * 2, i;
     struct open_reading **readings = calloc(buckets, sizeof(struct open_reading *));
@@ -135,7 +128,8 @@ spread_readings(struct due *due)
         return;
     for (i = 0; i < due->reading_buckets; i++)
         while (due->readings[i] != NULL) {
-            struct open_reading *reading = due->readings[i], **into = &readings[bucket_of(reading->ref, buckets)];
+            struct open_reading *reading = due->readings[i],
+                                **into = &readings[bucket_of(reading->ref, buckets)];
 
             due->readings[i] = reading->next;
             reading->next = *into;
@@ -147,8 +141,7 @@ spread_readings(struct due *due)
 }
 
 /* No slot may lead to it any more. */
-void
-due_drop_reading(struct due *due, struct open_reading *reading)
+void due_drop_reading(struct due *due, struct open_reading *reading)
 {
     struct open_reading **at = due_find_reading(due, reading->ref);
 
@@ -158,8 +151,7 @@ due_drop_reading(struct due *due, struct open_reading *reading)
 }
 
 /* Its ref must be new. */
-void
-due_add_reading(struct due *due, struct open_reading *open)
+void due_add_reading(struct due *due, struct open_reading *open)
 {
     struct open_reading **bucket;
 
@@ -173,8 +165,7 @@ due_add_reading(struct due *due, struct open_reading *open)
 
 /* Called by the clock, not by feeding: a device that is merely between two minutes
  * keeps its line. */
-void
-due_drop_empty_lines(struct due *due)
+void due_drop_empty_lines(struct due *due)
 {
     size_t i;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading HL7 v2. Everything is a slice of the caller's bytes; one function (cut) finds the nth part between
- * delimiters, and every level of the standard is that function with another delimiter.
+ * Reading HL7 v2. Everything is a slice of the caller's bytes; one function (cut) finds
+ * the nth part between delimiters, and every level of the standard is that function with
+ * another delimiter.
  */
 #include "chart/hl7.h"
 
@@ -14,8 +15,7 @@
 /* --- Delimiters and segments --- */
 
 /* A delimiter that could be part of a value would make every value doubtful. */
-static bool
-is_delimiter(char c)
+static bool is_delimiter(char c)
 {
     bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 
@@ -23,21 +23,21 @@ is_delimiter(char c)
 }
 
 /* Segment names are upper case; Z names may hold digits. */
-static bool
-is_name_character(char c)
+static bool is_name_character(char c)
 {
     return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-/* MSH-1 and MSH-2. 2.7 added a fifth character for truncation, which nobody has to know. */
-static int
-read_delimiters(struct hl7_message *message, const char *msh, size_t n)
+/* MSH-1 and MSH-2. 2.7 added a fifth character for truncation, which nobody has to
+ * know. */
+static int read_delimiters(struct hl7_message *message, const char *msh, size_t n)
 {
     char *const into[] = {&message->component, &message->repetition, &message->escape,
                           &message->subcomponent};
     size_t i, j;
 
-    message->component = message->repetition = message->escape = message->subcomponent = '\0';
+    message->component = message->repetition = message->escape = message->subcomponent =
+        '\0';
     message->field = msh[3];
     if (!is_delimiter(message->field))
         return HL7_DELIMITERS;
@@ -55,8 +55,7 @@ read_delimiters(struct hl7_message *message, const char *msh, size_t n)
 }
 
 /* Checks a line and takes it in. The first one must be MSH. */
-static int
-add_segment(struct hl7_message *message, const char *at, size_t n)
+static int add_segment(struct hl7_message *message, const char *at, size_t n)
 {
     int error;
 
@@ -77,8 +76,7 @@ add_segment(struct hl7_message *message, const char *at, size_t n)
     return HL7_OK;
 }
 
-int
-hl7_parse(const char *bytes, size_t n, struct hl7_message *message, size_t *line)
+int hl7_parse(const char *bytes, size_t n, struct hl7_message *message, size_t *line)
 {
     size_t at = 0, end, lines = 0;
     int error;
@@ -108,14 +106,13 @@ hl7_parse(const char *bytes, size_t n, struct hl7_message *message, size_t *line
     return message->count == 0 ? HL7_NOT_MSH : HL7_OK;
 }
 
-bool
-hl7_is(const struct hl7_segment *segment, const char *name)
+bool hl7_is(const struct hl7_segment *segment, const char *name)
 {
     return segment->text.n >= 3 && memcmp(segment->text.at, name, 3) == 0;
 }
 
-const struct hl7_segment *
-hl7_find(const struct hl7_message *message, const char *name, size_t nth)
+const struct hl7_segment *hl7_find(const struct hl7_message *message, const char *name,
+                                   size_t nth)
 {
     size_t i;
 
@@ -127,10 +124,9 @@ hl7_find(const struct hl7_message *message, const char *name, size_t nth)
 
 /* --- Cutting --- */
 
-/* Part n (from 1) of text between delimiters; '\0' cuts nothing. A plain loop: parts are a few bytes long, so that a
- * search function costs more than it finds. */
-static struct hl7_text
-cut(struct hl7_text text, char delimiter, size_t n)
+/* Part n (from 1) of text between delimiters; '\0' cuts nothing. A plain loop: parts are
+ * a few bytes long, so that a search function costs more than it finds. */
+static struct hl7_text cut(struct hl7_text text, char delimiter, size_t n)
 {
     const char *at = text.at, *end = text.at + text.n, *start;
 
@@ -145,8 +141,8 @@ cut(struct hl7_text text, char delimiter, size_t n)
     return (struct hl7_text){start, (size_t)(at - start)};
 }
 
-struct hl7_text
-hl7_field(const struct hl7_message *message, const struct hl7_segment *segment, size_t n)
+struct hl7_text hl7_field(const struct hl7_message *message,
+                          const struct hl7_segment *segment, size_t n)
 {
     if (segment == NULL || n > HL7_FIELDS_MAX)
         return (struct hl7_text){"", 0};
@@ -157,9 +153,8 @@ hl7_field(const struct hl7_message *message, const struct hl7_segment *segment, 
     return cut(segment->text, message->field, n);
 }
 
-void
-hl7_fields(const struct hl7_message *message, const struct hl7_segment *segment, struct hl7_text *fields,
-           size_t count)
+void hl7_fields(const struct hl7_message *message, const struct hl7_segment *segment,
+                struct hl7_text *fields, size_t count)
 {
     const char *at = segment == NULL ? "" : segment->text.at, *start = at;
     const char *end = at + (segment == NULL ? 0 : segment->text.n);
@@ -181,8 +176,7 @@ hl7_fields(const struct hl7_message *message, const struct hl7_segment *segment,
         fields[n] = (struct hl7_text){end, 0};
 }
 
-size_t
-hl7_repetitions(const struct hl7_message *message, struct hl7_text field)
+size_t hl7_repetitions(const struct hl7_message *message, struct hl7_text field)
 {
     size_t i, count = field.n > 0;
 
@@ -191,42 +185,40 @@ hl7_repetitions(const struct hl7_message *message, struct hl7_text field)
     return count;
 }
 
-struct hl7_text
-hl7_repetition(const struct hl7_message *message, struct hl7_text field, size_t n)
+struct hl7_text hl7_repetition(const struct hl7_message *message, struct hl7_text field,
+                               size_t n)
 {
     return cut(field, message->repetition, n);
 }
 
-struct hl7_text
-hl7_component(const struct hl7_message *message, struct hl7_text repetition, size_t n)
+struct hl7_text hl7_component(const struct hl7_message *message,
+                              struct hl7_text repetition, size_t n)
 {
     return cut(repetition, message->component, n);
 }
 
-struct hl7_text
-hl7_subcomponent(const struct hl7_message *message, struct hl7_text component, size_t n)
+struct hl7_text hl7_subcomponent(const struct hl7_message *message,
+                                 struct hl7_text component, size_t n)
 {
     return cut(component, message->subcomponent, n);
 }
 
-struct hl7_text
-hl7_get(const struct hl7_message *message, const char *segment, size_t f, size_t c)
+struct hl7_text hl7_get(const struct hl7_message *message, const char *segment, size_t f,
+                        size_t c)
 {
     struct hl7_text field = hl7_field(message, hl7_find(message, segment, 1), f);
 
     return hl7_component(message, hl7_repetition(message, field, 1), c);
 }
 
-enum hl7_presence
-hl7_presence(struct hl7_text text)
+enum hl7_presence hl7_presence(struct hl7_text text)
 {
     if (text.n == 0)
         return HL7_EMPTY;
     return text.n == 2 && text.at[0] == '"' && text.at[1] == '"' ? HL7_NULL : HL7_VALUE;
 }
 
-bool
-hl7_equals(struct hl7_text text, const char *value)
+bool hl7_equals(struct hl7_text text, const char *value)
 {
     return text.n == strlen(value) && memcmp(text.at, value, text.n) == 0;
 }
@@ -234,8 +226,7 @@ hl7_equals(struct hl7_text text, const char *value)
 /* --- Values --- */
 
 /* -1: none. */
-static int
-hex_digit(char c)
+static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -250,8 +241,7 @@ struct sink {
 };
 
 /* Never past capacity; whether all fitted is asked once, at the end. */
-static void
-sink_put(struct sink *sink, char c)
+static void sink_put(struct sink *sink, char c)
 {
     if (sink->used < sink->capacity)
         sink->out[sink->used] = c;
@@ -259,20 +249,33 @@ sink_put(struct sink *sink, char c)
 }
 
 /* What is between two escape characters. False: unknown, keep it as it stands. */
-static bool
-put_escape(const struct hl7_message *message, struct sink *sink, const char *at, size_t n)
+static bool put_escape(const struct hl7_message *message, struct sink *sink,
+                       const char *at, size_t n)
 {
     size_t i;
 
     if (n == 1) {
         switch (at[0]) {
-        case 'F': sink_put(sink, message->field); return true;
-        case 'S': sink_put(sink, message->component); return true;
-        case 'T': sink_put(sink, message->subcomponent); return true;
-        case 'R': sink_put(sink, message->repetition); return true;
-        case 'E': sink_put(sink, message->escape); return true;
-        case 'H': case 'N': return true; /* highlighting on and off */
-        default: return false;
+        case 'F':
+            sink_put(sink, message->field);
+            return true;
+        case 'S':
+            sink_put(sink, message->component);
+            return true;
+        case 'T':
+            sink_put(sink, message->subcomponent);
+            return true;
+        case 'R':
+            sink_put(sink, message->repetition);
+            return true;
+        case 'E':
+            sink_put(sink, message->escape);
+            return true;
+        case 'H':
+        case 'N':
+            return true; /* highlighting on and off */
+        default:
+            return false;
         }
     }
     if (n == 3 && memcmp(at, ".br", 3) == 0) {
@@ -285,19 +288,24 @@ put_escape(const struct hl7_message *message, struct sink *sink, const char *at,
         if (hex_digit(at[i]) < 0)
             return false;
     for (i = 1; i < n; i += 2)
-        sink_put(sink, (char)(unsigned char)(hex_digit(at[i]) << 4 | hex_digit(at[i + 1])));
+        sink_put(sink,
+                 (char)(unsigned char)(hex_digit(at[i]) << 4 | hex_digit(at[i + 1])));
     return true;
 }
 
-/* The length of the UTF-8 sequence at the start of bytes, 0 if there is none: overlong forms, surrogates and what
- * lies past U+10FFFF are none. */
-static size_t
-utf8_length(const unsigned char *bytes, size_t n)
+/* The length of the UTF-8 sequence at the start of bytes, 0 if there is none: overlong
+ * forms, surrogates and what lies past U+10FFFF are none. */
+static size_t utf8_length(const unsigned char *bytes, size_t n)
 {
-    static const struct { unsigned char low, high, second_low, second_high; size_t length; } forms[] = {
-        {0x00, 0x7f, 0, 0, 1},          {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-        {0xe1, 0xec, 0x80, 0xbf, 3},    {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-        {0xf0, 0xf0, 0x90, 0xbf, 4},    {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    static const struct {
+        unsigned char low, high, second_low, second_high;
+        size_t length;
+    } forms[] = {
+        {0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2},
+        {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
+        {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4},
+        {0xf4, 0xf4, 0x80, 0x8f, 4},
     };
     size_t i, j;
 
@@ -317,8 +325,7 @@ utf8_length(const unsigned char *bytes, size_t n)
     return 0;
 }
 
-static bool
-utf8_valid(const char *text, size_t n)
+static bool utf8_valid(const char *text, size_t n)
 {
     size_t at = 0, length;
 
@@ -331,23 +338,23 @@ utf8_valid(const char *text, size_t n)
     return true;
 }
 
-/* Feeds that do not say so write Windows-1252, of which Latin-1 is a part: the apostrophe of O'Brien is often 0x92. */
-static uint32_t
-windows_1252(unsigned char byte)
+/* Feeds that do not say so write Windows-1252, of which Latin-1 is a part: the apostrophe
+ * of O'Brien is often 0x92. */
+static uint32_t windows_1252(unsigned char byte)
 {
     static const uint16_t high[32] = {
-        0x20ac, 0xfffd, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160,
-        0x2039, 0x0152, 0xfffd, 0x017d, 0xfffd, 0xfffd, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022,
-        0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0xfffd, 0x017e, 0x0178,
+        0x20ac, 0xfffd, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021,
+        0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0xfffd, 0x017d, 0xfffd,
+        0xfffd, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
+        0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0xfffd, 0x017e, 0x0178,
     };
 
     return byte >= 0x80 && byte < 0xa0 ? high[byte - 0x80] : byte;
 }
 
-/* Rewrites n bytes in place from the end, so that nothing is overwritten before it is read. Returns the new length, or
- * HL7_LIMIT. */
-static int
-to_utf8(char *text, size_t n, size_t capacity)
+/* Rewrites n bytes in place from the end, so that nothing is overwritten before it is
+ * read. Returns the new length, or HL7_LIMIT. */
+static int to_utf8(char *text, size_t n, size_t capacity)
 {
     size_t i, size = 0, at;
     uint32_t c;
@@ -375,9 +382,9 @@ to_utf8(char *text, size_t n, size_t capacity)
     return (int)size;
 }
 
-/* Control characters: CR becomes LF, LF and TAB pass, NUL and the rest have no business in a value. */
-static bool
-clean_controls(char *text, size_t n)
+/* Control characters: CR becomes LF, LF and TAB pass, NUL and the rest have no business
+ * in a value. */
+static bool clean_controls(char *text, size_t n)
 {
     size_t i;
 
@@ -394,8 +401,8 @@ clean_controls(char *text, size_t n)
 
 /* An escape that is not closed, or means nothing, is text: feeds forget to escape
  * their backslashes. */
-static void
-unescape(const struct hl7_message *message, struct hl7_text text, struct sink *sink)
+static void unescape(const struct hl7_message *message, struct hl7_text text,
+                     struct sink *sink)
 {
     size_t at;
 
@@ -404,16 +411,18 @@ unescape(const struct hl7_message *message, struct hl7_text text, struct sink *s
 
         if (*start == message->escape && message->escape != '\0')
             end = memchr(start + 1, message->escape, text.n - at - 1);
-        if (end != NULL && put_escape(message, sink, start + 1, (size_t)(end - start) - 1))
+        if (end != NULL &&
+            put_escape(message, sink, start + 1, (size_t)(end - start) - 1))
             at += (size_t)(end - start);
         else
             sink_put(sink, *start);
     }
 }
 
-/* Nearly every value: printable ASCII without an escape. False: it is not one of these. */
-static bool
-copy_plain(const struct hl7_message *message, struct hl7_text text, char *out, size_t capacity)
+/* Nearly every value: printable ASCII without an escape. False: it is not one of
+ * these. */
+static bool copy_plain(const struct hl7_message *message, struct hl7_text text, char *out,
+                       size_t capacity)
 {
     size_t i;
 
@@ -430,8 +439,8 @@ copy_plain(const struct hl7_message *message, struct hl7_text text, char *out, s
     return true;
 }
 
-int
-hl7_value(const struct hl7_message *message, struct hl7_text text, char *out, size_t capacity)
+int hl7_value(const struct hl7_message *message, struct hl7_text text, char *out,
+              size_t capacity)
 {
     struct sink sink = {out, capacity - 1, 0};
     int size;
@@ -466,15 +475,15 @@ hl7_value(const struct hl7_message *message, struct hl7_text text, char *out, si
     return size;
 }
 
-struct hl7_text
-hl7_control_id(const char *bytes, size_t n)
+struct hl7_text hl7_control_id(const char *bytes, size_t n)
 {
     struct hl7_text line, id;
     size_t at, end;
 
     for (at = 0; at < n && (bytes[at] == '\r' || bytes[at] == '\n'); at++)
         ;
-    if (n - at < MSH_SIZE_MIN || memcmp(bytes + at, "MSH", 3) != 0 || !is_delimiter(bytes[at + 3]))
+    if (n - at < MSH_SIZE_MIN || memcmp(bytes + at, "MSH", 3) != 0 ||
+        !is_delimiter(bytes[at + 3]))
         return (struct hl7_text){"", 0};
     for (end = at; end < n && bytes[end] != '\r' && bytes[end] != '\n'; end++)
         ;
@@ -488,8 +497,7 @@ hl7_control_id(const char *bytes, size_t n)
 /* --- Times --- */
 
 /* Exactly `digits` digits. */
-static bool
-take_digits(struct hl7_text *text, size_t digits, uint32_t *value)
+static bool take_digits(struct hl7_text *text, size_t digits, uint32_t *value)
 {
     size_t i;
 
@@ -507,15 +515,13 @@ take_digits(struct hl7_text *text, size_t digits, uint32_t *value)
 }
 
 /* False at the end of the text. */
-static bool
-starts_with_digit(struct hl7_text text)
+static bool starts_with_digit(struct hl7_text text)
 {
     return text.n > 0 && text.at[0] >= '0' && text.at[0] <= '9';
 }
 
 /* ".1" to ".1234", and up to six digits as some senders write. */
-static bool
-take_fraction(struct hl7_text *text, uint32_t *microsecond)
+static bool take_fraction(struct hl7_text *text, uint32_t *microsecond)
 {
     uint32_t digit, scale = 100000;
 
@@ -535,8 +541,7 @@ take_fraction(struct hl7_text *text, uint32_t *microsecond)
 }
 
 /* Nothing, or a sign and exactly four digits up to 14 hours. */
-static bool
-take_zone(struct hl7_text *text, struct hl7_time *time)
+static bool take_zone(struct hl7_text *text, struct hl7_time *time)
 {
     uint32_t hours, minutes;
     bool west;
@@ -556,10 +561,10 @@ take_zone(struct hl7_text *text, struct hl7_time *time)
     return true;
 }
 
-bool
-hl7_time(struct hl7_text text, struct hl7_time *time)
+bool hl7_time(struct hl7_text text, struct hl7_time *time)
 {
-    uint8_t *const parts[] = {&time->month, &time->day, &time->hour, &time->minute, &time->second};
+    uint8_t *const parts[] = {&time->month, &time->day, &time->hour, &time->minute,
+                              &time->second};
     struct civil civil = {0};
     uint32_t value;
     int64_t ignored;

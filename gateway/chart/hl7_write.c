@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Writing HL7 v2, and the acknowledgements on both sides. The writer only ever moves forward, so that what it
- * made can't have a field in the wrong place; text is escaped on its way in.
+ * Writing HL7 v2, and the acknowledgements on both sides. The writer only ever moves
+ * forward, so that what it made can't have a field in the wrong place; text is escaped on
+ * its way in.
  */
 #include "chart/hl7.h"
 
@@ -11,16 +12,14 @@
 /* --- The pen --- */
 
 /* The first error is the one that is told. */
-static void
-fail(struct hl7_writer *writer, int error)
+static void fail(struct hl7_writer *writer, int error)
 {
     if (writer->error == HL7_OK)
         writer->error = error;
 }
 
 /* After an error nothing is written any more: half a message must not look like one. */
-static void
-put_byte(struct hl7_writer *writer, char c)
+static void put_byte(struct hl7_writer *writer, char c)
 {
     if (writer->error != HL7_OK)
         return;
@@ -32,8 +31,7 @@ put_byte(struct hl7_writer *writer, char c)
 }
 
 /* As they are. */
-static void
-put_bytes(struct hl7_writer *writer, const char *text, size_t n)
+static void put_bytes(struct hl7_writer *writer, const char *text, size_t n)
 {
     size_t i;
 
@@ -43,11 +41,14 @@ put_bytes(struct hl7_writer *writer, const char *text, size_t n)
 
 /* What the reader takes out goes in here. UTF-8 passes; control characters are refused
  * rather than dropped, because a value must not change on its way. */
-static void
-put_escaped(struct hl7_writer *writer, const char *text)
+static void put_escaped(struct hl7_writer *writer, const char *text)
 {
-    static const struct { char plain; const char *escaped; } table[] = {
-        {'|', "\\F\\"}, {'^', "\\S\\"}, {'&', "\\T\\"}, {'~', "\\R\\"}, {'\\', "\\E\\"}, {'\n', "\\.br\\"},
+    static const struct {
+        char plain;
+        const char *escaped;
+    } table[] = {
+        {'|', "\\F\\"}, {'^', "\\S\\"},  {'&', "\\T\\"},
+        {'~', "\\R\\"}, {'\\', "\\E\\"}, {'\n', "\\.br\\"},
     };
     size_t i;
 
@@ -64,17 +65,16 @@ put_escaped(struct hl7_writer *writer, const char *text)
     writer->fresh = false;
 }
 
-/* Delimiters in front of nothing say nothing; MSH-2 is the one field that is made of them. */
-static void
-trim(struct hl7_writer *writer, size_t start)
+/* Delimiters in front of nothing say nothing; MSH-2 is the one field that is made of
+ * them. */
+static void trim(struct hl7_writer *writer, size_t start)
 {
     while (writer->used > start && strchr("|^~&", writer->out[writer->used - 1]) != NULL)
         writer->used--;
 }
 
 /* Looks back for its beginning, as only the text knows it. */
-static void
-end_segment(struct hl7_writer *writer)
+static void end_segment(struct hl7_writer *writer)
 {
     size_t start = writer->used;
 
@@ -82,23 +82,22 @@ end_segment(struct hl7_writer *writer)
         return;
     while (start > 0 && writer->out[start - 1] != '\r')
         start--;
-    if (memcmp(writer->out + start, "MSH|^~\\&", writer->used - start < 8 ? writer->used - start : 8) == 0)
+    if (memcmp(writer->out + start, "MSH|^~\\&",
+               writer->used - start < 8 ? writer->used - start : 8) == 0)
         start += 8;
     if (start < writer->used)
         trim(writer, start);
     put_byte(writer, '\r');
 }
 
-void
-hl7_writer(struct hl7_writer *writer, char *out, size_t capacity)
+void hl7_writer(struct hl7_writer *writer, char *out, size_t capacity)
 {
     *writer = (struct hl7_writer){.out = out, .capacity = capacity};
     if (capacity == 0)
         writer->error = HL7_LIMIT;
 }
 
-void
-hl7_segment(struct hl7_writer *writer, const char *name)
+void hl7_segment(struct hl7_writer *writer, const char *name)
 {
     size_t i;
 
@@ -120,10 +119,10 @@ hl7_segment(struct hl7_writer *writer, const char *name)
     writer->fresh = false;
 }
 
-/* Writes delimiters from where the pen is to part n, and remembers it. Going back, or writing one part twice, is an
- * error of the caller's that must not come out as a message. */
-static bool
-move(struct hl7_writer *writer, size_t *pen, size_t n, char delimiter)
+/* Writes delimiters from where the pen is to part n, and remembers it. Going back, or
+ * writing one part twice, is an error of the caller's that must not come out as a
+ * message. */
+static bool move(struct hl7_writer *writer, size_t *pen, size_t n, char delimiter)
 {
     if (n < *pen || (n == *pen && !writer->fresh) || n > HL7_FIELDS_MAX) {
         fail(writer, HL7_ORDER);
@@ -135,8 +134,7 @@ move(struct hl7_writer *writer, size_t *pen, size_t n, char delimiter)
 }
 
 /* A new field is at its first component, with nothing in it. */
-static bool
-move_to_field(struct hl7_writer *writer, size_t field)
+static bool move_to_field(struct hl7_writer *writer, size_t field)
 {
     writer->fresh = false;
     if (writer->used == 0) {
@@ -149,17 +147,16 @@ move_to_field(struct hl7_writer *writer, size_t field)
     return true;
 }
 
-void
-hl7_put(struct hl7_writer *writer, size_t field, const char *text)
+void hl7_put(struct hl7_writer *writer, size_t field, const char *text)
 {
     if (move_to_field(writer, field)) {
         put_escaped(writer, text);
-        writer->fresh = text == NULL || *text == '\0'; /* its component 1 may still be filled */
+        /* its component 1 may still be filled */
+        writer->fresh = text == NULL || *text == '\0';
     }
 }
 
-void
-hl7_put_unsigned(struct hl7_writer *writer, size_t field, uint64_t value)
+void hl7_put_unsigned(struct hl7_writer *writer, size_t field, uint64_t value)
 {
     char text[24];
 
@@ -167,8 +164,7 @@ hl7_put_unsigned(struct hl7_writer *writer, size_t field, uint64_t value)
     hl7_put(writer, field, text);
 }
 
-void
-hl7_put_component(struct hl7_writer *writer, size_t component, const char *text)
+void hl7_put_component(struct hl7_writer *writer, size_t component, const char *text)
 {
     if (move(writer, &writer->component, component, '^')) {
         writer->subcomponent = 1;
@@ -177,15 +173,14 @@ hl7_put_component(struct hl7_writer *writer, size_t component, const char *text)
     }
 }
 
-void
-hl7_put_subcomponent(struct hl7_writer *writer, size_t subcomponent, const char *text)
+void hl7_put_subcomponent(struct hl7_writer *writer, size_t subcomponent,
+                          const char *text)
 {
     if (move(writer, &writer->subcomponent, subcomponent, '&'))
         put_escaped(writer, text);
 }
 
-void
-hl7_put_repetition(struct hl7_writer *writer, const char *text)
+void hl7_put_repetition(struct hl7_writer *writer, const char *text)
 {
     put_byte(writer, '~');
     writer->component = writer->subcomponent = 1;
@@ -193,8 +188,7 @@ hl7_put_repetition(struct hl7_writer *writer, const char *text)
     writer->fresh = text == NULL || *text == '\0';
 }
 
-void
-hl7_put_raw(struct hl7_writer *writer, size_t field, const char *text, size_t n)
+void hl7_put_raw(struct hl7_writer *writer, size_t field, const char *text, size_t n)
 {
     size_t i;
 
@@ -207,8 +201,7 @@ hl7_put_raw(struct hl7_writer *writer, size_t field, const char *text, size_t n)
     }
 }
 
-int
-hl7_finish(struct hl7_writer *writer)
+int hl7_finish(struct hl7_writer *writer)
 {
     end_segment(writer);
     if (writer->error != HL7_OK) {
@@ -222,8 +215,7 @@ hl7_finish(struct hl7_writer *writer)
 
 /* --- Acknowledgements --- */
 
-enum hl7_ack_mode
-hl7_ack_mode(const struct hl7_message *message)
+enum hl7_ack_mode hl7_ack_mode(const struct hl7_message *message)
 {
     struct hl7_text accept = hl7_get(message, "MSH", 15, 1);
     struct hl7_text application = hl7_get(message, "MSH", 16, 1);
@@ -236,14 +228,17 @@ hl7_ack_mode(const struct hl7_message *message)
 }
 
 /* The words of HL7 table 0357. */
-static const char *
-code_text(unsigned code)
+static const char *code_text(unsigned code)
 {
-    static const struct { unsigned code; const char *text; } table[] = {
-        {100, "Segment sequence error"}, {101, "Required field missing"}, {102, "Data type error"},
-        {103, "Table value not found"}, {200, "Unsupported message type"}, {201, "Unsupported event code"},
-        {202, "Unsupported processing id"}, {203, "Unsupported version id"}, {204, "Unknown key identifier"},
-        {207, "Application internal error"},
+    static const struct {
+        unsigned code;
+        const char *text;
+    } table[] = {
+        {100, "Segment sequence error"},    {101, "Required field missing"},
+        {102, "Data type error"},           {103, "Table value not found"},
+        {200, "Unsupported message type"},  {201, "Unsupported event code"},
+        {202, "Unsupported processing id"}, {203, "Unsupported version id"},
+        {204, "Unknown key identifier"},    {207, "Application internal error"},
     };
     size_t i;
 
@@ -254,32 +249,32 @@ code_text(unsigned code)
 }
 
 /* The minor number of "2.n[.m]", -1 for anything else. */
-static int
-minor_version(struct hl7_text version)
+static int minor_version(struct hl7_text version)
 {
-    bool known = version.n >= 3 && version.n <= 5 && version.at[0] == '2' && version.at[1] == '.' &&
-                 version.at[2] >= '1' && version.at[2] <= '9';
+    bool known = version.n >= 3 && version.n <= 5 && version.at[0] == '2' &&
+                 version.at[1] == '.' && version.at[2] >= '1' && version.at[2] <= '9';
 
     return known ? version.at[2] - '0' : -1;
 }
 
-/* An HD field (application, facility) of the message as field n of the answer. One that can't be read is left empty: the
- * answer matters more. */
-static void
-echo_name(struct hl7_writer *writer, size_t n, const struct hl7_message *message, size_t from)
+/* An HD field (application, facility) of the message as field n of the answer. One that
+ * can't be read is left empty: the answer matters more. */
+static void echo_name(struct hl7_writer *writer, size_t n,
+                      const struct hl7_message *message, size_t from)
 {
     char value[256];
     size_t c;
 
     hl7_put(writer, n, "");
     for (c = 1; message != NULL && c <= 3; c++)
-        if (hl7_value(message, hl7_get(message, "MSH", from, c), value, sizeof(value)) > 0)
+        if (hl7_value(message, hl7_get(message, "MSH", from, c), value, sizeof(value)) >
+            0)
             hl7_put_component(writer, c, value);
 }
 
-/* The id goes back exactly as it came where the delimiters are ours, so that a sender may compare bytes. */
-static void
-echo_control_id(struct hl7_writer *writer, struct hl7_text id)
+/* The id goes back exactly as it came where the delimiters are ours, so that a sender may
+ * compare bytes. */
+static void echo_control_id(struct hl7_writer *writer, struct hl7_text id)
 {
     size_t i;
 
@@ -292,8 +287,7 @@ echo_control_id(struct hl7_writer *writer, struct hl7_text id)
 
 /* Up to 2.4 everything stands in ERR-1; from 2.5 on each part has its field, and ERR-8
  * has words for a person. */
-static void
-put_fault(struct hl7_writer *writer, const struct hl7_fault *fault, int minor)
+static void put_fault(struct hl7_writer *writer, const struct hl7_fault *fault, int minor)
 {
     char number[12];
     unsigned sequence = fault->sequence > 0 ? fault->sequence : 1;
@@ -327,9 +321,9 @@ put_fault(struct hl7_writer *writer, const struct hl7_fault *fault, int minor)
 
 /* Sender and receiver change places; event, processing id and version go back as they
  * came. */
-static void
-put_answer_header(struct hl7_writer *writer, const struct hl7_message *message, int minor,
-                  const char *control_id, const char *time_text)
+static void put_answer_header(struct hl7_writer *writer,
+                              const struct hl7_message *message, int minor,
+                              const char *control_id, const char *time_text)
 {
     char value[16];
 
@@ -347,7 +341,8 @@ put_answer_header(struct hl7_writer *writer, const struct hl7_message *message, 
             hl7_put_component(writer, 3, "ACK");
     }
     hl7_put(writer, 10, control_id);
-    if (message == NULL || hl7_value(message, hl7_get(message, "MSH", 11, 1), value, sizeof(value)) <= 0)
+    if (message == NULL ||
+        hl7_value(message, hl7_get(message, "MSH", 11, 1), value, sizeof(value)) <= 0)
         (void)snprintf(value, sizeof(value), "P");
     hl7_put(writer, 11, value);
     if (message == NULL || minor < 0 ||
@@ -356,10 +351,9 @@ put_answer_header(struct hl7_writer *writer, const struct hl7_message *message, 
     hl7_put(writer, 12, value);
 }
 
-int
-hl7_ack(const struct hl7_message *message, const char *failed, size_t failed_n, enum hl7_verdict verdict,
-        const struct hl7_fault *fault, const char *control_id, const char *time_text, char *out,
-        size_t capacity)
+int hl7_ack(const struct hl7_message *message, const char *failed, size_t failed_n,
+            enum hl7_verdict verdict, const struct hl7_fault *fault,
+            const char *control_id, const char *time_text, char *out, size_t capacity)
 {
     static const char letters[] = "AER";
     struct hl7_writer writer;
@@ -378,7 +372,8 @@ hl7_ack(const struct hl7_message *message, const char *failed, size_t failed_n, 
 
     hl7_segment(&writer, "MSA");
     hl7_put(&writer, 1, code);
-    echo_control_id(&writer, failed == NULL ? (struct hl7_text){"", 0} : hl7_control_id(failed, failed_n));
+    echo_control_id(&writer, failed == NULL ? (struct hl7_text){"", 0}
+                                            : hl7_control_id(failed, failed_n));
     if (fault != NULL && minor < 5)
         hl7_put(&writer, 3, fault->text);
     if (fault != NULL && fault->segment != NULL)
@@ -386,17 +381,17 @@ hl7_ack(const struct hl7_message *message, const char *failed, size_t failed_n, 
     return hl7_finish(&writer);
 }
 
-/* Another system's words for a person, cut to fit rather than refused: the code is what decides. */
-static bool
-copy_text(const struct hl7_message *message, struct hl7_text text, char *out, size_t capacity)
+/* Another system's words for a person, cut to fit rather than refused: the code is what
+ * decides. */
+static bool copy_text(const struct hl7_message *message, struct hl7_text text, char *out,
+                      size_t capacity)
 {
     if (text.n >= capacity)
         text.n = capacity - 1;
     return hl7_value(message, text, out, capacity) > 0;
 }
 
-int
-hl7_answer(const char *bytes, size_t n, struct hl7_answer *answer)
+int hl7_answer(const char *bytes, size_t n, struct hl7_answer *answer)
 {
     static const char *const codes[] = {"AA", "AE", "AR", "CA", "CE", "CR"};
     struct hl7_message message;
@@ -417,8 +412,11 @@ hl7_answer(const char *bytes, size_t n, struct hl7_answer *answer)
         return HL7_LIMIT;
     memcpy(answer->code, codes[i], 3);
     memcpy(answer->control_id, id.at, id.n);
-    if (!copy_text(&message, hl7_get(&message, "ERR", 8, 1), answer->text, sizeof(answer->text)) &&
-        !copy_text(&message, hl7_get(&message, "MSA", 3, 1), answer->text, sizeof(answer->text)))
-        (void)copy_text(&message, hl7_get(&message, "ERR", 3, 2), answer->text, sizeof(answer->text));
+    if (!copy_text(&message, hl7_get(&message, "ERR", 8, 1), answer->text,
+                   sizeof(answer->text)) &&
+        !copy_text(&message, hl7_get(&message, "MSA", 3, 1), answer->text,
+                   sizeof(answer->text)))
+        (void)copy_text(&message, hl7_get(&message, "ERR", 3, 2), answer->text,
+                        sizeof(answer->text));
     return HL7_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * MLLP framing. A frame is over at its 0x1C: some senders never send the 0x0D after it, and waiting for it would
- * leave both sides waiting.
+ * MLLP framing. A frame is over at its 0x1C: some senders never send the 0x0D after it,
+ * and waiting for it would leave both sides waiting.
  */
 #include "chart/mllp.h"
 
@@ -10,19 +10,18 @@
 #define MLLP_CR 0x0d
 
 /* The buffer is the limit: a frame never needs more memory than was given. */
-void
-mllp_decoder(struct mllp_decoder *decoder, char *buffer, size_t capacity)
+void mllp_decoder(struct mllp_decoder *decoder, char *buffer, size_t capacity)
 {
     *decoder = (struct mllp_decoder){.buffer = buffer, .capacity = capacity};
 }
 
 /* A start inside a frame begins anew: what came before has lost its end. */
-static void
-begin_frame(struct mllp_decoder *decoder)
+static void begin_frame(struct mllp_decoder *decoder)
 {
     if (decoder->inside && decoder->used == 0)
         decoder->doubled++;
-    else if (decoder->inside) /* its sender was restarted: what came so far is half a message */
+    /* its sender was restarted: what came so far is half a message */
+    else if (decoder->inside)
         decoder->truncated++;
     decoder->inside = true;
     decoder->too_long = false;
@@ -30,8 +29,7 @@ begin_frame(struct mllp_decoder *decoder)
 }
 
 /* Says whether there is a message in the buffer. */
-static enum mllp_step
-end_frame(struct mllp_decoder *decoder)
+static enum mllp_step end_frame(struct mllp_decoder *decoder)
 {
     decoder->inside = false;
     if (decoder->too_long) {
@@ -47,19 +45,19 @@ end_frame(struct mllp_decoder *decoder)
 }
 
 /* Counted, not refused: engines pad and repeat, and the next frame is as good as any. */
-static void
-outside_byte(struct mllp_decoder *decoder, char c)
+static void outside_byte(struct mllp_decoder *decoder, char c)
 {
     if ((unsigned char)c == MLLP_END)
         decoder->doubled++;
-    else if (c != MLLP_CR && c != '\n') /* line ends between frames are part of the ending */
+    /* line ends between frames are part of the ending */
+    else if (c != MLLP_CR && c != '\n')
         decoder->garbage++;
 }
 
 /* Stops after each frame, so that its caller can deal with one message before the next
  * overwrites it. */
-enum mllp_step
-mllp_decode(struct mllp_decoder *decoder, const char *bytes, size_t n, size_t *taken)
+enum mllp_step mllp_decode(struct mllp_decoder *decoder, const char *bytes, size_t n,
+                           size_t *taken)
 {
     size_t i;
 
@@ -88,8 +86,7 @@ mllp_decode(struct mllp_decoder *decoder, const char *bytes, size_t n, size_t *t
 }
 
 /* A framing byte inside would cut the message in two at the other side. */
-size_t
-mllp_encode(const char *message, size_t n, char *out, size_t capacity)
+size_t mllp_encode(const char *message, size_t n, char *out, size_t capacity)
 {
     if (n == 0 || capacity < MLLP_OVERHEAD || n > capacity - MLLP_OVERHEAD ||
         memchr(message, MLLP_START, n) != NULL || memchr(message, MLLP_END, n) != NULL)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The sending side of MLLP: one connection, one message under way. An answer counts only if it names that message; when
- * none comes in time the connection is given up, so that a late answer can never be taken for the next message's.
+ * The sending side of MLLP: one connection, one message under way. An answer counts only
+ * if it names that message; when none comes in time the connection is given up, so that a
+ * late answer can never be taken for the next message's.
  */
 #include "chart/mllp.h"
 
@@ -19,17 +20,18 @@
 #include "base/clock.h"
 #include "chart/hl7.h"
 
-#define ANSWER_MAX 65536
-#define ANSWER_DEFAULT_MS 30000
+#define ANSWER_MAX         65536
+#define ANSWER_DEFAULT_MS  30000
 #define CONNECT_DEFAULT_MS 5000
-#define BACK_OFF_MIN_MS 500
-#define BACK_OFF_MAX_MS 30000
+#define BACK_OFF_MIN_MS    500
+#define BACK_OFF_MAX_MS    30000
 
 enum state { DOWN, CONNECTING, UP };
 
 struct mllp_client {
     sd_event *event;
-    sd_event_source *io, *timer; /* timer: next attempt, connection or answer overdue, by state */
+    /* timer: next attempt, connection or answer overdue, by state */
+    sd_event_source *io, *timer;
     int fd;
     enum state state;
     struct mllp_client_options options;
@@ -46,23 +48,20 @@ struct mllp_client {
 };
 
 /* There is one timer, since a client waits for one thing at a time. */
-static void
-set_timer(struct mllp_client *client, int64_t ms)
+static void set_timer(struct mllp_client *client, int64_t ms)
 {
     (void)sd_event_source_set_time_relative(client->timer, (uint64_t)(ms * US_PER_MS));
     (void)sd_event_source_set_enabled(client->timer, SD_EVENT_ONESHOT);
 }
 
 /* While connected and idle nothing is overdue. */
-static void
-stop_timer(struct mllp_client *client)
+static void stop_timer(struct mllp_client *client)
 {
     (void)sd_event_source_set_enabled(client->timer, SD_EVENT_OFF);
 }
 
 /* splitmix64: enough to keep clients from knocking in step. */
-static uint64_t
-next_jitter(struct mllp_client *client)
+static uint64_t next_jitter(struct mllp_client *client)
 {
     uint64_t z = client->jitter += UINT64_C(0x9e3779b97f4a7c15);
 
@@ -74,8 +73,7 @@ next_jitter(struct mllp_client *client)
 /* --- Up and down --- */
 
 /* The source goes first: epoll must not see the number again under another socket. */
-static void
-close_socket(struct mllp_client *client)
+static void close_socket(struct mllp_client *client)
 {
     client->io = sd_event_source_disable_unref(client->io);
     if (client->fd >= 0)
@@ -85,8 +83,7 @@ close_socket(struct mllp_client *client)
 }
 
 /* Waits between half and the whole of the present back-off, which then doubles. */
-static void
-retry_later(struct mllp_client *client)
+static void retry_later(struct mllp_client *client)
 {
     int64_t half = client->back_off_ms / 2;
 
@@ -98,8 +95,8 @@ retry_later(struct mllp_client *client)
 
 /* The place is free before the caller hears of it, so that he can send the next from
  * inside. */
-static void
-finish_message(struct mllp_client *client, enum mllp_outcome outcome, const char *answer, size_t n)
+static void finish_message(struct mllp_client *client, enum mllp_outcome outcome,
+                           const char *answer, size_t n)
 {
     free(client->out);
     client->out = NULL;
@@ -108,8 +105,7 @@ finish_message(struct mllp_client *client, enum mllp_outcome outcome, const char
 
 /* Everything that ends a connection comes through here: refused, closed, broken,
  * overdue. */
-static void
-lose_connection(struct mllp_client *client, enum mllp_outcome outcome)
+static void lose_connection(struct mllp_client *client, enum mllp_outcome outcome)
 {
     bool was_up = client->state == UP;
 
@@ -131,8 +127,7 @@ lose_connection(struct mllp_client *client, enum mllp_outcome outcome)
 /* --- Traffic --- */
 
 /* One frame came. Returns true if it answers the message under way. */
-static bool
-is_our_answer(struct mllp_client *client)
+static bool is_our_answer(struct mllp_client *client)
 {
     struct hl7_answer answer;
 
@@ -145,8 +140,7 @@ is_our_answer(struct mllp_client *client)
 }
 
 /* An answer frees the way at once; whatever follows it in the same packet is a stray. */
-static void
-take_bytes(struct mllp_client *client, const char *bytes, size_t n)
+static void take_bytes(struct mllp_client *client, const char *bytes, size_t n)
 {
     size_t at = 0, taken;
 
@@ -160,14 +154,15 @@ take_bytes(struct mllp_client *client, const char *bytes, size_t n)
             continue;
         stop_timer(client);
         client->counts.answered++;
-        client->back_off_ms = client->options.back_off_min_ms; /* it works: a next loss is a new one */
-        finish_message(client, MLLP_ANSWERED, client->decoder.buffer, client->decoder.used);
+        /* it works: a next loss is a new one */
+        client->back_off_ms = client->options.back_off_min_ms;
+        finish_message(client, MLLP_ANSWERED, client->decoder.buffer,
+                       client->decoder.used);
     }
 }
 
 /* Returns false when the connection is gone. */
-static bool
-read_answers(struct mllp_client *client)
+static bool read_answers(struct mllp_client *client)
 {
     char chunk[8192];
     ssize_t n;
@@ -185,13 +180,13 @@ read_answers(struct mllp_client *client)
 }
 
 /* False: the connection is gone. */
-static bool
-write_message(struct mllp_client *client)
+static bool write_message(struct mllp_client *client)
 {
     ssize_t n;
 
     while (client->out != NULL && client->out_at < client->out_size) {
-        n = send(client->fd, client->out + client->out_at, client->out_size - client->out_at, MSG_NOSIGNAL);
+        n = send(client->fd, client->out + client->out_at,
+                 client->out_size - client->out_at, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -202,17 +197,16 @@ write_message(struct mllp_client *client)
 }
 
 /* Always for answers and hang-ups, for room to write only with something to write. */
-static void
-listen_for(struct mllp_client *client)
+static void listen_for(struct mllp_client *client)
 {
     bool writing = client->out != NULL && client->out_at < client->out_size;
 
-    (void)sd_event_source_set_io_events(client->io, EPOLLIN | (writing ? (uint32_t)EPOLLOUT : 0));
+    (void)sd_event_source_set_io_events(client->io,
+                                        EPOLLIN | (writing ? (uint32_t)EPOLLOUT : 0));
 }
 
 /* While connecting, the first event says whether it worked. */
-static int
-on_io(sd_event_source *source, int fd, uint32_t events, void *context)
+static int on_io(sd_event_source *source, int fd, uint32_t events, void *context)
 {
     struct mllp_client *client = context;
     int error = 0, one = 1;
@@ -243,27 +237,28 @@ on_io(sd_event_source *source, int fd, uint32_t events, void *context)
 }
 
 /* Never waits: success and failure come as events. */
-static void
-start_connecting(struct mllp_client *client)
+static void start_connecting(struct mllp_client *client)
 {
     int error = 0;
 
-    client->fd = socket(client->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    client->fd =
+        socket(client->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     client->state = CONNECTING;
     if (client->fd < 0)
         error = errno;
-    else if (connect(client->fd, (struct sockaddr *)&client->address, client->address_size) < 0 &&
+    else if (connect(client->fd, (struct sockaddr *)&client->address,
+                     client->address_size) < 0 &&
              errno != EINPROGRESS)
         error = errno;
-    if (error == 0 && sd_event_add_io(client->event, &client->io, client->fd, EPOLLOUT, on_io, client) >= 0)
+    if (error == 0 && sd_event_add_io(client->event, &client->io, client->fd, EPOLLOUT,
+                                      on_io, client) >= 0)
         set_timer(client, client->options.connect_ms);
     else
         lose_connection(client, MLLP_LOST);
 }
 
 /* Down: time for the next attempt. Otherwise something did not happen in time. */
-static int
-on_timer(sd_event_source *source, uint64_t usec, void *context)
+static int on_timer(sd_event_source *source, uint64_t usec, void *context)
 {
     struct mllp_client *client = context;
 
@@ -279,8 +274,7 @@ on_timer(sd_event_source *source, uint64_t usec, void *context)
 /* --- Life --- */
 
 /* Numeric only: a name server that hangs would hang the whole loop. */
-static int
-set_address(struct mllp_client *client, const char *text, uint16_t port)
+static int set_address(struct mllp_client *client, const char *text, uint16_t port)
 {
     struct sockaddr_in *four = (struct sockaddr_in *)&client->address;
     struct sockaddr_in6 *six = (struct sockaddr_in6 *)&client->address;
@@ -303,8 +297,7 @@ set_address(struct mllp_client *client, const char *text, uint16_t port)
 }
 
 /* 0 is no sensible value of any of them. */
-static void
-set_defaults(struct mllp_client_options *options)
+static void set_defaults(struct mllp_client_options *options)
 {
     if (options->answer_ms <= 0)
         options->answer_ms = ANSWER_DEFAULT_MS;
@@ -319,8 +312,8 @@ set_defaults(struct mllp_client_options *options)
 }
 
 /* The other side may be down for days; that is no error. */
-int
-mllp_client_new(struct sd_event *event, const struct mllp_client_options *options, struct mllp_client **out)
+int mllp_client_new(struct sd_event *event, const struct mllp_client_options *options,
+                    struct mllp_client **out)
 {
     struct mllp_client *client = calloc(1, sizeof(*client));
     int error;
@@ -334,8 +327,10 @@ mllp_client_new(struct sd_event *event, const struct mllp_client_options *option
     client->back_off_ms = client->options.back_off_min_ms;
     client->jitter = options->jitter_seed;
     error = set_address(client, options->address, options->port);
-    if (error >= 0) /* the first attempt is made by the loop, so that no callback comes from here */
-        error = sd_event_add_time_relative(event, &client->timer, CLOCK_MONOTONIC, 0, 0, on_timer, client);
+    /* the first attempt is made by the loop, so that no callback comes from here */
+    if (error >= 0)
+        error = sd_event_add_time_relative(event, &client->timer, CLOCK_MONOTONIC, 0, 0,
+                                           on_timer, client);
     if (error < 0) {
         mllp_client_free(client);
         return error;
@@ -345,8 +340,7 @@ mllp_client_new(struct sd_event *event, const struct mllp_client_options *option
 }
 
 /* Nobody is told: whoever frees knows. */
-void
-mllp_client_free(struct mllp_client *client)
+void mllp_client_free(struct mllp_client *client)
 {
     if (client == NULL)
         return;
@@ -358,22 +352,19 @@ mllp_client_free(struct mllp_client *client)
 }
 
 /* True between on_up and on_down. */
-bool
-mllp_client_up(const struct mllp_client *client)
+bool mllp_client_up(const struct mllp_client *client)
 {
     return client->state == UP;
 }
 
 /* True when a send would be taken. */
-bool
-mllp_client_idle(const struct mllp_client *client)
+bool mllp_client_idle(const struct mllp_client *client)
 {
     return client->state == UP && client->out == NULL;
 }
 
 /* Only takes the message; the loop writes it, so that no callback comes from inside. */
-int
-mllp_client_send(struct mllp_client *client, const char *bytes, size_t n)
+int mllp_client_send(struct mllp_client *client, const char *bytes, size_t n)
 {
     struct hl7_text id = hl7_control_id(bytes, n);
 
@@ -402,8 +393,8 @@ mllp_client_send(struct mllp_client *client, const char *bytes, size_t n)
 }
 
 /* A copy; it does not change under its reader. */
-void
-mllp_client_counts(const struct mllp_client *client, struct mllp_client_counts *counts)
+void mllp_client_counts(const struct mllp_client *client,
+                        struct mllp_client_counts *counts)
 {
     *counts = client->counts;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The listening side of MLLP. A peer is read until one message is whole, then not at all until that message is answered: the
- * socket's own buffers hold the sender back, so that no queue grows here.
+ * The listening side of MLLP. A peer is read until one message is whole, then not at all
+ * until that message is answered: the socket's own buffers hold the sender back, so that
+ * no queue grows here.
  */
 #include "chart/mllp.h"
 
@@ -19,8 +20,8 @@
 #include "base/clock.h"
 #include "chart/hl7.h"
 
-#define CHUNK_SIZE 16384
-#define BACKLOG 16
+#define CHUNK_SIZE      16384
+#define BACKLOG         16
 #define IDLE_DEFAULT_MS 30000
 
 struct peer {
@@ -32,10 +33,11 @@ struct peer {
     char *buffer;
     char chunk[CHUNK_SIZE]; /* bytes read and not decoded yet: chunk[at..end) */
     size_t at, end;
-    char *out;              /* the answer being written */
+    char *out; /* the answer being written */
     size_t out_size, out_at;
-    bool waiting;           /* a message is with the caller */
-    bool working;           /* peer_work is on the stack: replies must not enter it again */
+    bool waiting; /* a message is with the caller */
+    /* peer_work is on the stack: replies must not enter it again */
+    bool working;
 };
 
 struct mllp_server {
@@ -54,8 +56,8 @@ static void peer_work(struct peer *peer);
 /* --- Peers --- */
 
 /* A decoder's counts die with its peer, so they are added up first. */
-static void
-add_counts(struct mllp_server_counts *counts, const struct mllp_decoder *decoder)
+static void add_counts(struct mllp_server_counts *counts,
+                       const struct mllp_decoder *decoder)
 {
     counts->garbage += decoder->garbage;
     counts->doubled += decoder->doubled;
@@ -65,8 +67,7 @@ add_counts(struct mllp_server_counts *counts, const struct mllp_decoder *decoder
 
 /* Nothing of a peer may be used after this; every way in ends with it or with
  * peer_listen. */
-static void
-peer_close(struct peer *peer)
+static void peer_close(struct peer *peer)
 {
     struct mllp_server *server = peer->server;
     size_t i;
@@ -87,16 +88,17 @@ peer_close(struct peer *peer)
     free(peer);
 }
 
-/* Tells the loop what this peer waits for. Nothing, while the caller has its message; a hang-up is heard all the same. */
-static void
-peer_listen(struct peer *peer)
+/* Tells the loop what this peer waits for. Nothing, while the caller has its message; a
+ * hang-up is heard all the same. */
+static void peer_listen(struct peer *peer)
 {
     uint32_t events = peer->out != NULL ? EPOLLOUT : peer->waiting ? 0 : EPOLLIN;
 
     (void)sd_event_source_set_io_events(peer->io, events);
     if (peer->decoder.inside && !peer->waiting && peer->out == NULL) {
-        (void)sd_event_source_set_time_relative(
-            peer->timer, (uint64_t)(peer->server->options.idle_ms * US_PER_MS));
+        (void)sd_event_source_set_time_relative(peer->timer,
+                                                (uint64_t)(peer->server->options.idle_ms *
+                                                           US_PER_MS));
         (void)sd_event_source_set_enabled(peer->timer, SD_EVENT_ONESHOT);
     } else {
         (void)sd_event_source_set_enabled(peer->timer, SD_EVENT_OFF);
@@ -104,13 +106,13 @@ peer_listen(struct peer *peer)
 }
 
 /* Writes what it can of the answer. Returns 0, or -errno when the peer is gone. */
-static int
-peer_write(struct peer *peer)
+static int peer_write(struct peer *peer)
 {
     ssize_t n;
 
     while (peer->out != NULL) {
-        n = send(peer->fd, peer->out + peer->out_at, peer->out_size - peer->out_at, MSG_NOSIGNAL);
+        n = send(peer->fd, peer->out + peer->out_at, peer->out_size - peer->out_at,
+                 MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -125,15 +127,14 @@ peer_write(struct peer *peer)
     return 0;
 }
 
-/* Decodes what was read, handing out messages one after the other as long as the caller answers at once. Returns false when
- * the peer must go. */
-static bool
-peer_decode(struct peer *peer)
+/* Decodes what was read, handing out messages one after the other as long as the caller
+ * answers at once. Returns false when the peer must go. */
+static bool peer_decode(struct peer *peer)
 {
     while (peer->at < peer->end && !peer->waiting && peer->out == NULL) {
         size_t taken;
-        enum mllp_step step =
-            mllp_decode(&peer->decoder, peer->chunk + peer->at, peer->end - peer->at, &taken);
+        enum mllp_step step = mllp_decode(&peer->decoder, peer->chunk + peer->at,
+                                          peer->end - peer->at, &taken);
 
         peer->at += taken;
         if (step == MLLP_OVERSIZED)
@@ -151,8 +152,7 @@ peer_decode(struct peer *peer)
 }
 
 /* Writes, decodes and reads until one of them has to wait. Entered from the loop only. */
-static void
-peer_work(struct peer *peer)
+static void peer_work(struct peer *peer)
 {
     bool alive = true;
     ssize_t n;
@@ -182,8 +182,7 @@ peer_work(struct peer *peer)
 }
 
 /* A hang-up is final: whatever was under way will be sent again on another connection. */
-static int
-on_peer_io(sd_event_source *source, int fd, uint32_t events, void *context)
+static int on_peer_io(sd_event_source *source, int fd, uint32_t events, void *context)
 {
     struct peer *peer = context;
 
@@ -198,8 +197,7 @@ on_peer_io(sd_event_source *source, int fd, uint32_t events, void *context)
 
 /* An answer was given outside of the loop's turn for this peer: go on where it
  * stopped. */
-static int
-on_peer_again(sd_event_source *source, void *context)
+static int on_peer_again(sd_event_source *source, void *context)
 {
     (void)source;
     peer_work(context);
@@ -207,8 +205,7 @@ on_peer_again(sd_event_source *source, void *context)
 }
 
 /* A frame that has begun and stays unfinished holds memory for nothing. */
-static int
-on_peer_idle(sd_event_source *source, uint64_t usec, void *context)
+static int on_peer_idle(sd_event_source *source, uint64_t usec, void *context)
 {
     struct peer *peer = context;
 
@@ -221,15 +218,15 @@ on_peer_idle(sd_event_source *source, uint64_t usec, void *context)
 
 /* Timer and deferral are made once and switched on and off: no allocation while
  * messages flow. */
-static int
-peer_sources(struct peer *peer)
+static int peer_sources(struct peer *peer)
 {
     sd_event *event = peer->server->event;
     int error;
 
     error = sd_event_add_io(event, &peer->io, peer->fd, EPOLLIN, on_peer_io, peer);
     if (error >= 0)
-        error = sd_event_add_time_relative(event, &peer->timer, CLOCK_MONOTONIC, 0, 0, on_peer_idle, peer);
+        error = sd_event_add_time_relative(event, &peer->timer, CLOCK_MONOTONIC, 0, 0,
+                                           on_peer_idle, peer);
     if (error >= 0)
         error = sd_event_source_set_enabled(peer->timer, SD_EVENT_OFF);
     if (error >= 0)
@@ -240,14 +237,14 @@ peer_sources(struct peer *peer)
 }
 
 /* Takes fd over, also on failure. */
-static void
-peer_open(struct mllp_server *server, int fd)
+static void peer_open(struct mllp_server *server, int fd)
 {
     struct peer *peer = NULL;
     int one = 1;
     size_t slot;
 
-    for (slot = 0; slot < server->options.peers_max && server->peers[slot] != NULL; slot++)
+    for (slot = 0; slot < server->options.peers_max && server->peers[slot] != NULL;
+         slot++)
         ;
     if (slot < server->options.peers_max)
         peer = calloc(1, sizeof(*peer));
@@ -274,8 +271,7 @@ peer_open(struct mllp_server *server, int fd)
 
 /* One at a time; the loop comes back for the next. A failed accept (the peer left) is
  * nothing. */
-static int
-on_accept(sd_event_source *source, int fd, uint32_t events, void *context)
+static int on_accept(sd_event_source *source, int fd, uint32_t events, void *context)
 {
     int peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -287,8 +283,8 @@ on_accept(sd_event_source *source, int fd, uint32_t events, void *context)
 }
 
 /* Numeric only: what is listened on is a decision, not a look-up. */
-static int
-make_address(const char *text, uint16_t port, struct sockaddr_storage *address, socklen_t *size)
+static int make_address(const char *text, uint16_t port, struct sockaddr_storage *address,
+                        socklen_t *size)
 {
     struct sockaddr_in *four = (struct sockaddr_in *)address;
     struct sockaddr_in6 *six = (struct sockaddr_in6 *)address;
@@ -311,12 +307,12 @@ make_address(const char *text, uint16_t port, struct sockaddr_storage *address, 
 
 /* Only the configured address: a chart server has more networks than the one that the
  * PAS is on. */
-static int
-listen_on(struct mllp_server *server)
+static int listen_on(struct mllp_server *server)
 {
     struct sockaddr_storage address;
     socklen_t size = 0;
-    int one = 1, error = make_address(server->options.address, server->options.port, &address, &size);
+    int one = 1, error = make_address(server->options.address, server->options.port,
+                                      &address, &size);
 
     if (error < 0)
         return error;
@@ -324,19 +320,22 @@ listen_on(struct mllp_server *server)
     if (server->fd < 0)
         return -errno;
     (void)setsockopt(server->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (bind(server->fd, (struct sockaddr *)&address, size) < 0 || listen(server->fd, BACKLOG) < 0)
+    if (bind(server->fd, (struct sockaddr *)&address, size) < 0 ||
+        listen(server->fd, BACKLOG) < 0)
         return -errno;
     size = sizeof(address);
     if (getsockname(server->fd, (struct sockaddr *)&address, &size) < 0)
         return -errno;
-    server->port = ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
-                                                      : ((struct sockaddr_in6 *)&address)->sin6_port);
-    return sd_event_add_io(server->event, &server->listener, server->fd, EPOLLIN, on_accept, server);
+    server->port = ntohs(address.ss_family == AF_INET
+                             ? ((struct sockaddr_in *)&address)->sin_port
+                             : ((struct sockaddr_in6 *)&address)->sin6_port);
+    return sd_event_add_io(server->event, &server->listener, server->fd, EPOLLIN,
+                           on_accept, server);
 }
 
 /* Everything that can go wrong goes wrong here, at start. */
-int
-mllp_server_new(struct sd_event *event, const struct mllp_server_options *options, struct mllp_server **out)
+int mllp_server_new(struct sd_event *event, const struct mllp_server_options *options,
+                    struct mllp_server **out)
 {
     struct mllp_server *server = calloc(1, sizeof(*server));
     int error;
@@ -363,8 +362,7 @@ mllp_server_new(struct sd_event *event, const struct mllp_server_options *option
 }
 
 /* Peers waiting for an answer will send again elsewhere or later. */
-void
-mllp_server_free(struct mllp_server *server)
+void mllp_server_free(struct mllp_server *server)
 {
     size_t i;
 
@@ -381,15 +379,14 @@ mllp_server_free(struct mllp_server *server)
 }
 
 /* For tests, which let the kernel choose. */
-uint16_t
-mllp_server_port(const struct mllp_server *server)
+uint16_t mllp_server_port(const struct mllp_server *server)
 {
     return server->port;
 }
 
 /* By peer number, not by pointer: the peer may be gone by the time the log is on disk. */
-int
-mllp_server_reply(struct mllp_server *server, uint64_t id, const char *bytes, size_t n)
+int mllp_server_reply(struct mllp_server *server, uint64_t id, const char *bytes,
+                      size_t n)
 {
     struct peer *peer = NULL;
     size_t i;
@@ -416,14 +413,15 @@ mllp_server_reply(struct mllp_server *server, uint64_t id, const char *bytes, si
         }
     }
     peer->waiting = false;
-    if (!peer->working) /* written from the loop, so that no caller finds its peer gone under its feet */
+    /* written from the loop, so that no caller finds its peer gone under its feet */
+    if (!peer->working)
         (void)sd_event_source_set_enabled(peer->again, SD_EVENT_ONESHOT);
     return 0;
 }
 
 /* Peers that are connected now are added to those that have gone. */
-void
-mllp_server_counts(const struct mllp_server *server, struct mllp_server_counts *counts)
+void mllp_server_counts(const struct mllp_server *server,
+                        struct mllp_server_counts *counts)
 {
     size_t i;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * adt and census: messages, cut at 0x1C, go all the way. Whatever they are, every one is answered, and the census is the
- * same forwards, backwards and with every message twice.
+ * adt and census: messages, cut at 0x1C, go all the way. Whatever they are, every one is
+ * answered, and the census is the same forwards, backwards and with every message twice.
  */
 #include "chart/adt.h"
 #include "chart/adt_hash.h"
@@ -23,17 +23,30 @@ static void must(bool holds)
 /* A sum that does not depend on the order in which stays are told. */
 static void add_stay(void *context, const struct census_stay *stay)
 {
-    uint64_t fields[] = {stay->stay, stay->patient, stay->original, stay->place, (uint64_t)stay->from_low_us, (uint64_t)stay->from_high_us,
-                         (uint64_t)stay->to_low_us, (uint64_t)stay->to_high_us, (uint64_t)stay->known_us, stay->flags};
+    uint64_t fields[] = {stay->stay,
+                         stay->patient,
+                         stay->original,
+                         stay->place,
+                         (uint64_t)stay->from_low_us,
+                         (uint64_t)stay->from_high_us,
+                         (uint64_t)stay->to_low_us,
+                         (uint64_t)stay->to_high_us,
+                         (uint64_t)stay->known_us,
+                         stay->flags};
 
     must(stay->from_low_us <= stay->from_high_us && stay->to_low_us <= stay->to_high_us);
     must(stay->from_low_us < stay->to_high_us);
-    *(uint64_t *)context += adt_hash(fields, sizeof(fields), adt_hash(stay->location, strlen(stay->location), 0));
+    *(uint64_t *)context += adt_hash(fields, sizeof(fields),
+                                     adt_hash(stay->location, strlen(stay->location), 0));
 }
 
-struct part { const char *at; size_t n; };
+struct part {
+    const char *at;
+    size_t n;
+};
 
-static void apply(struct adt_site *site, struct census *census, const struct part *part, int64_t known_us)
+static void apply(struct adt_site *site, struct census *census, const struct part *part,
+                  int64_t known_us)
 {
     static struct hl7_message scratch;
     static struct adt_result result;
@@ -43,10 +56,12 @@ static void apply(struct adt_site *site, struct census *census, const struct par
 
     must(copy != NULL);
     memcpy(copy, part->at, part->n);
-    n = adt_receive(site, copy, part->n, known_us, 1, &scratch, &result, answer, sizeof(answer));
+    n = adt_receive(site, copy, part->n, known_us, 1, &scratch, &result, answer,
+                    sizeof(answer));
     must(n >= 0 || n == HL7_LIMIT || n == HL7_CONTROL);
     must(result.outcome == ADT_APPLY ? result.count > 0 : result.count == 0);
-    must(result.outcome != ADT_REFUSE || (result.fault.text != NULL && result.verdict != HL7_ACCEPT));
+    must(result.outcome != ADT_REFUSE ||
+         (result.fault.text != NULL && result.verdict != HL7_ACCEPT));
     (void)census_apply(census, result.events, result.count, known_us, NULL, NULL);
     free(copy);
 }
@@ -54,8 +69,12 @@ static void apply(struct adt_site *site, struct census *census, const struct par
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const types[] = {"CNN", "MR", NULL};
-    static const struct adt_map_entry map[] = {{"GSU^Bay 1^Bed 3", "gsu-1-3"}, {"GSU^^4", "gsu-4"}};
-    struct adt_rules rules = {.number_types = types, .map = map, .map_count = 2, .otherwise = ADT_DEFAULT_SLUG};
+    static const struct adt_map_entry map[] = {{"GSU^Bay 1^Bed 3", "gsu-1-3"},
+                                               {"GSU^^4", "gsu-4"}};
+    struct adt_rules rules = {.number_types = types,
+                              .map = map,
+                              .map_count = 2,
+                              .otherwise = ADT_DEFAULT_SLUG};
     static struct adt_site *site; /* made once: it only counts what it meets */
     struct part parts[MESSAGES_MAX];
     uint64_t sums[3] = {0};
@@ -89,6 +108,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         census_free(census);
     }
     must(sums[0] == sums[1] && sums[0] == sums[2]);
-    must(counts[0].stays == counts[1].stays && counts[0].conflicts == counts[1].conflicts && counts[0].events == counts[2].events);
+    must(counts[0].stays == counts[1].stays &&
+         counts[0].conflicts == counts[1].conflicts &&
+         counts[0].events == counts[2].events);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * hl7: any bytes are cut without a step outside them; what is read and written again reads the same; every answer of
- * ours is a message.
+ * hl7: any bytes are cut without a step outside them; what is read and written again
+ * reads the same; every answer of ours is a message.
  */
 #include "chart/hl7.h"
 
@@ -18,10 +18,12 @@ static void must(bool holds)
 
 static void within(const struct hl7_message *message, struct hl7_text text)
 {
-    must(text.n == 0 || (text.at >= message->bytes && text.at + text.n <= message->bytes + message->n));
+    must(text.n == 0 ||
+         (text.at >= message->bytes && text.at + text.n <= message->bytes + message->n));
 }
 
-/* Writes a value and reads it back. A value that is exactly two double quotes can't be written: it would read as null. */
+/* Writes a value and reads it back. A value that is exactly two double quotes can't be
+ * written: it would read as null. */
 static void round_trip(const char *value)
 {
     static char out[4096];
@@ -54,7 +56,8 @@ static void walk_field(const struct hl7_message *message, struct hl7_text field)
     within(message, field);
     for (r = 1; r <= reps && r < 4; r++)
         for (c = 1; c < 6; c++) {
-            struct hl7_text part = hl7_component(message, hl7_repetition(message, field, r), c);
+            struct hl7_text part =
+                hl7_component(message, hl7_repetition(message, field, r), c);
             int n;
 
             within(message, part);
@@ -63,7 +66,8 @@ static void walk_field(const struct hl7_message *message, struct hl7_text field)
             n = hl7_value(message, part, value, sizeof(value));
             must(n < 0 ? value[0] == '\0' : strlen(value) == (size_t)n);
             /* Blanks that an escape put at an end are cut when they are read again. */
-            if (n > 0 && value[0] != ' ' && value[n - 1] != ' ' && strchr(value, '\t') == NULL)
+            if (n > 0 && value[0] != ' ' && value[n - 1] != ' ' &&
+                strchr(value, '\t') == NULL)
                 round_trip(value);
         }
 }
@@ -88,11 +92,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             for (f = 0; f < 20; f++) {
                 struct hl7_text one = hl7_field(&message, &message.segments[i], f);
 
-                must(f == 0 || (one.n == fields[f].n && (one.n == 0 || one.at == fields[f].at)));
+                must(f == 0 ||
+                     (one.n == fields[f].n && (one.n == 0 || one.at == fields[f].at)));
                 walk_field(&message, one);
             }
         }
-    n = hl7_ack(error == HL7_OK ? &message : NULL, bytes, size, HL7_ERROR, &fault, "W1", "20260101000000+0000", out, sizeof(out));
+    n = hl7_ack(error == HL7_OK ? &message : NULL, bytes, size, HL7_ERROR, &fault, "W1",
+                "20260101000000+0000", out, sizeof(out));
     if (n >= 0) {
         must(hl7_parse(out, (size_t)n, &answer_message, NULL) == HL7_OK);
         must(hl7_answer(out, (size_t)n, &answer) == HL7_OK);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mllp: however a stream is cut into reads, it gives the same frames; a frame that was taken can be sent again.
+ * mllp: however a stream is cut into reads, it gives the same frames; a frame that was
+ * taken can be sent again.
  */
 #include "chart/mllp.h"
 
@@ -8,7 +9,7 @@
 #include <string.h>
 
 #define FRAME_MAX 64
-#define PIECES 7 /* sizes of reads tried: 1, 2, 4 .. 64 bytes */
+#define PIECES    7 /* sizes of reads tried: 1, 2, 4 .. 64 bytes */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -18,7 +19,10 @@ static void must(bool holds)
         abort();
 }
 
-struct seen { uint64_t hash, frames, oversized; struct mllp_decoder decoder; };
+struct seen {
+    uint64_t hash, frames, oversized;
+    struct mllp_decoder decoder;
+};
 
 static void decode(const uint8_t *data, size_t size, size_t piece, struct seen *seen)
 {
@@ -29,7 +33,8 @@ static void decode(const uint8_t *data, size_t size, size_t piece, struct seen *
     mllp_decoder(&seen->decoder, buffer, sizeof(buffer));
     while (at < size) {
         size_t n = size - at < piece ? size - at : piece;
-        enum mllp_step step = mllp_decode(&seen->decoder, (const char *)data + at, n, &taken);
+        enum mllp_step step =
+            mllp_decode(&seen->decoder, (const char *)data + at, n, &taken);
 
         must(taken > 0 && taken <= n);
         at += taken;
@@ -41,7 +46,8 @@ static void decode(const uint8_t *data, size_t size, size_t piece, struct seen *
         must(seen->decoder.used > 0 && seen->decoder.used <= FRAME_MAX);
         for (i = 0; i < seen->decoder.used; i++)
             seen->hash = (seen->hash ^ (uint8_t)buffer[i]) * UINT64_C(1099511628211);
-        must(mllp_encode(buffer, seen->decoder.used, out, sizeof(out)) == seen->decoder.used + MLLP_OVERHEAD);
+        must(mllp_encode(buffer, seen->decoder.used, out, sizeof(out)) ==
+             seen->decoder.used + MLLP_OVERHEAD);
     }
 }
 
@@ -51,11 +57,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t i;
 
     decode(data, size, 1, &first);
-    must(first.decoder.frames == first.frames && first.decoder.oversized == first.oversized);
+    must(first.decoder.frames == first.frames &&
+         first.decoder.oversized == first.oversized);
     for (i = 1; i < PIECES; i++) {
         decode(data, size, (size_t)1 << i, &other);
-        must(other.hash == first.hash && other.frames == first.frames && other.oversized == first.oversized);
-        must(other.decoder.garbage == first.decoder.garbage && other.decoder.doubled == first.decoder.doubled &&
+        must(other.hash == first.hash && other.frames == first.frames &&
+             other.oversized == first.oversized);
+        must(other.decoder.garbage == first.decoder.garbage &&
+             other.decoder.doubled == first.decoder.doubled &&
              other.decoder.truncated == first.decoder.truncated);
     }
     return 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The census against a slow model, and against itself: whatever order messages come in, however often, the same messages
- * make the same census; and what a message changed lies within the windows that it named.
+ * The census against a slow model, and against itself: whatever order messages come in,
+ * however often, the same messages make the same census; and what a message changed lies
+ * within the windows that it named.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,12 +14,12 @@
 #include "chart/match.h"
 #include "chart_census_test.h"
 
-#define BEDS 4
+#define BEDS     4
 #define PATIENTS 6
-#define VISITS 64
-#define MINUTES 400
+#define VISITS   64
+#define MINUTES  400
 #define MESSAGES 120
-#define NOWHERE (-1)
+#define NOWHERE  (-1)
 
 static const char *const beds[BEDS] = {"bed-a", "bed-b", "bed-c", "bed-d"};
 
@@ -35,25 +36,32 @@ static unsigned below(unsigned n) /* splitmix64 */
 
 /* --- The truth: a grid of minutes, written to by whoever moves a patient --- */
 
-struct cell { signed char bed; bool away; };
+struct cell {
+    signed char bed;
+    bool away;
+};
 
 struct truth_visit {
     int patient;
     bool open, cancelled;
     struct cell cells[MINUTES];
-    int moved, moved_before;  /* minute of the last move and what it may be taken back to; -1 = nothing to take back */
+    int moved, moved_before; /* minute of the last move and what it may be taken back to;
+                                -1 = nothing to take back */
     struct cell before;
-    int discharged;           /* minute; -1 = not */
+    int discharged; /* minute; -1 = not */
     struct cell at_discharge;
 };
 
-struct message { struct adt_event events[2]; size_t count; };
+struct message {
+    struct adt_event events[2];
+    size_t count;
+};
 
 struct ward {
     int now, visits;
     struct truth_visit visit[VISITS];
-    int person[PATIENTS];       /* who a patient is after merges */
-    bool dead[PATIENTS];        /* merged away: no new messages */
+    int person[PATIENTS]; /* who a patient is after merges */
+    bool dead[PATIENTS];  /* merged away: no new messages */
     struct message messages[MESSAGES];
     size_t count;
 };
@@ -64,7 +72,10 @@ static void set_from(struct truth_visit *v, int minute, struct cell cell)
         v->cells[minute] = cell;
 }
 
-static const char *bed_name(int bed) { return bed == NOWHERE ? NULL : beds[bed]; }
+static const char *bed_name(int bed)
+{
+    return bed == NOWHERE ? NULL : beds[bed];
+}
 
 static struct adt_event make(const struct ward *w, enum adt_kind kind, int v, int bed)
 {
@@ -102,7 +113,10 @@ static int open_visit_of(const struct ward *w, int patient)
     return -1;
 }
 
-static int any_bed(void) { return below(10) == 0 ? NOWHERE : (int)below(BEDS); }
+static int any_bed(void)
+{
+    return below(10) == 0 ? NOWHERE : (int)below(BEDS);
+}
 
 static void admit(struct ward *w, int patient)
 {
@@ -119,14 +133,16 @@ static void admit(struct ward *w, int patient)
     w->visits++;
 }
 
-/* Back-dated by some minutes, but never to before the last move: the grid could not say what that means. */
+/* Back-dated by some minutes, but never to before the last move: the grid could not say
+ * what that means. */
 static void transfer(struct ward *w, int v)
 {
     struct truth_visit *visit = &w->visit[v];
     int bed = any_bed(), at = w->now, last = visit->moved > 0 ? visit->moved : 0;
     struct adt_event event;
 
-    if (below(4) == 0 && at - 3 > last && visit->cells[at - 3].bed == visit->cells[at - 1].bed &&
+    if (below(4) == 0 && at - 3 > last &&
+        visit->cells[at - 3].bed == visit->cells[at - 1].bed &&
         visit->cells[at - 3].away == visit->cells[at - 1].away)
         at -= 2;
     if (visit->cells[at - 1].away)
@@ -134,7 +150,9 @@ static void transfer(struct ward *w, int v)
     event = make(w, ADT_TRANSFER, v, bed);
     event.occurred.low_us = event.occurred.high_us = at * MINUTE;
     if (below(2) == 0)
-        event = from_place(event, visit->cells[at - 1].bed == NOWHERE ? "" : beds[(int)visit->cells[at - 1].bed]);
+        event = from_place(event, visit->cells[at - 1].bed == NOWHERE
+                                      ? ""
+                                      : beds[(int)visit->cells[at - 1].bed]);
     say(w, event, NULL);
     visit->before = visit->cells[at - 1];
     visit->moved = at;
@@ -143,7 +161,8 @@ static void transfer(struct ward *w, int v)
 
 static void swap(struct ward *w, int a, int b)
 {
-    int bed_a = w->visit[a].cells[w->now - 1].bed, bed_b = w->visit[b].cells[w->now - 1].bed;
+    int bed_a = w->visit[a].cells[w->now - 1].bed,
+        bed_b = w->visit[b].cells[w->now - 1].bed;
     struct adt_event two = make(w, ADT_SWAP, b, bed_a);
 
     say(w, make(w, ADT_SWAP, a, bed_b), &two);
@@ -164,7 +183,8 @@ static void step(struct ward *w)
     if (v < 0) {
         for (o = w->visits - 1; o >= 0 && w->visit[o].patient != patient; o--)
             ;
-        if (o >= 0 && w->visit[o].discharged >= 0 && below(3) == 0) { /* the discharge is taken back */
+        if (o >= 0 && w->visit[o].discharged >= 0 &&
+            below(3) == 0) { /* the discharge is taken back */
             set_from(&w->visit[o], w->visit[o].discharged, w->visit[o].at_discharge);
             say(w, make(w, ADT_CANCEL_DISCHARGE, o, w->visit[o].at_discharge.bed), NULL);
             w->visit[o].open = true;
@@ -176,7 +196,10 @@ static void step(struct ward *w)
     }
     o = open_visit_of(w, other);
     switch (below(12)) {
-    case 0: case 1: case 2: case 3:
+    case 0:
+    case 1:
+    case 2:
+    case 3:
         transfer(w, v);
         break;
     case 4:
@@ -185,14 +208,22 @@ static void step(struct ward *w)
         w->visit[v].discharged = w->now;
         w->visit[v].at_discharge = w->visit[v].cells[w->now - 1];
         w->visit[v].open = false;
-        say(w, from_place(make(w, ADT_DISCHARGE, v, NOWHERE), w->visit[v].at_discharge.bed == NOWHERE ? "" : beds[(int)w->visit[v].at_discharge.bed]), NULL);
+        say(w,
+            from_place(make(w, ADT_DISCHARGE, v, NOWHERE),
+                       w->visit[v].at_discharge.bed == NOWHERE
+                           ? ""
+                           : beds[(int)w->visit[v].at_discharge.bed]),
+            NULL);
         set_from(&w->visit[v], w->now, (struct cell){NOWHERE, false});
         break;
-    case 5: case 6:
-        if (o >= 0 && o != v && w->person[patient] != w->person[other] && !w->visit[v].cells[w->now - 1].away && !w->visit[o].cells[w->now - 1].away)
+    case 5:
+    case 6:
+        if (o >= 0 && o != v && w->person[patient] != w->person[other] &&
+            !w->visit[v].cells[w->now - 1].away && !w->visit[o].cells[w->now - 1].away)
             swap(w, v, o);
         break;
-    case 7: case 8:
+    case 7:
+    case 8:
         if (w->visit[v].moved >= 0 && !w->visit[v].cells[w->now - 1].away) {
             set_from(&w->visit[v], w->visit[v].moved, w->visit[v].before);
             say(w, make(w, ADT_CANCEL_TRANSFER, v, w->visit[v].before.bed), NULL);
@@ -233,7 +264,8 @@ static void step(struct ward *w)
             for (p = 0; p < PATIENTS; p++)
                 if (w->person[p] == from)
                     w->person[p] = to;
-            w->dead[other] = true; /* its visits go on under the old number, as they do until the PAS catches up */
+            w->dead[other] = true; /* its visits go on under the old number, as they do
+                                      until the PAS catches up */
         }
         break;
     }
@@ -265,12 +297,17 @@ static struct census *build(const struct message *messages, const size_t *order,
     for (i = 0; i < n; i++) {
         const struct message *m = &messages[order == NULL ? i : order[i]];
 
-        assert_int_equal(census_apply(census, m->events, m->count, m->events[0].recorded.low_us, NULL, NULL), CENSUS_OK);
+        assert_int_equal(census_apply(census, m->events, m->count,
+                                      m->events[0].recorded.low_us, NULL, NULL),
+                         CENSUS_OK);
     }
     return census;
 }
 
-struct dump { struct census_stay stays[1024]; size_t count; };
+struct dump {
+    struct census_stay stays[1024];
+    size_t count;
+};
 
 static void collect(void *context, const struct census_stay *stay)
 {
@@ -311,13 +348,16 @@ static void assert_same(const struct census *a, const struct census *b, uint64_t
     dump_census(a, &x);
     dump_census(b, &y);
     if (x.count != y.count)
-        fail_msg("seed %llu: %zu and %zu stays", (unsigned long long)seed, x.count, y.count);
+        fail_msg("seed %llu: %zu and %zu stays", (unsigned long long)seed, x.count,
+                 y.count);
     for (i = 0; i < x.count; i++) {
         struct census_stay *s = &x.stays[i], *t = &y.stays[i];
 
-        if (s->stay != t->stay || s->patient != t->patient || s->original != t->original || s->place != t->place ||
-            s->from_low_us != t->from_low_us || s->from_high_us != t->from_high_us || s->to_low_us != t->to_low_us ||
-            s->to_high_us != t->to_high_us || s->known_us != t->known_us || s->flags != t->flags ||
+        if (s->stay != t->stay || s->patient != t->patient ||
+            s->original != t->original || s->place != t->place ||
+            s->from_low_us != t->from_low_us || s->from_high_us != t->from_high_us ||
+            s->to_low_us != t->to_low_us || s->to_high_us != t->to_high_us ||
+            s->known_us != t->known_us || s->flags != t->flags ||
             strcmp(s->location, t->location) != 0)
             fail_msg("seed %llu: stay %zu differs", (unsigned long long)seed, i);
     }
@@ -330,7 +370,8 @@ static void assert_same(const struct census *a, const struct census *b, uint64_t
     assert_int_equal(cx.conflicts, cy.conflicts);
     for (i = 0; i < PATIENTS; i++) {
         snprintf(number, sizeof(number), "P%zu", i);
-        assert_int_equal(census_patient(a, id_of(number), &px), census_patient(b, id_of(number), &py));
+        assert_int_equal(census_patient(a, id_of(number), &px),
+                         census_patient(b, id_of(number), &py));
         if (!census_patient(a, id_of(number), &px))
             continue;
         assert_int_equal(px.survivor, py.survivor);
@@ -361,7 +402,8 @@ static size_t check_grid(const struct ward *w, const struct census *census, uint
 
     for (bed = 0; bed < BEDS; bed++)
         for (minute = 0; minute < MINUTES; minute++) {
-            int64_t t = minute * MINUTE + (minute & 1) * 30 * US_PER_S; /* also exactly on the boundary */
+            int64_t t = minute * MINUTE +
+                        (minute & 1) * 30 * US_PER_S; /* also exactly on the boundary */
             size_t expected = 0;
 
             n = census_at(census, census_place_id(beds[bed]), t, t, stays, 16);
@@ -377,20 +419,26 @@ static size_t check_grid(const struct ward *w, const struct census *census, uint
                 for (i = 0; i < n && stays[i].stay != census_visit_id(key); i++)
                     ;
                 if (i >= n)
-                    fail_msg("seed %llu: visit %d is missing in %s at minute %d", (unsigned long long)seed, v, beds[bed], minute);
+                    fail_msg("seed %llu: visit %d is missing in %s at minute %d",
+                             (unsigned long long)seed, v, beds[bed], minute);
                 assert_int_equal((stays[i].flags & CENSUS_AWAY) != 0, cell->away);
-                assert_int_equal(stays[i].flags & (CENSUS_ORDER | CENSUS_MISSING | CENSUS_IDENTITY), 0);
+                assert_int_equal(stays[i].flags &
+                                     (CENSUS_ORDER | CENSUS_MISSING | CENSUS_IDENTITY),
+                                 0);
                 assert_true(census_same(census, stays[i].patient, id_of(number)));
                 here = &stays[i];
                 for (i = 0; i < PATIENTS; i++) {
                     snprintf(number, sizeof(number), "P%zu", i);
                     if (census_same(census, here->patient, id_of(number)) !=
                         (w->person[i] == w->person[w->visit[v].patient]))
-                        fail_msg("seed %llu: visit %d of P%d and %s", (unsigned long long)seed, v, w->visit[v].patient, number);
+                        fail_msg("seed %llu: visit %d of P%d and %s",
+                                 (unsigned long long)seed, v, w->visit[v].patient,
+                                 number);
                 }
             }
             if (n != expected)
-                fail_msg("seed %llu: %zu stays instead of %zu in %s at minute %d", (unsigned long long)seed, n, expected, beds[bed], minute);
+                fail_msg("seed %llu: %zu stays instead of %zu in %s at minute %d",
+                         (unsigned long long)seed, n, expected, beds[bed], minute);
             checked++;
         }
     return checked;
@@ -439,7 +487,9 @@ static void test_grid_and_orders(void **state)
         census_free(other);
         census_free(straight);
     }
-    print_message("%d histories, %zu messages, %zu bed-minutes as in the model, 3 other orders each\n", 400, messages, checked);
+    print_message("%d histories, %zu messages, %zu bed-minutes as in the model, 3 other "
+                  "orders each\n",
+                  400, messages, checked);
 }
 
 /* --- Nonsense, too, must not depend on its order --- */
@@ -452,7 +502,8 @@ static struct adt_event wild_event(size_t serial)
 
     snprintf(number, sizeof(number), "P%u", below(3));
     snprintf(visit, sizeof(visit), "V%u", below(3));
-    event = event_at(kind, 1 + (int64_t)below(12), number, visit, below(4) == 0 ? NULL : beds[below(2)]);
+    event = event_at(kind, 1 + (int64_t)below(12), number, visit,
+                     below(4) == 0 ? NULL : beds[below(2)]);
     event.id = serial + 1;
     event.recorded.low_us = (1 + (int64_t)below(12)) * MINUTE;
     event.recorded.high_us = event.recorded.low_us + (below(3) == 0 ? 2 * MINUTE : 0);
@@ -465,7 +516,8 @@ static struct adt_event wild_event(size_t serial)
         snprintf(event.category, sizeof(event.category), "E");
     snprintf(event.prior.number, sizeof(event.prior.number), "P%u", below(3));
     snprintf(event.prior.authority, sizeof(event.prior.authority), "H");
-    if ((kind == ADT_MERGE || kind == ADT_MOVE_VISIT) && strcmp(event.prior.number, event.patient.number) == 0)
+    if ((kind == ADT_MERGE || kind == ADT_MOVE_VISIT) &&
+        strcmp(event.prior.number, event.patient.number) == 0)
         return wild_event(serial);
     return event;
 }
@@ -501,7 +553,10 @@ static void test_wild(void **state)
 
 /* --- Windows --- */
 
-struct verdict { enum match_reason reason; uint64_t stay, patient; };
+struct verdict {
+    enum match_reason reason;
+    uint64_t stay, patient;
+};
 
 static void judge_all(const struct census *census, struct verdict verdicts[BEDS][MINUTES])
 {
@@ -509,15 +564,19 @@ static void judge_all(const struct census *census, struct verdict verdicts[BEDS]
 
     for (bed = 0; bed < BEDS; bed++)
         for (minute = 0; minute < MINUTES; minute++) {
-            struct match_evidence evidence = {.place = census_place_id(beds[bed]), .mapped = true, .time_known = true};
+            struct match_evidence evidence = {.place = census_place_id(beds[bed]),
+                                              .mapped = true,
+                                              .time_known = true};
             struct match_result result;
 
             evidence.low_us = minute * MINUTE - 10 * US_PER_S;
             evidence.high_us = minute * MINUTE + 10 * US_PER_S;
             match_reading(census, &evidence, &result);
             if (result.reason == MATCH_NEVER_SEEN)
-                result.reason = MATCH_EMPTY; /* the first stay of a bed changes the word for all time, not the hold */
-            verdicts[bed][minute] = (struct verdict){result.reason, result.stay.stay, result.stay.patient};
+                result.reason = MATCH_EMPTY; /* the first stay of a bed changes the word
+                                                for all time, not the hold */
+            verdicts[bed][minute] =
+                (struct verdict){result.reason, result.stay.stay, result.stay.patient};
         }
 }
 
@@ -526,13 +585,15 @@ static bool in_windows(const struct census_window *windows, size_t n, int bed, i
     size_t i;
 
     for (i = 0; i < n; i++)
-        if (windows[i].place == census_place_id(beds[bed]) && minute * MINUTE + 10 * US_PER_S >= windows[i].from_us &&
+        if (windows[i].place == census_place_id(beds[bed]) &&
+            minute * MINUTE + 10 * US_PER_S >= windows[i].from_us &&
             minute * MINUTE - 10 * US_PER_S < windows[i].to_us)
             return true;
     return false;
 }
 
-/* Whatever a message does to any reading's verdict, it says so; and a repetition says nothing. */
+/* Whatever a message does to any reading's verdict, it says so; and a repetition says
+ * nothing. */
 static void test_windows(void **state)
 {
     static struct ward w;
@@ -555,7 +616,8 @@ static void test_windows(void **state)
         for (i = 0; i < w.count; i++) {
             const struct message *m = &w.messages[order[i]];
 
-            assert_int_equal(census_apply(census, m->events, m->count, 0, &windows, &n), CENSUS_OK);
+            assert_int_equal(census_apply(census, m->events, m->count, 0, &windows, &n),
+                             CENSUS_OK);
             judge_all(census, after);
             for (bed = 0; bed < BEDS; bed++)
                 for (minute = 0; minute < MINUTES; minute++) {
@@ -568,16 +630,19 @@ static void test_windows(void **state)
                         continue;
                     changed++;
                     if (!is)
-                        fail_msg("seed %llu: message %zu changes %s at minute %d without saying so",
+                        fail_msg("seed %llu: message %zu changes %s at minute %d without "
+                                 "saying so",
                                  (unsigned long long)seed, order[i], beds[bed], minute);
                 }
             memcpy(before, after, sizeof(before));
-            assert_int_equal(census_apply(census, m->events, m->count, 0, &windows, &n), CENSUS_OK);
+            assert_int_equal(census_apply(census, m->events, m->count, 0, &windows, &n),
+                             CENSUS_OK);
             assert_int_equal(n, 0);
         }
         census_free(census);
     }
-    print_message("%zu verdicts changed, all within the %zu bed-minutes named\n", changed, named);
+    print_message("%zu verdicts changed, all within the %zu bed-minutes named\n", changed,
+                  named);
 }
 
 /* --- Two beds, three patients: every order of eight messages --- */

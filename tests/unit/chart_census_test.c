@@ -14,7 +14,8 @@ static size_t window_count;
 
 static void apply(struct census *census, struct adt_event event)
 {
-    assert_int_equal(census_apply(census, &event, 1, 0, &windows, &window_count), CENSUS_OK);
+    assert_int_equal(census_apply(census, &event, 1, 0, &windows, &window_count),
+                     CENSUS_OK);
 }
 
 /* Who is in a place at a minute: "P1", "P1+P2", "-"; with a letter for each flag. */
@@ -23,9 +24,17 @@ static const char *at(const struct census *census, const char *place, int64_t mi
     static char text[128];
     struct census_stay stays[8];
     struct census_patient patient;
-    size_t n = census_at(census, census_place_id(place), minute * MINUTE, minute * MINUTE, stays, 8), i, used = 0;
-    static const struct { uint32_t flag; char letter; } letters[] = {
-        {CENSUS_AWAY, 'a'}, {CENSUS_ORDER, 'o'}, {CENSUS_MISSING, 'm'}, {CENSUS_IDENTITY, 'i'}, {CENSUS_ELSEWHERE, 'e'}};
+    size_t n = census_at(census, census_place_id(place), minute * MINUTE, minute * MINUTE,
+                         stays, 8),
+           i, used = 0;
+    static const struct {
+        uint32_t flag;
+        char letter;
+    } letters[] = {{CENSUS_AWAY, 'a'},
+                   {CENSUS_ORDER, 'o'},
+                   {CENSUS_MISSING, 'm'},
+                   {CENSUS_IDENTITY, 'i'},
+                   {CENSUS_ELSEWHERE, 'e'}};
 
     text[0] = '-';
     text[1] = '\0';
@@ -33,10 +42,12 @@ static const char *at(const struct census *census, const char *place, int64_t mi
         size_t j;
 
         assert_true(census_patient(census, stays[i].patient, &patient));
-        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i == 0 ? "" : "+", patient.number);
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s",
+                                 i == 0 ? "" : "+", patient.number);
         for (j = 0; j < sizeof(letters) / sizeof(letters[0]); j++)
             if (stays[i].flags & letters[j].flag)
-                used += (size_t)snprintf(text + used, sizeof(text) - used, "%c", letters[j].letter);
+                used += (size_t)snprintf(text + used, sizeof(text) - used, "%c",
+                                         letters[j].letter);
     }
     return text;
 }
@@ -54,7 +65,8 @@ static void test_a_visit(void **state)
     snprintf(e.nhs, sizeof(e.nhs), "9434765919");
     snprintf(e.account, sizeof(e.account), "F1");
     assert_false(census_seen(c, census_place_id("a")));
-    assert_int_equal(census_apply(c, &e, 1, 12 * MINUTE, &windows, &window_count), CENSUS_OK);
+    assert_int_equal(census_apply(c, &e, 1, 12 * MINUTE, &windows, &window_count),
+                     CENSUS_OK);
     assert_int_equal(window_count, 1);
     assert_int_equal(windows[0].place, census_place_id("a"));
     assert_int_equal(windows[0].from_us, 10 * MINUTE);
@@ -112,15 +124,18 @@ static void test_late(void **state)
 
     (void)state;
     apply(c, event_at(ADT_ADMIT, 10, "P1", "V1", "a"));
-    apply(c, event_at(ADT_ADMIT, 40, "P2", "V2", "a")); /* the bed is given again before the news that P1 left it */
+    apply(c, event_at(ADT_ADMIT, 40, "P2", "V2",
+                      "a")); /* the bed is given again before the news that P1 left it */
     assert_string_equal(at(c, "a", 45), "P1+P2");
-    apply(c, recorded_at(from_place(event_at(ADT_TRANSFER, 35, "P1", "V1", "b"), "a"), 60));
+    apply(c,
+          recorded_at(from_place(event_at(ADT_TRANSFER, 35, "P1", "V1", "b"), "a"), 60));
     assert_string_equal(at(c, "a", 34), "P1");
     assert_string_equal(at(c, "a", 37), "-");
     assert_string_equal(at(c, "a", 45), "P2");
     assert_string_equal(at(c, "b", 45), "P1");
 
-    /* The next one says that it left from c: somebody moved the patient there, and nobody told us when. */
+    /* The next one says that it left from c: somebody moved the patient there, and nobody
+     * told us when. */
     apply(c, from_place(event_at(ADT_TRANSFER, 80, "P1", "V1", "d"), "c"));
     assert_string_equal(at(c, "b", 70), "P1m");
     assert_string_equal(at(c, "d", 90), "P1");
@@ -134,7 +149,8 @@ static void test_late(void **state)
     census_free(c);
 }
 
-/* A discharge keyed in after a transfer that it lies before: the patient was not there any more. */
+/* A discharge keyed in after a transfer that it lies before: the patient was not there
+ * any more. */
 static void test_discharge_before_transfer(void **state)
 {
     struct census *c = census_new();
@@ -272,7 +288,8 @@ static void test_whose_visit(void **state)
 
     (void)state;
     apply(c, event_at(ADT_ADMIT, 10, "P1", "V1", "a"));
-    /* Another number under the same visit, and nobody says why: held, until somebody does. */
+    /* Another number under the same visit, and nobody says why: held, until somebody
+     * does. */
     apply(c, event_at(ADT_UPDATE, 20, "P2", "V1", "a"));
     assert_string_equal(at(c, "a", 15), "P1i");
     census_counts(c, &counts);
@@ -287,12 +304,15 @@ static void test_whose_visit(void **state)
     snprintf(e.prior.number, sizeof(e.prior.number), "P2");
     apply(c, e);
     assert_string_equal(at(c, "a", 15), "P9");
-    assert_int_equal(census_at(c, census_place_id("a"), 15 * MINUTE, 15 * MINUTE, &stay, 1), 1);
+    assert_int_equal(census_at(c, census_place_id("a"), 15 * MINUTE, 15 * MINUTE, &stay,
+                               1),
+                     1);
     assert_int_equal(stay.stay, census_visit_id("V:V1"));
     assert_int_equal(stay.original, id_of("P9"));
     apply(c, event_at(ADT_UPDATE, 50, "P9", "V1", "a"));
     assert_string_equal(at(c, "a", 15), "P9");
-    apply(c, event_at(ADT_UPDATE, 60, "P2", "V1", "a")); /* and yet somebody calls it P2's again */
+    apply(c, event_at(ADT_UPDATE, 60, "P2", "V1",
+                      "a")); /* and yet somebody calls it P2's again */
     assert_string_equal(at(c, "a", 15), "P9i");
     census_free(c);
 }
@@ -307,14 +327,17 @@ static void test_elsewhere(void **state)
     e = event_at(ADT_ADMIT, 10, "P1", "V1", "ae-1");
     snprintf(e.category, sizeof(e.category), "E");
     apply(c, e);
-    apply(c, event_at(ADT_ADMIT, 30, "P1", "V2", "a")); /* up to the ward; A&E never says that he left */
+    apply(c, event_at(ADT_ADMIT, 30, "P1", "V2",
+                      "a")); /* up to the ward; A&E never says that he left */
     assert_string_equal(at(c, "ae-1", 20), "P1");
     assert_string_equal(at(c, "ae-1", 40), "P1e");
     assert_string_equal(at(c, "a", 40), "P1");
     apply(c, event_at(ADT_DISCHARGE, 50, "P1", "V2", NULL));
-    assert_string_equal(at(c, "ae-1", 60), "P1e"); /* and does not come back to the cubicle */
+    assert_string_equal(at(c, "ae-1", 60),
+                        "P1e"); /* and does not come back to the cubicle */
 
-    /* An inpatient at a clinic: away as long as the clinic has him, then in his bed again. */
+    /* An inpatient at a clinic: away as long as the clinic has him, then in his bed
+     * again. */
     apply(c, event_at(ADT_ADMIT, 10, "P2", "V3", "b"));
     e = event_at(ADT_ADMIT, 20, "P2", "V4", "dialysis-1");
     snprintf(e.category, sizeof(e.category), "O");
@@ -333,11 +356,13 @@ static void test_elsewhere(void **state)
     census_free(c);
 }
 
-/* Two moves in the hour that the clocks repeat: which came first can't be told, so nothing is until the next certain one. */
+/* Two moves in the hour that the clocks repeat: which came first can't be told, so
+ * nothing is until the next certain one. */
 static void test_order_doubt(void **state)
 {
     struct census *c = census_new();
-    struct adt_event first = event_at(ADT_TRANSFER, 100, "P1", "V1", "b"), second = event_at(ADT_TRANSFER, 110, "P1", "V1", "c");
+    struct adt_event first = event_at(ADT_TRANSFER, 100, "P1", "V1", "b"),
+                     second = event_at(ADT_TRANSFER, 110, "P1", "V1", "c");
     struct census_stay stay;
 
     (void)state;
@@ -348,8 +373,11 @@ static void test_order_doubt(void **state)
     apply(c, event_at(ADT_ADMIT, 10, "P1", "V1", "a"));
     apply(c, first);
     assert_string_equal(at(c, "b", 200), "P1");
-    assert_int_equal(census_at(c, census_place_id("b"), 200 * MINUTE, 200 * MINUTE, &stay, 1), 1);
-    assert_int_equal(stay.from_low_us, 100 * MINUTE); /* came at some time within the hour */
+    assert_int_equal(census_at(c, census_place_id("b"), 200 * MINUTE, 200 * MINUTE, &stay,
+                               1),
+                     1);
+    assert_int_equal(stay.from_low_us,
+                     100 * MINUTE); /* came at some time within the hour */
     assert_int_equal(stay.from_high_us, 160 * MINUTE);
     apply(c, second);
     assert_string_equal(at(c, "a", 99), "P1");
@@ -370,14 +398,16 @@ static void test_order_doubt(void **state)
     apply(c, second);
     assert_string_equal(at(c, "b", 30), "-");
     assert_string_equal(at(c, "c", 30), "P1o");
-    /* But a later recording settles it, and so does an admission before a transfer of the same second. */
+    /* But a later recording settles it, and so does an admission before a transfer of the
+     * same second. */
     apply(c, event_at(ADT_ADMIT, 20, "P2", "V2", "x"));
     apply(c, event_at(ADT_TRANSFER, 20, "P2", "V2", "y"));
     assert_string_equal(at(c, "y", 30), "P2");
     census_free(c);
 }
 
-/* The admission to the ward is dated by the arrival in A&E: in between nothing is certain, afterwards all is. */
+/* The admission to the ward is dated by the arrival in A&E: in between nothing is
+ * certain, afterwards all is. */
 static void test_admitted_between(void **state)
 {
     struct census *c = census_new();
@@ -390,10 +420,14 @@ static void test_admitted_between(void **state)
     {
         struct census_stay stay;
 
-        assert_int_equal(census_at(c, census_place_id("ae-1"), 200 * MINUTE, 200 * MINUTE, &stay, 1), 1);
+        assert_int_equal(census_at(c, census_place_id("ae-1"), 200 * MINUTE, 200 * MINUTE,
+                                   &stay, 1),
+                         1);
         assert_int_equal(stay.to_low_us, 100 * MINUTE);
         assert_int_equal(stay.to_high_us, 300 * MINUTE);
-        assert_int_equal(census_at(c, census_place_id("ward-1"), 200 * MINUTE, 200 * MINUTE, &stay, 1), 1);
+        assert_int_equal(census_at(c, census_place_id("ward-1"), 200 * MINUTE,
+                                   200 * MINUTE, &stay, 1),
+                         1);
         assert_int_equal(stay.from_high_us, 300 * MINUTE);
     }
     assert_string_equal(at(c, "ward-1", 400), "P1");
@@ -408,7 +442,8 @@ static void test_refused(void **state)
     struct census_counts counts;
 
     (void)state;
-    assert_int_equal(census_apply(c, &e, 1, 0, &windows, &window_count), CENSUS_INCOMPLETE);
+    assert_int_equal(census_apply(c, &e, 1, 0, &windows, &window_count),
+                     CENSUS_INCOMPLETE);
     e = event_at(ADT_ADMIT, 10, "P1", NULL, "a");
     assert_int_equal(census_apply(c, &e, 1, 0, NULL, NULL), CENSUS_INCOMPLETE);
     e = event_at(ADT_MERGE, 10, "P1", NULL, NULL);
@@ -435,7 +470,8 @@ static void test_refused(void **state)
     census_free(c);
 }
 
-/* The index of one place against a plain list: long and short stays, added in any order, some taken out again. */
+/* The index of one place against a plain list: long and short stays, added in any order,
+ * some taken out again. */
 static void test_index(void **state)
 {
     enum { STAYS = 700 };
@@ -468,11 +504,14 @@ static void test_index(void **state)
         high = low + (random_number >> 6) % 30;
         for (j = 0, expected = 0; j < STAYS; j++)
             expected += from[j] >= 0 && from[j] <= high && to[j] > low;
-        found = census_at(c, census_place_id("a"), low * MINUTE, high * MINUTE, stays, STAYS);
+        found =
+            census_at(c, census_place_id("a"), low * MINUTE, high * MINUTE, stays, STAYS);
         if (found != expected)
-            fail_msg("%zu stays instead of %zu in %lld..%lld", found, expected, (long long)low, (long long)high);
+            fail_msg("%zu stays instead of %zu in %lld..%lld", found, expected,
+                     (long long)low, (long long)high);
         for (j = 0; j < found; j++) {
-            assert_true(stays[j].from_low_us <= high * MINUTE && stays[j].to_high_us > low * MINUTE);
+            assert_true(stays[j].from_low_us <= high * MINUTE &&
+                        stays[j].to_high_us > low * MINUTE);
             assert_true(j == 0 || stays[j - 1].from_low_us <= stays[j].from_low_us);
         }
         asked += found;
@@ -481,7 +520,8 @@ static void test_index(void **state)
     census_free(c);
 }
 
-/* One stay that never ended, at each position of a bed's history in turn: it is found however much came after it. */
+/* One stay that never ended, at each position of a bed's history in turn: it is found
+ * however much came after it. */
 static void test_never_ended(void **state)
 {
     struct census *c = census_new();
@@ -500,7 +540,9 @@ static void test_never_ended(void **state)
                 apply(c, event_at(ADT_DISCHARGE, 10 * i + 5, number, visit, NULL));
         }
         snprintf(visit, sizeof(visit), "V:V%d-%d", k, k);
-        assert_int_equal(census_at(c, census_place_id(place), 9000 * MINUTE, 9000 * MINUTE, &stay, 1), 1);
+        assert_int_equal(census_at(c, census_place_id(place), 9000 * MINUTE,
+                                   9000 * MINUTE, &stay, 1),
+                         1);
         assert_int_equal(stay.stay, census_visit_id(visit));
     }
     census_free(c);
@@ -519,12 +561,16 @@ static void fill(struct census *census, int places, int days)
             snprintf(visit, sizeof(visit), "V%d-%d", p, d);
             snprintf(place, sizeof(place), "bed-%d", p);
             apply(census, event_at(ADT_ADMIT, d * 1440 + 600, number, visit, place));
-            if (d > 0 || p % 10 != 0) /* in every tenth bed the very first one was never discharged */
-                apply(census, event_at(ADT_DISCHARGE, d * 1440 + 1440 + 300, number, visit, NULL));
+            if (d > 0 ||
+                p % 10 !=
+                    0) /* in every tenth bed the very first one was never discharged */
+                apply(census, event_at(ADT_DISCHARGE, d * 1440 + 1440 + 300, number,
+                                       visit, NULL));
         }
 }
 
-static double lookup_ns(const struct census *census, int places, int first_day, int days, size_t *stays_seen)
+static double lookup_ns(const struct census *census, int places, int first_day, int days,
+                        size_t *stays_seen)
 {
     enum { LOOKUPS = 200000 };
     uint64_t ids[200], state = 1;
@@ -542,8 +588,11 @@ static double lookup_ns(const struct census *census, int places, int first_day, 
         int64_t t;
 
         state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
-        t = (first_day * INT64_C(1440) + (int64_t)(state >> 33) % ((int64_t)days * 1440)) * MINUTE;
-        *stays_seen += census_at(census, ids[(state >> 20) % (unsigned)places], t, t + US_PER_S, stays, 8);
+        t = (first_day * INT64_C(1440) +
+             (int64_t)(state >> 33) % ((int64_t)days * 1440)) *
+            MINUTE;
+        *stays_seen += census_at(census, ids[(state >> 20) % (unsigned)places], t,
+                                 t + US_PER_S, stays, 8);
     }
     return (double)(clock() - begun) / CLOCKS_PER_SEC * 1e9 / LOOKUPS;
 }
@@ -562,11 +611,15 @@ static void test_lookup_cost(void **state)
     short_ns = lookup_ns(day, 200, 0, 1, &seen);
     last_ns = lookup_ns(years, 200, 5 * 365 - 2, 1, &seen);
     long_ns = lookup_ns(years, 200, 0, 5 * 365, &seen);
-    print_message("look-up: %.0f ns in a day's census; in five years' (%zu stays, 20 beds with one that never ended) %.0f ns in "
-                  "the last day, %.0f ns all over it\n", short_ns, counts.stays, last_ns, long_ns);
+    print_message("look-up: %.0f ns in a day's census; in five years' (%zu stays, 20 "
+                  "beds with one that never ended) %.0f ns in "
+                  "the last day, %.0f ns all over it\n",
+                  short_ns, counts.stays, last_ns, long_ns);
     assert_true(last_ns < 100 * short_ns + 10000);
     assert_true(seen > 0);
-    assert_true(long_ns < 100 * short_ns + 10000); /* a walk through every stay would take 50 times that */
+    assert_true(long_ns <
+                100 * short_ns +
+                    10000); /* a walk through every stay would take 50 times that */
     census_free(day);
     census_free(years);
 }
@@ -574,10 +627,20 @@ static void test_lookup_cost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_visit),       cmocka_unit_test(test_late),        cmocka_unit_test(test_discharge_before_transfer),
-        cmocka_unit_test(test_cancellations), cmocka_unit_test(test_away),        cmocka_unit_test(test_merges),
-        cmocka_unit_test(test_whose_visit),   cmocka_unit_test(test_elsewhere),   cmocka_unit_test(test_order_doubt),
-        cmocka_unit_test(test_admitted_between), cmocka_unit_test(test_refused),       cmocka_unit_test(test_index),       cmocka_unit_test(test_never_ended), cmocka_unit_test(test_lookup_cost),
+        cmocka_unit_test(test_a_visit),
+        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_discharge_before_transfer),
+        cmocka_unit_test(test_cancellations),
+        cmocka_unit_test(test_away),
+        cmocka_unit_test(test_merges),
+        cmocka_unit_test(test_whose_visit),
+        cmocka_unit_test(test_elsewhere),
+        cmocka_unit_test(test_order_doubt),
+        cmocka_unit_test(test_admitted_between),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_index),
+        cmocka_unit_test(test_never_ended),
+        cmocka_unit_test(test_lookup_cost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,8 +13,11 @@
 
 #define MINUTE (60 * US_PER_S)
 
-/* Happened and was recorded at this minute. visit or place may be NULL. The id follows from everything said. */
-static inline struct adt_event event_at(enum adt_kind kind, int64_t minute, const char *number, const char *visit, const char *place)
+/* Happened and was recorded at this minute. visit or place may be NULL. The id follows
+ * from everything said. */
+static inline struct adt_event event_at(enum adt_kind kind, int64_t minute,
+                                        const char *number, const char *visit,
+                                        const char *place)
 {
     struct adt_event event;
 
@@ -51,7 +54,8 @@ static inline struct adt_event recorded_at(struct adt_event event, int64_t minut
     return event;
 }
 
-static inline struct adt_event merge_at(int64_t minute, const char *loser, const char *winner)
+static inline struct adt_event merge_at(int64_t minute, const char *loser,
+                                        const char *winner)
 {
     struct adt_event event = event_at(ADT_MERGE, minute, winner, NULL, NULL);
 

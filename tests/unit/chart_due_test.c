@@ -10,18 +10,24 @@
 #include "base/clock.h"
 #include "chart/due.h"
 
-#define HR 147842   /* heart rate */
+#define HR   147842 /* heart rate */
 #define SPO2 150456
 #define CUFF 150021 /* systolic, from a cuff */
-#define S US_PER_S
-#define T0 (INT64_C(1784700000) * S) /* a whole minute */
+#define S    US_PER_S
+#define T0   (INT64_C(1784700000) * S) /* a whole minute */
 
 static const struct due_decision *decisions;
 static size_t count;
 
 static struct due_reading reading(uint64_t ref, int64_t t_s, uint32_t code)
 {
-    struct due_reading r = {.stay = 1, .device = 7, .ref = ref, .t_us = T0 + t_s * S, .n = 1, .valid = 1, .codes = {code}};
+    struct due_reading r = {.stay = 1,
+                            .device = 7,
+                            .ref = ref,
+                            .t_us = T0 + t_s * S,
+                            .n = 1,
+                            .valid = 1,
+                            .codes = {code}};
 
     return r;
 }
@@ -51,7 +57,7 @@ static void test_newest_of_a_minute(void **state)
     feed(due, reading(2, 30, HR));
     assert_int_equal(count, 1);
     assert_decision(0, 1, 0, true); /* overtaken: kept */
-    feed(due, reading(3, 20, HR)); /* older than the leader */
+    feed(due, reading(3, 20, HR));  /* older than the leader */
     assert_decision(0, 3, 0, true);
     r = reading(4, 40, HR);
     r.valid = 0; /* a probe off is newer, but no value */
@@ -81,24 +87,34 @@ static void test_several_observations(void **state)
     static const struct due_interval table[] = {{0, 60}, {SPO2, 0}, {149530, 300}};
     struct due_options options = {.table = table, .table_count = 3};
     struct due *due = due_new(&options);
-    struct due_reading r = {.stay = 1, .device = 7, .ref = 1, .t_us = T0, .n = 5, .valid = 0x1f, .codes = {HR, SPO2, CUFF, 149530, HR}};
+    struct due_reading r = {.stay = 1,
+                            .device = 7,
+                            .ref = 1,
+                            .t_us = T0,
+                            .n = 5,
+                            .valid = 0x1f,
+                            .codes = {HR, SPO2, CUFF, 149530, HR}};
 
     (void)state;
-    feed(due, r); /* SPO2 by its interval, the cuff always: now; two heart rates are two quantities */
+    feed(due, r); /* SPO2 by its interval, the cuff always: now; two heart rates are two
+                     quantities */
     assert_int_equal(count, 1);
     assert_decision(0, 1, 0x06, false);
     r.ref = 2;
     r.t_us += 30 * S;
     r.valid = 0x01;
     feed(due, r);
-    assert_int_equal(count, 0); /* takes the lead of one heart rate; reading 1 still leads two quantities */
+    assert_int_equal(
+        count,
+        0); /* takes the lead of one heart rate; reading 1 still leads two quantities */
     r.ref = 3;
     r.t_us += 40 * S;
     r.valid = 0;
     feed(due, r);
     assert_int_equal(count, 3);
     assert_int_equal(decisions[0].due | decisions[1].due, 0x11);
-    assert_int_equal(decisions[0].final + decisions[1].final, 1); /* reading 1 waits for its five minutes */
+    assert_int_equal(decisions[0].final + decisions[1].final,
+                     1); /* reading 1 waits for its five minutes */
     assert_decision(2, 3, 0, true);
     assert_int_equal(due_tick(due, T0 + 315 * S, &decisions, &count), 0);
     assert_decision(0, 1, 0x08, true);
@@ -113,7 +129,8 @@ static void test_several_observations(void **state)
     due_free(due);
 }
 
-/* A backlog drains while live readings arrive: the live ones must not close the backlog's minutes half full. */
+/* A backlog drains while live readings arrive: the live ones must not close the backlog's
+ * minutes half full. */
 static void test_backlog_beside_live(void **state)
 {
     struct due_options options = {0};
@@ -144,10 +161,18 @@ static void test_backlog_beside_live(void **state)
     due_free(due);
 }
 
-struct charted { uint64_t stay, device; uint32_t code; int64_t t_us; };
-struct ledger { struct charted items[60000]; size_t n; };
+struct charted {
+    uint64_t stay, device;
+    uint32_t code;
+    int64_t t_us;
+};
+struct ledger {
+    struct charted items[60000];
+    size_t n;
+};
 
-static bool was_charted(void *context, uint64_t stay, uint64_t device, uint32_t code, int64_t from_us, int64_t to_us)
+static bool was_charted(void *context, uint64_t stay, uint64_t device, uint32_t code,
+                        int64_t from_us, int64_t to_us)
 {
     const struct ledger *ledger = context;
     size_t i;
@@ -155,7 +180,8 @@ static bool was_charted(void *context, uint64_t stay, uint64_t device, uint32_t 
     for (i = ledger->n; i > 0; i--) {
         const struct charted *c = &ledger->items[i - 1];
 
-        if (c->stay == stay && c->device == device && c->code == code && c->t_us >= from_us && c->t_us < to_us)
+        if (c->stay == stay && c->device == device && c->code == code &&
+            c->t_us >= from_us && c->t_us < to_us)
             return true;
     }
     return false;
@@ -189,7 +215,8 @@ static void test_late(void **state)
         r.stay = 2;
         feed(due, r);
         assert_int_equal(count, 0);
-        assert_int_equal(due_feed(due, &r, r.t_us, &decisions, &count), -2); /* open already */
+        assert_int_equal(due_feed(due, &r, r.t_us, &decisions, &count),
+                         -2); /* open already */
         assert_true(due_forget(due, 7));
         assert_false(due_forget(due, 7));
     }
@@ -199,7 +226,8 @@ static void test_late(void **state)
 
 static void test_options(void **state)
 {
-    static const struct due_interval bad[] = {{0, 7}}, good[] = {{0, 30}, {HR, 3600}}, huge[] = {{0, 86401}};
+    static const struct due_interval bad[] = {{0, 7}}, good[] = {{0, 30}, {HR, 3600}},
+                                     huge[] = {{0, 86401}};
     struct due_options options = {.table = bad, .table_count = 1};
     struct due *due;
     int64_t from = T0 + 61 * S, to = T0 + 62 * S;
@@ -265,17 +293,20 @@ static void take_decisions(void)
         const struct due_reading *r = &stream.readings[decisions[i].ref];
 
         assert_false(stream.final[decisions[i].ref]);
-        assert_int_equal(stream.due[decisions[i].ref] & decisions[i].due, 0); /* each bit once */
+        assert_int_equal(stream.due[decisions[i].ref] & decisions[i].due,
+                         0); /* each bit once */
         assert_int_equal(decisions[i].due & ~r->valid, 0);
         stream.due[decisions[i].ref] |= decisions[i].due;
         stream.final[decisions[i].ref] = decisions[i].final;
         for (o = 0; o < r->n; o++)
             if (decisions[i].due & UINT32_C(1) << o)
-                stream.ledger.items[stream.ledger.n++] = (struct charted){r->stay, r->device, r->codes[o], r->t_us};
+                stream.ledger.items[stream.ledger.n++] =
+                    (struct charted){r->stay, r->device, r->codes[o], r->t_us};
     }
 }
 
-/* Per stay, device, continuous code and minute: exactly one due where there was any valid value; in an undisturbed stream the newest. */
+/* Per stay, device, continuous code and minute: exactly one due where there was any valid
+ * value; in an undisturbed stream the newest. */
 static size_t check_stream(bool newest)
 {
     size_t buckets = 0, i, j;
@@ -297,7 +328,9 @@ static size_t check_stream(bool newest)
             for (j = i > 400 ? i - 400 : 0; j < READINGS && j < i + 400; j++) {
                 const struct due_reading *q = &stream.readings[j];
 
-                if (q->stay != r->stay || q->device != r->device || q->t_us / (60 * S) != r->t_us / (60 * S) || (q->valid & UINT32_C(1) << o) == 0)
+                if (q->stay != r->stay || q->device != r->device ||
+                    q->t_us / (60 * S) != r->t_us / (60 * S) ||
+                    (q->valid & UINT32_C(1) << o) == 0)
                     continue;
                 dues += (stream.due[j] & UINT32_C(1) << o) != 0;
                 if (q->t_us > r->t_us || (q->t_us == r->t_us && j > i))
@@ -324,8 +357,13 @@ static void make_stream(uint64_t seed)
         struct due_reading *r = &stream.readings[i];
 
         t += (int64_t)below(3) * S;
-        *r = (struct due_reading){.stay = 1 + (uint64_t)(i / 1000), .device = below(3), .ref = i, .t_us = t, .n = 4,
-                                  .valid = below(16), .codes = {codes[0], codes[1], codes[2], codes[3]}};
+        *r = (struct due_reading){.stay = 1 + (uint64_t)(i / 1000),
+                                  .device = below(3),
+                                  .ref = i,
+                                  .t_us = t,
+                                  .n = 4,
+                                  .valid = below(16),
+                                  .codes = {codes[0], codes[1], codes[2], codes[3]}};
     }
 }
 
@@ -344,7 +382,8 @@ static void test_streams(void **state)
         make_stream(seed);
         for (i = 0; i < READINGS; i++)
             order[i] = i;
-        /* Odd seeds: as measured. Even ones: late by up to 20 readings, and the service restarts now and then. */
+        /* Odd seeds: as measured. Even ones: late by up to 20 readings, and the service
+         * restarts now and then. */
         if (seed % 2 == 0)
             for (i = 0; i + 20 < READINGS; i++) {
                 size_t k = i + below(20), swap = order[i];
@@ -364,7 +403,9 @@ static void test_streams(void **state)
                 assert_int_equal(due_tick(due, now, &decisions, &count), 0);
                 take_decisions();
             }
-            if (seed % 2 == 0 && below(200) == 0) { /* all open state lost; undecided readings are fed again */
+            if (seed % 2 == 0 &&
+                below(200) ==
+                    0) { /* all open state lost; undecided readings are fed again */
                 due_free(due);
                 due = due_new(&options);
                 restarts++;
@@ -373,7 +414,8 @@ static void test_streams(void **state)
 
                     if (stream.final[order[j - 1]])
                         continue;
-                    again.valid &= ~stream.due[order[j - 1]]; /* what was due of it is charted already */
+                    again.valid &= ~stream.due[order[j - 1]]; /* what was due of it is
+                                                                 charted already */
                     assert_int_equal(due_feed(due, &again, now, &decisions, &count), 0);
                     take_decisions();
                 }
@@ -385,10 +427,13 @@ static void test_streams(void **state)
         buckets += check_stream(seed % 2 == 1);
         due_free(due);
     }
-    print_message("8 streams of %d readings, %zu minutes of a quantity, each charted once; %zu restarts\n", READINGS, buckets, restarts);
+    print_message("8 streams of %d readings, %zu minutes of a quantity, each charted "
+                  "once; %zu restarts\n",
+                  READINGS, buckets, restarts);
 }
 
-/* The state stays bounded even by nonsense: every reading from a device and a minute of its own. */
+/* The state stays bounded even by nonsense: every reading from a device and a minute of
+ * its own. */
 static void test_bounded(void **state)
 {
     struct due_options options = {0};
@@ -415,9 +460,13 @@ static void test_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_newest_of_a_minute), cmocka_unit_test(test_several_observations),
-        cmocka_unit_test(test_backlog_beside_live), cmocka_unit_test(test_late), cmocka_unit_test(test_options),
-        cmocka_unit_test(test_streams), cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_newest_of_a_minute),
+        cmocka_unit_test(test_several_observations),
+        cmocka_unit_test(test_backlog_beside_live),
+        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

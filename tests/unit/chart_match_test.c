@@ -18,7 +18,9 @@ static void apply(struct census *census, struct adt_event event)
 
 static struct match_evidence at(const char *place, int64_t minute, int64_t uncertainty_us)
 {
-    struct match_evidence e = {.place = census_place_id(place), .mapped = true, .time_known = true};
+    struct match_evidence e = {.place = census_place_id(place),
+                               .mapped = true,
+                               .time_known = true};
 
     e.low_us = minute * MINUTE - uncertainty_us;
     e.high_us = minute * MINUTE + uncertainty_us;
@@ -55,12 +57,14 @@ static void test_by_time(void **state)
     assert_string_equal(match(c, at("b", 9999, US_PER_S)), "chart");
     assert_string_equal(match(c, at("a", 9, 0)), "empty");
     assert_int_equal(result.stay.stay, 0);
-    assert_string_equal(match(c, at("a", 50, 0)), "empty"); /* from inclusive, to exclusive */
+    assert_string_equal(match(c, at("a", 50, 0)),
+                        "empty"); /* from inclusive, to exclusive */
     assert_string_equal(match(c, at("a", 10, 0)), "chart");
     assert_string_equal(match(c, at("a", 10, 1)), "moving");
     assert_string_equal(match(c, at("a", 30, 0)), "chart");
     assert_int_equal(result.stay.patient, id_of("P2"));
-    assert_string_equal(match(c, at("a", 30, 1)), "moving"); /* P1 until then, P2 from then on */
+    assert_string_equal(match(c, at("a", 30, 1)),
+                        "moving"); /* P1 until then, P2 from then on */
     assert_string_equal(match(c, at("c", 20, 0)), "never-seen");
     assert_string_equal(match(c, at("a", 20, 60 * MINUTE)), "moving");
     census_free(c);
@@ -123,11 +127,13 @@ static void test_doubt(void **state)
     census_free(c);
 }
 
-/* An arrival that may have been at any time within an hour: in that hour nothing is certain, after it all is. */
+/* An arrival that may have been at any time within an hour: in that hour nothing is
+ * certain, after it all is. */
 static void test_uncertain_boundary(void **state)
 {
     struct census *c = census_new();
-    struct adt_event admit = event_at(ADT_ADMIT, 100, "P2", "V2", "a"), leave = event_at(ADT_DISCHARGE, 100, "P1", "V1", NULL);
+    struct adt_event admit = event_at(ADT_ADMIT, 100, "P2", "V2", "a"),
+                     leave = event_at(ADT_DISCHARGE, 100, "P1", "V1", NULL);
 
     (void)state;
     admit.occurred.high_us += 60 * MINUTE;
@@ -170,7 +176,8 @@ static void test_same_person_twice(void **state)
     assert_string_equal(match(c, at("a", 15, 0)), "chart");
     assert_int_equal(result.stay.stay, census_visit_id("V:V1"));
     apply(c, event_at(ADT_LEAVE, 40, "P1", "V2", NULL));
-    assert_string_equal(match(c, at("a", 50, 0)), "chart"); /* by V1 he is there; it is his reading in any case */
+    assert_string_equal(match(c, at("a", 50, 0)),
+                        "chart"); /* by V1 he is there; it is his reading in any case */
     census_free(c);
 }
 
@@ -203,19 +210,25 @@ static void test_words(void **state)
         assert_int_equal(text[strlen(text) - 1], '.');
         for (j = 0; j < i; j++) {
             assert_string_not_equal(text, match_reason_text((enum match_reason)j));
-            assert_string_not_equal(match_reason_name((enum match_reason)i), match_reason_name((enum match_reason)j));
+            assert_string_not_equal(match_reason_name((enum match_reason)i),
+                                    match_reason_name((enum match_reason)j));
         }
     }
-    assert_string_equal(match_reason_text((enum match_reason)99), "Held for an unknown reason.");
-    assert_string_equal(match_reason_name((enum match_reason)-1), "unknown");
+    assert_string_equal(match_reason_text((enum match_reason)99),
+                        "Held for an unknown reason.");
+    assert_string_equal(match_reason_name((enum match_reason) - 1), "unknown");
     print_message("%d reasons\n", MATCH_REASONS);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_by_time),           cmocka_unit_test(test_doubt),           cmocka_unit_test(test_uncertain_boundary),
-        cmocka_unit_test(test_same_person_twice), cmocka_unit_test(test_many_in_one_bed), cmocka_unit_test(test_words),
+        cmocka_unit_test(test_by_time),
+        cmocka_unit_test(test_doubt),
+        cmocka_unit_test(test_uncertain_boundary),
+        cmocka_unit_test(test_same_person_twice),
+        cmocka_unit_test(test_many_in_one_bed),
+        cmocka_unit_test(test_words),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,8 +21,8 @@
 #include "chart/hl7.h"
 #include "chart/mllp.h"
 
-#define SB "\x0b"
-#define EB "\x1c\r"
+#define SB          "\x0b"
+#define EB          "\x1c\r"
 #define DEADLINE_MS 10000 /* of anything that takes milliseconds */
 
 /* --- The decoder --- */
@@ -58,7 +58,10 @@ static void decode(struct decoded *d, const char *bytes, size_t n, size_t piece)
 
 static void test_decoder(void **state)
 {
-    static const struct { const char *bytes, *frames; uint64_t garbage, doubled, truncated, oversized; } cases[] = {
+    static const struct {
+        const char *bytes, *frames;
+        uint64_t garbage, doubled, truncated, oversized;
+    } cases[] = {
         {SB "abc" EB, "abc/", 0, 0, 0, 0},
         {SB "abc" EB SB "d" EB, "abc/d/", 0, 0, 0, 0},
         {SB SB "abc" EB EB, "abc/", 0, 2, 0, 0},
@@ -108,8 +111,8 @@ static void test_encode(void **state)
 struct rig {
     sd_event *event;
     struct mllp_server *server;
-    bool hold;             /* answer later */
-    uint64_t peer;         /* who waits */
+    bool hold;     /* answer later */
+    uint64_t peer; /* who waits */
     size_t messages;
     char last[1024];
     struct adt_site *site;
@@ -120,7 +123,8 @@ static void answer(struct rig *rig, uint64_t peer, const char *bytes, size_t n)
     static struct hl7_message scratch;
     struct adt_result result;
     char out[1024];
-    int size = adt_receive(rig->site, bytes, n, 0, rig->messages, &scratch, &result, out, sizeof(out));
+    int size = adt_receive(rig->site, bytes, n, 0, rig->messages, &scratch, &result, out,
+                           sizeof(out));
 
     assert_true(size >= 0);
     assert_int_equal(mllp_server_reply(rig->server, peer, out, (size_t)size), 0);
@@ -140,7 +144,8 @@ static void on_message(void *context, uint64_t peer, const char *bytes, size_t n
 static void rig_begin(struct rig *rig, size_t peers, size_t message_max, int64_t idle_ms)
 {
     struct adt_rules rules = {.otherwise = ADT_DEFAULT_SLUG};
-    struct mllp_server_options options = {"127.0.0.1", 0, message_max, peers, idle_ms, on_message, rig};
+    struct mllp_server_options options = {"127.0.0.1", 0,          message_max, peers,
+                                          idle_ms,     on_message, rig};
     char error[256];
 
     memset(rig, 0, sizeof(*rig));
@@ -159,7 +164,8 @@ static void rig_end(struct rig *rig)
 
 static int dial(struct rig *rig)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(mllp_server_port(rig->server)),
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(mllp_server_port(rig->server)),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -177,7 +183,8 @@ static void spin(struct rig *rig, int64_t ms)
         assert_true(sd_event_run(rig->event, 2000) >= 0);
 }
 
-/* Runs the loop until that many bytes came, or the other side closed. Returns the bytes got. */
+/* Runs the loop until that many bytes came, or the other side closed. Returns the bytes
+ * got. */
 static size_t gather(struct rig *rig, int fd, char *out, size_t wanted)
 {
     uint64_t until = clock_monotonic_us() + DEADLINE_MS * 1000;
@@ -202,7 +209,8 @@ static size_t gather_frame(struct rig *rig, int fd, char *out, size_t capacity)
 {
     size_t used = 0;
 
-    while (used + 1 < capacity && (used == 0 || out[used - 1] != '\x1c') && gather(rig, fd, out + used, 1) == 1)
+    while (used + 1 < capacity && (used == 0 || out[used - 1] != '\x1c') &&
+           gather(rig, fd, out + used, 1) == 1)
         used++;
     out[used] = '\0';
     return used;
@@ -213,8 +221,9 @@ static void say(int fd, const char *text)
     assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
-#define ADMIT(id) \
-    "MSH|^~\\&|S|F|R|F|20260722101500||ADT^A01^ADT_A01|" id "|P|2.5.1\rEVN||20260722101500\r" \
+#define ADMIT(id)                                                                        \
+    "MSH|^~\\&|S|F|R|F|20260722101500||ADT^A01^ADT_A01|" id                              \
+    "|P|2.5.1\rEVN||20260722101500\r"                                                    \
     "PID|1||77^^^X^MR||DOE^JO\rPV1|1|I|GSU^B^3||||||||||||||||V9\r"
 
 static void test_server(void **state)
@@ -232,14 +241,17 @@ static void test_server(void **state)
     assert_non_null(strstr(out, "MSA|AA|C1\r"));
     assert_string_equal(rig.last, ADMIT("C1"));
 
-    /* Several in one packet come out one after the other; noise between them is passed over. */
+    /* Several in one packet come out one after the other; noise between them is passed
+     * over. */
     say(fd, "x" SB SB ADMIT("C2") EB EB SB ADMIT("C3") EB SB "no message" EB);
     assert_true(gather_frame(&rig, fd, out, sizeof(out)) > 0);
     assert_non_null(strstr(out, "MSA|AA|C2\r"));
     assert_true(gather_frame(&rig, fd, out, sizeof(out)) > 0);
     assert_non_null(strstr(out, "MSA|AA|C3\r"));
     assert_true(gather_frame(&rig, fd, out, sizeof(out)) > 0);
-    assert_non_null(strstr(out, "MSA|AE\rERR||MSH^1|100^Segment sequence error^HL70357|E||||no MSH segment\r"));
+    assert_non_null(strstr(
+        out,
+        "MSA|AE\rERR||MSH^1|100^Segment sequence error^HL70357|E||||no MSH segment\r"));
     close(fd);
     spin(&rig, 20);
     mllp_server_counts(rig.server, &counts);
@@ -252,7 +264,8 @@ static void test_server(void **state)
     rig_end(&rig);
 }
 
-/* Nothing more is read before the answer, and the answer may come much later; a peer that went away meanwhile is no error. */
+/* Nothing more is read before the answer, and the answer may come much later; a peer that
+ * went away meanwhile is no error. */
 static void test_server_holds(void **state)
 {
     struct rig rig;
@@ -278,7 +291,8 @@ static void test_server_holds(void **state)
     answer(&rig, rig.peer, ADMIT("O1"), strlen(ADMIT("O1")));
     assert_true(gather_frame(&rig, other, out, sizeof(out)) > 0);
     assert_non_null(strstr(out, "MSA|AA|O1\r"));
-    assert_int_equal(mllp_server_reply(rig.server, rig.peer, "x", 1), -EINVAL); /* nothing is under way there */
+    assert_int_equal(mllp_server_reply(rig.server, rig.peer, "x", 1),
+                     -EINVAL); /* nothing is under way there */
 
     /* What a waiting peer pours in stays in the sockets' buffers. */
     big = malloc(1 << 16);
@@ -338,7 +352,8 @@ static void test_server_limits(void **state)
     assert_int_equal(counts.oversized, 1);
     assert_int_equal(counts.messages, 0);
 
-    /* A frame that stops half way ends after the idle time; a connection without a frame may be silent for ever. */
+    /* A frame that stops half way ends after the idle time; a connection without a frame
+     * may be silent for ever. */
     spin(&rig, 100);
     mllp_server_counts(rig.server, &counts);
     assert_int_equal(counts.peers, 1);
@@ -354,7 +369,8 @@ static void test_server_limits(void **state)
 
 static void test_server_address(void **state)
 {
-    struct mllp_server_options options = {.address = "not.an.address", .on_message = on_message};
+    struct mllp_server_options options = {.address = "not.an.address",
+                                          .on_message = on_message};
     struct mllp_server *server = NULL, *second = NULL;
     sd_event *event;
 
@@ -401,14 +417,16 @@ static void test_mllp_send(void **state)
     if (pid == 0) {
         dup2(pipes[1], 1);
         close(pipes[0]);
-        execl("/usr/bin/python3", "python3", "/usr/bin/mllp_send", "--file", file, "--port", port, "127.0.0.1", (char *)NULL);
+        execl("/usr/bin/python3", "python3", "/usr/bin/mllp_send", "--file", file,
+              "--port", port, "127.0.0.1", (char *)NULL);
         _exit(127);
     }
     close(pipes[1]);
     until = clock_monotonic_us() + DEADLINE_MS * 1000;
     while (waitpid(pid, &status, WNOHANG) == 0 && clock_monotonic_us() < until)
         assert_true(sd_event_run(rig.event, 5000) >= 0);
-    n = read(pipes[0], out, sizeof(out) - 1); /* less than a pipe holds, and its writer has ended */
+    n = read(pipes[0], out,
+             sizeof(out) - 1); /* less than a pipe holds, and its writer has ended */
     close(pipes[0]);
     unlink(file);
     assert_true(WIFEXITED(status));
@@ -431,10 +449,17 @@ struct sender {
     const char *next; /* sent from inside the outcome */
 };
 
-static void on_up(void *context) { ((struct sender *)context)->ups++; }
-static void on_down(void *context) { ((struct sender *)context)->downs++; }
+static void on_up(void *context)
+{
+    ((struct sender *)context)->ups++;
+}
+static void on_down(void *context)
+{
+    ((struct sender *)context)->downs++;
+}
 
-static void on_outcome(void *context, enum mllp_outcome outcome, const char *bytes, size_t n)
+static void on_outcome(void *context, enum mllp_outcome outcome, const char *bytes,
+                       size_t n)
 {
     struct sender *s = context;
 
@@ -450,11 +475,19 @@ static void on_outcome(void *context, enum mllp_outcome outcome, const char *byt
     }
 }
 
-static void sender_begin(struct sender *s, struct rig *rig, uint16_t port, int64_t answer_ms)
+static void sender_begin(struct sender *s, struct rig *rig, uint16_t port,
+                         int64_t answer_ms)
 {
-    struct mllp_client_options options = {.address = "localhost", .port = port, .answer_ms = answer_ms, .back_off_min_ms = 10,
-                                          .back_off_max_ms = 40, .jitter_seed = 7, .on_up = on_up, .on_down = on_down,
-                                          .on_outcome = on_outcome, .context = s};
+    struct mllp_client_options options = {.address = "localhost",
+                                          .port = port,
+                                          .answer_ms = answer_ms,
+                                          .back_off_min_ms = 10,
+                                          .back_off_max_ms = 40,
+                                          .jitter_seed = 7,
+                                          .on_up = on_up,
+                                          .on_down = on_down,
+                                          .on_outcome = on_outcome,
+                                          .context = s};
 
     memset(s, 0, sizeof(*s));
     s->rig = rig;
@@ -479,11 +512,13 @@ static void test_client(void **state)
     (void)state;
     rig_begin(&rig, 0, 0, 0);
     sender_begin(&s, &rig, mllp_server_port(rig.server), 0);
-    assert_int_equal(mllp_client_send(s.client, ADMIT("A"), strlen(ADMIT("A"))), -ENOTCONN);
+    assert_int_equal(mllp_client_send(s.client, ADMIT("A"), strlen(ADMIT("A"))),
+                     -ENOTCONN);
     wait_for(&s, &s.ups, 1);
     assert_true(mllp_client_idle(s.client));
     assert_int_equal(mllp_client_send(s.client, "MSH|^~\\&|\r", 10), -EINVAL);
-    assert_int_equal(mllp_client_send(s.client, "MSH|^~\\&|||||||ADT|a\x1c", 21), -EINVAL);
+    assert_int_equal(mllp_client_send(s.client, "MSH|^~\\&|||||||ADT|a\x1c", 21),
+                     -EINVAL);
     assert_int_equal(mllp_client_send(s.client, ADMIT("A"), strlen(ADMIT("A"))), 0);
     assert_int_equal(mllp_client_send(s.client, ADMIT("B"), strlen(ADMIT("B"))), -EBUSY);
     s.next = ADMIT("B");
@@ -495,7 +530,10 @@ static void test_client(void **state)
     assert_int_equal(mllp_client_send(s.client, ADMIT("C"), strlen(ADMIT("C"))), 0);
     wait_for(&s, &rig.messages, 3);
     {
-        struct mllp_server_options options = {"127.0.0.1", mllp_server_port(rig.server), 0, 0, 0, on_message, &rig};
+        struct mllp_server_options options = {"127.0.0.1", mllp_server_port(rig.server),
+                                              0,           0,
+                                              0,           on_message,
+                                              &rig};
 
         mllp_server_free(rig.server);
         wait_for(&s, &s.lost, 1);
@@ -517,7 +555,8 @@ static void test_client(void **state)
     rig_end(&rig);
 }
 
-/* An answer that does not name the message is none; one that comes too late finds its connection closed. */
+/* An answer that does not name the message is none; one that comes too late finds its
+ * connection closed. */
 static void test_client_strays(void **state)
 {
     struct rig rig;
