@@ -71,6 +71,7 @@ static const struct packet {
 
 #define QOS_1 2 /* in the flags of PUBLISH */
 
+/* The row of a packet type; NULL if we don't take it. */
 static const struct packet *packet_of(uint8_t type)
 {
     for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++)
@@ -79,11 +80,13 @@ static const struct packet *packet_of(uint8_t type)
     return NULL;
 }
 
+/* What the next byte of the body belongs to. */
 static enum field field_of(const struct mqtt_screen *screen)
 {
     return (enum field)packet_of(screen->type)->fields[screen->step];
 }
 
+/* The first fault is the one that is told. */
 static void fail(struct mqtt_screen *screen, const char *fault)
 {
     if (screen->fault == NULL)
@@ -111,6 +114,7 @@ static void packet_ends(struct mqtt_screen *screen)
 
     if (!may_end)
         fail(screen, "a packet ends too early");
+    /* Only one that was whole counts. */
     if (screen->type == CONNACK)
         screen->accepted = true;
     screen->in_body = false;
@@ -176,6 +180,7 @@ static void feed_topic(struct mqtt_screen *screen, uint8_t byte)
         next_field(screen);
 }
 
+/* Two bytes; 0 is no identifier. */
 static void feed_identifier(struct mqtt_screen *screen, uint8_t byte)
 {
     screen->value = screen->value << 8 | byte;
@@ -186,6 +191,7 @@ static void feed_identifier(struct mqtt_screen *screen, uint8_t byte)
     next_field(screen);
 }
 
+/* Ready for the next property, or for the end of them. */
 static void property_ends(struct mqtt_screen *screen)
 {
     screen->property = 0;
@@ -193,6 +199,9 @@ static void property_ends(struct mqtt_screen *screen)
     screen->text_known = false;
 }
 
+/* A property's identifier. All that exist are below 128, so it is one byte.
+ * What may not be there twice makes the packet malformed (section 2.2.2.2);
+ * libmosquitto takes either. */
 static void begin_property(struct mqtt_screen *screen, uint8_t byte)
 {
     const struct packet *packet = packet_of(screen->type);
@@ -230,6 +239,7 @@ static void feed_text(struct mqtt_screen *screen, uint8_t byte)
         property_ends(screen);
 }
 
+/* One byte of a property's value, whose size its kind tells. */
 static void feed_property(struct mqtt_screen *screen, uint8_t byte)
 {
     static const uint8_t sizes[] = {[BYTE] = 1, [TWO_BYTES] = 2, [FOUR_BYTES] = 4};
@@ -282,6 +292,8 @@ static void feed_properties(struct mqtt_screen *screen, uint8_t byte)
     next_field(screen);
 }
 
+/* One byte of a packet's body, for the field that is next. Every field ends
+ * itself; the packet ends with its length, wherever that is. */
 static void feed_body(struct mqtt_screen *screen, uint8_t byte)
 {
     switch (field_of(screen)) {
@@ -317,6 +329,7 @@ static void feed_body(struct mqtt_screen *screen, uint8_t byte)
         packet_ends(screen);
 }
 
+/* Byte by byte, but for payload, which is most of what comes. */
 bool mqtt_screen_feed(struct mqtt_screen *screen, const uint8_t *bytes, size_t n)
 {
     for (size_t i = 0; i < n && screen->fault == NULL; i++) {

@@ -65,6 +65,8 @@ static bool take_local(struct tls_pump *pump)
     return n > 0 && space(up) == 0;
 }
 
+/* One record a round. A write that mbedTLS could not finish stays pending, and
+ * is repeated before anything else. */
 bool tls_pump_up(struct tls_pump *pump)
 {
     struct tls_buffer *up = &pump->up;
@@ -152,11 +154,14 @@ bool tls_pump_run(struct tls_pump *pump, enum tls_pump_side ready)
     return good;
 }
 
+/* Only then may the peer be told that there is nothing more. */
 bool tls_pump_drained(const struct tls_pump *pump)
 {
     return pump->up.ended && filled(&pump->up) == 0;
 }
 
+/* A side is watched only for what the pump could do with: anything else would
+ * be reported again and again. */
 void tls_pump_events(const struct tls_pump *pump, uint32_t *local, uint32_t *network)
 {
     const struct tls_buffer *up = &pump->up, *down = &pump->down;

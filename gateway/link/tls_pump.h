@@ -16,12 +16,15 @@
 
 #define TLS_PUMP_BUFFER 16384 /* bytes each way */
 
+/* What has been taken from one side and not yet given to the other. */
 struct tls_buffer {
     uint8_t bytes[TLS_PUMP_BUFFER];
     size_t start, end; /* what is to be sent on */
     bool ended;        /* nothing more will be put in */
 };
 
+/* One connection. The caller looks at screen.fault, deaf and the counts, and sets deaf
+ * when it sees the local side go; the rest is the pump's. */
 struct tls_pump {
     struct tls_session *session; /* not owned */
     int local;                   /* not owned; non-blocking */

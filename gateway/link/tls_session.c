@@ -423,6 +423,7 @@ enum tls_step tls_session_handshake(struct tls_session *session, int fd)
     int rc;
 
     session->fd = fd;
+    /* May be called many times; mbedTLS goes on where it stopped. */
     rc = handshake(session);
     if (rc == MBEDTLS_ERR_SSL_WANT_READ)
         return TLS_WANT_READ;

@@ -81,11 +81,14 @@ static const char *name_words(const mbedtls_x509_name *name, char *out, size_t s
     return out;
 }
 
+/* For error texts and the status; nothing is decided by it. */
 const char *tls_subject(const mbedtls_x509_crt *certificate, char *out, size_t size)
 {
     return name_words(&certificate->subject, out, size);
 }
 
+/* mbedTLS has parsed the digits; whether they are a date is judged here. What
+ * is none lies before every other time, and so has expired. */
 int64_t tls_time_us(const mbedtls_x509_time *time)
 {
     struct civil civil = {

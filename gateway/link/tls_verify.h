@@ -20,6 +20,9 @@ struct mbedtls_x509_crt;
 struct mbedtls_x509_crl;
 struct mbedtls_x509_time;
 
+/* One judgement: filled in part before the handshake, read after it. The gravest fault of
+ * the whole chain is kept, not the first: a stranger's certificate is not first of all an
+ * expired one. */
 struct tls_verdict {
     /* In. */
     const char *host;         /* what the peer must be: a name or an address; not owned */

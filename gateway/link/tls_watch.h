@@ -14,6 +14,7 @@
 
 #define TLS_WATCH_FIRST 8 /* of the peer's first bytes, kept for the error text */
 
+/* Zeroed, it waits for the first byte of a connection. */
 struct tls_watch {
     uint8_t first[TLS_WATCH_FIRST];
     size_t seen; /* bytes received from the peer, all told */
