@@ -37,7 +37,7 @@ static unsigned below(unsigned n) /* splitmix64 */
 /* --- The truth: a grid of minutes, written to by whoever moves a patient --- */
 
 struct cell {
-    signed char bed;
+    short bed;
     bool away;
 };
 
@@ -128,7 +128,7 @@ static void admit(struct ward *w, int patient)
     v->open = true;
     v->moved = v->discharged = -1;
     set_from(v, 0, (struct cell){NOWHERE, false});
-    set_from(v, w->now, (struct cell){(signed char)bed, false});
+    set_from(v, w->now, (struct cell){(short)bed, false});
     say(w, make(w, ADT_ADMIT, w->visits, bed), NULL);
     w->visits++;
 }
@@ -156,7 +156,7 @@ static void transfer(struct ward *w, int v)
     say(w, event, NULL);
     visit->before = visit->cells[at - 1];
     visit->moved = at;
-    set_from(visit, at, (struct cell){(signed char)bed, false});
+    set_from(visit, at, (struct cell){(short)bed, false});
 }
 
 static void swap(struct ward *w, int a, int b)
@@ -169,8 +169,8 @@ static void swap(struct ward *w, int a, int b)
     w->visit[a].before = w->visit[a].cells[w->now - 1];
     w->visit[b].before = w->visit[b].cells[w->now - 1];
     w->visit[a].moved = w->visit[b].moved = w->now;
-    set_from(&w->visit[a], w->now, (struct cell){(signed char)bed_b, false});
-    set_from(&w->visit[b], w->now, (struct cell){(signed char)bed_a, false});
+    set_from(&w->visit[a], w->now, (struct cell){(short)bed_b, false});
+    set_from(&w->visit[b], w->now, (struct cell){(short)bed_a, false});
 }
 
 static void step(struct ward *w)
@@ -402,8 +402,8 @@ static size_t check_grid(const struct ward *w, const struct census *census, uint
 
     for (bed = 0; bed < BEDS; bed++)
         for (minute = 0; minute < MINUTES; minute++) {
-            int64_t t = minute * MINUTE +
-                        (minute & 1) * 30 * US_PER_S; /* also exactly on the boundary */
+            int64_t t = minute * MINUTE + (int64_t)(minute & 1) * 30 *
+                                              US_PER_S; /* also exactly on the boundary */
             size_t expected = 0;
 
             n = census_at(census, census_place_id(beds[bed]), t, t, stays, 16);

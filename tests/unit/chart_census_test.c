@@ -535,9 +535,10 @@ static void test_never_ended(void **state)
         for (i = 0; i < 260; i++) {
             snprintf(number, sizeof(number), "P%d-%d", k, i);
             snprintf(visit, sizeof(visit), "V%d-%d", k, i);
-            apply(c, event_at(ADT_ADMIT, 10 * i, number, visit, place));
+            apply(c, event_at(ADT_ADMIT, INT64_C(10) * i, number, visit, place));
             if (i != k)
-                apply(c, event_at(ADT_DISCHARGE, 10 * i + 5, number, visit, NULL));
+                apply(c,
+                      event_at(ADT_DISCHARGE, INT64_C(10) * i + 5, number, visit, NULL));
         }
         snprintf(visit, sizeof(visit), "V:V%d-%d", k, k);
         assert_int_equal(census_at(c, census_place_id(place), 9000 * MINUTE,
@@ -560,12 +561,13 @@ static void fill(struct census *census, int places, int days)
             snprintf(number, sizeof(number), "N%d-%d", p, d);
             snprintf(visit, sizeof(visit), "V%d-%d", p, d);
             snprintf(place, sizeof(place), "bed-%d", p);
-            apply(census, event_at(ADT_ADMIT, d * 1440 + 600, number, visit, place));
+            apply(census,
+                  event_at(ADT_ADMIT, INT64_C(1440) * d + 600, number, visit, place));
             if (d > 0 ||
                 p % 10 !=
                     0) /* in every tenth bed the very first one was never discharged */
-                apply(census, event_at(ADT_DISCHARGE, d * 1440 + 1440 + 300, number,
-                                       visit, NULL));
+                apply(census, event_at(ADT_DISCHARGE, INT64_C(1440) * d + 1440 + 300,
+                                       number, visit, NULL));
         }
 }
 

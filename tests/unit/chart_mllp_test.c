@@ -187,7 +187,7 @@ static void spin(struct rig *rig, int64_t ms)
  * got. */
 static size_t gather(struct rig *rig, int fd, char *out, size_t wanted)
 {
-    uint64_t until = clock_monotonic_us() + DEADLINE_MS * 1000;
+    uint64_t until = clock_monotonic_us() + (uint64_t)DEADLINE_MS * 1000;
     size_t used = 0;
 
     while (used < wanted && clock_monotonic_us() < until) {
@@ -422,7 +422,7 @@ static void test_mllp_send(void **state)
         _exit(127);
     }
     close(pipes[1]);
-    until = clock_monotonic_us() + DEADLINE_MS * 1000;
+    until = clock_monotonic_us() + (uint64_t)DEADLINE_MS * 1000;
     while (waitpid(pid, &status, WNOHANG) == 0 && clock_monotonic_us() < until)
         assert_true(sd_event_run(rig.event, 5000) >= 0);
     n = read(pipes[0], out,
@@ -496,7 +496,7 @@ static void sender_begin(struct sender *s, struct rig *rig, uint16_t port,
 
 static void wait_for(struct sender *s, const size_t *count, size_t value)
 {
-    uint64_t until = clock_monotonic_us() + DEADLINE_MS * 1000;
+    uint64_t until = clock_monotonic_us() + (uint64_t)DEADLINE_MS * 1000;
 
     while (*count < value && clock_monotonic_us() < until)
         assert_true(sd_event_run(s->rig->event, 5000) >= 0);
