@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "bedside/daemon.h"
 
@@ -108,19 +110,37 @@ static void put_aside(struct daemon *daemon)
         log_error("store: nothing could be salvaged; the file is kept as %s", to);
 }
 
+void check_store_mark(const struct daemon *daemon)
+{
+    int error = file_replace(mark_path, "broken\n", 7, 0600);
+
+    (void)daemon;
+    if (error != 0)
+        log_error("%s: %s", mark_path, strerror(-error));
+}
+
+/* An empty mark was left by a fault, and is a reason to look at all; one with text is
+ * sure. */
+static bool marked_broken(void)
+{
+    struct stat st;
+
+    return stat(mark_path, &st) == 0 && st.st_size > 0;
+}
+
 void check_store(struct daemon *daemon)
 {
     struct answer answer;
-    char data[BEDSIDE_PATH_SIZE + 16];
+    char data[BEDSIDE_PATH_SIZE + 16], error[STORE_ERROR_SIZE];
 
     (void)snprintf(mark_path, sizeof(mark_path), "%s/" MARK, daemon->store_config.folder);
     (void)snprintf(data, sizeof(data), "%s/data.mdb", daemon->store_config.folder);
     mark_faults();
-    if (collect_key(daemon) != 0 ||
+    if (collect_key(daemon, error) != 0 ||
         (access(data, F_OK) != 0 &&
          !store_salvage_unfinished(daemon->store_config.folder)))
         return; /* nothing there to be damaged; the opening will say more */
-    if (in_child(daemon, look, &answer) && answer.result == 1) {
+    if (!marked_broken() && in_child(daemon, look, &answer) && answer.result == 1) {
         (void)unlink(mark_path);
         return;
     }

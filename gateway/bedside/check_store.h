@@ -13,4 +13,7 @@ struct daemon;
  * the next start look at every record. Call it before there are threads. */
 void check_store(struct daemon *daemon);
 
+/* Makes the next start salvage the store whatever it looks like. */
+void check_store_mark(const struct daemon *daemon);
+
 #endif

@@ -47,7 +47,7 @@ void collect_event(struct daemon *daemon, const struct daemon_bus *bus,
     stamp_event(&daemon->stamp, device != NULL ? &origin : NULL, kind, detail,
                 clock_monotonic_us(), &daemon->record);
     if (!collect_keep(daemon, &daemon->record))
-        log_notice("event not stored: %s", detail);
+        log_debug("event %d not stored", (int)kind); /* the log has said why */
 }
 
 /* Stores gaps of a device; one that can't be stored becomes part of the next. */
@@ -259,19 +259,27 @@ static void restart_gap(struct daemon *daemon, struct daemon_device *device)
         gaps_restart(&device->gaps, &record->time, record->has_sample, record->sample);
 }
 
-int collect_key(struct daemon *daemon)
+int collect_key(struct daemon *daemon, char error[STORE_ERROR_SIZE])
 {
     const char *path = daemon->config.store.key;
-    int error;
+    int result;
 
     if (daemon->has_key)
         return 0;
-    error = key_file(path, 1, &daemon->store_config.key);
-    daemon->has_key = error == CRYPTO_OK;
+    result = key_file(path, 1, &daemon->store_config.key);
+    daemon->has_key = result == CRYPTO_OK;
     if (!daemon->has_key)
-        snprintf(daemon->store_error, sizeof(daemon->store_error), "key %.100s: %.40s",
-                 path, error == CRYPTO_FILE ? strerror(errno) : "no random numbers");
+        snprintf(error, STORE_ERROR_SIZE, "key %.100s: %.40s", path,
+                 result == CRYPTO_FILE ? strerror(errno) : "no random numbers");
     return daemon->has_key ? 0 : -1;
+}
+
+/* Says why the store is shut, once a reason. */
+static void store_shut(struct daemon *daemon, const char *error)
+{
+    if (strcmp(error, daemon->store_error) != 0)
+        log_error("store: %s; readings are counted as lost until it opens", error);
+    (void)snprintf(daemon->store_error, sizeof(daemon->store_error), "%s", error);
 }
 
 void collect_store_open(struct daemon *daemon)
@@ -280,12 +288,9 @@ void collect_store_open(struct daemon *daemon)
     struct store_status status;
 
     daemon->store_retry_us = clock_monotonic_us() + STORE_RETRY_US;
-    if (collect_key(daemon) != 0)
-        return;
-    if (store_open(&daemon->store_config, &daemon->store, error) != STORE_OK) {
-        if (strcmp(error, daemon->store_error) != 0)
-            log_error("store: %s; readings are counted as lost until it opens", error);
-        memcpy(daemon->store_error, error, sizeof(error));
+    if (collect_key(daemon, error) != 0 ||
+        store_open(&daemon->store_config, &daemon->store, error) != STORE_OK) {
+        store_shut(daemon, error);
         return;
     }
     daemon->store_error[0] = '\0';

@@ -101,8 +101,8 @@ int collect_open(struct daemon *daemon);
 void collect_stop(struct daemon *daemon);
 /* Closes the store. */
 void collect_close(struct daemon *daemon);
-/* Loads the store's key, or makes it. Returns 0 or -1 with store_error. */
-int collect_key(struct daemon *daemon);
+/* Loads the store's key, or makes it. Returns 0 or -1 and why. */
+int collect_key(struct daemon *daemon, char error[STORE_ERROR_SIZE]);
 /* One round: drain, stamp, account, commit if due (or if now is true). */
 void collect_round(struct daemon *daemon, bool now);
 int collect_bus_open(struct daemon *daemon, struct daemon_bus *bus);
@@ -129,6 +129,8 @@ void collect_item(struct daemon *daemon, struct daemon_bus *bus,
 /* Looks at the clock: before anything is stamped. */
 void rounds_look(struct daemon *daemon);
 void rounds_commit(struct daemon *daemon);
+/* The store can't be read any more: the program starts again, and salvages it first. */
+void rounds_broken(struct daemon *daemon);
 /* Handlers of the tick and of a line's first item. */
 int rounds_tick(sd_event_source *source, uint64_t at_us, void *context);
 int rounds_item(sd_event_source *source, int fd, uint32_t events, void *context);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "bedside/check_store.h"
 #include "bedside/daemon.h"
 
 #define QUIET_ITEMS  12 /* taken at one drain: more, and the next comes sooner */
@@ -89,9 +90,12 @@ static uint64_t next_due_us(const struct daemon *daemon)
     return due_us;
 }
 
-static void broken(struct daemon *daemon)
+void rounds_broken(struct daemon *daemon)
 {
+    if (daemon->again)
+        return;
     log_error("store: %s: it will be salvaged", daemon->store_error);
+    check_store_mark(daemon);
     daemon->again = true;
     (void)sd_event_exit(daemon->loop, 0);
 }
@@ -105,7 +109,7 @@ void rounds_commit(struct daemon *daemon)
         return;
     error = store_commit(daemon->store, stamp_known_utc(&daemon->stamp));
     if (error == STORE_OK) {
-        if (daemon->store_error[0] != '\0')
+        if (daemon->store_error[0] != '\0' && !daemon->again)
             log_notice("store: writing again");
         daemon->store_error[0] = '\0';
         daemon->receipts_since_us = 0;
@@ -118,7 +122,7 @@ void rounds_commit(struct daemon *daemon)
                   status.error_text);
     memcpy(daemon->store_error, status.error_text, sizeof(daemon->store_error));
     if (error == STORE_BROKEN)
-        broken(daemon);
+        rounds_broken(daemon);
 }
 
 /* Receipts alone are no reason to write at once: they ride with the next readings, or

@@ -342,8 +342,9 @@ struct reading {
     uint8_t *out;
     size_t capacity;
     bool all;
-    uint64_t damaged; /* a record whose seal failed, to be dealt with outside the read
-                         transaction; 0: none */
+    uint64_t expected; /* the next seq that must be there, unless it is done with */
+    uint64_t damaged;  /* a record whose seal failed, to be dealt with outside the read
+                          transaction; 0: none */
     int error;
 };
 
@@ -367,13 +368,24 @@ static enum store_visit read_visit(void *context, uint64_t seq, const uint8_t *s
                                    size_t size, uint64_t *skip_to)
 {
     struct reading *r = context;
+    const struct ranges *set = r->all ? &r->store->absent : &r->store->done;
     struct store_items *items = r->items;
     size_t n;
     int error;
 
+    /* A record that should be there and is not, or stands where it should not: the tree
+     * is damaged. What was read before is good. */
+    if (seq < r->expected || store_hole(set, r->expected, seq)) {
+        items->next = r->expected;
+        r->error = items->count == 0 ? STORE_BROKEN : STORE_OK;
+        return STORE_STOP;
+    }
+    r->expected = seq + 1;
     /* What a removal is planned for may still be in the file. */
-    if ((*skip_to = skip_past(r->all ? &r->store->absent : &r->store->done, seq)) != 0)
+    if ((*skip_to = skip_past(set, seq)) != 0) {
+        r->expected = *skip_to;
         return STORE_GO_ON;
+    }
     if (items->count > 0 && store_epoch_of(r->store, seq) != r->epoch) {
         items->next = seq;
         return STORE_STOP;
@@ -418,9 +430,22 @@ int store_read(struct store *store, uint64_t from, uint64_t to, bool all, uint8_
     items->next = from;
     while (from <= to) {
         r.damaged = 0;
-        items->next = to + 1; /* unless the visitor stops earlier */
+        r.expected = from;
+        items->next = UINT64_MAX; /* unless the visitor stops earlier */
         if ((error = store_walk(store, from, to, read_visit, &r)) != STORE_OK)
             return error;
+        if (items->next == UINT64_MAX) {
+            items->next = to + 1;
+            if (store_hole(all ? &store->absent : &store->done, r.expected, to + 1)) {
+                items->next = r.expected;
+                r.error = items->count == 0 ? STORE_BROKEN : STORE_OK;
+            }
+        }
+        if (r.error == STORE_BROKEN)
+            return store_failed(store, r.error,
+                                "%s/" STORE_DATA
+                                ": record %llu is not where it should be",
+                                store->folder, (unsigned long long)r.expected);
         if (r.error != STORE_OK)
             return store_failed(store, r.error,
                                 "the seal of a record could not be tried");

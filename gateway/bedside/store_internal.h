@@ -191,6 +191,8 @@ bool store_item_decode(const uint8_t *item, size_t n, wardgate_Record *record);
 /* Marks as gone: done, absent, and to be deleted. */
 int store_remove(struct store *store, uint64_t first, uint64_t last);
 uint64_t store_first(const struct store *store);
+/* True if a seq of expected..seq-1 is not in the set: it should be in the file. */
+bool store_hole(const struct ranges *set, uint64_t expected, uint64_t seq);
 
 /* store_room.c */
 /* Plans deletions and evictions for the commit that follows. */

@@ -69,7 +69,9 @@ struct run { /* readings that one gap will stand for */
     uint64_t readings;  /* among the n */
     uint64_t from_seq;  /* earliest that an older gap in the run stood for */
     uint64_t step_over; /* where the first record after a kept one is */
-    bool all;           /* second try: nothing is kept */
+    uint64_t expected;  /* next seq that must be there unless it is deleted */
+    bool hole;
+    bool all; /* second try: nothing is kept */
     wardgate_Gap gap;
     wardgate_Record record; /* scratch */
 };
@@ -108,6 +110,11 @@ static enum store_visit run_visit(void *context, uint64_t seq, const uint8_t *se
     struct store *store = run->store;
     size_t n;
 
+    if (seq < run->expected || store_hole(&store->absent, run->expected, seq)) {
+        run->hole = true; /* it must not vanish inside a gap that does not count it */
+        return STORE_STOP;
+    }
+    run->expected = seq + 1;
     if (++run->seen > 8 * run->want)
         return STORE_STOP;
     for (size_t i = 0; i < store->done.count; i++) {
@@ -115,7 +122,7 @@ static enum store_visit run_visit(void *context, uint64_t seq, const uint8_t *se
         if (seq < done->first)
             break;
         if (seq <= done->last) {
-            *skip_to = done->last + 1;
+            run->expected = *skip_to = done->last + 1;
             return STORE_GO_ON;
         }
     }
@@ -148,10 +155,11 @@ static bool find_run(struct store *store, uint64_t from, uint64_t most, bool all
 {
     memset(run, 0, sizeof(*run));
     run->store = store;
+    run->expected = from;
     run->want = most;
     run->all = all;
     if (from >= store->next ||
-        store_walk(store, from, store->next - 1, run_visit, run) != STORE_OK)
+        store_walk(store, from, store->next - 1, run_visit, run) != STORE_OK || run->hole)
         return false;
     if (run->step_over > 0)
         store->evict_from = run->step_over;

@@ -50,6 +50,9 @@ struct salvage {
     struct session_place *sessions;
     size_t session_count;
     struct store_salvage *report;
+    struct store *state; /* scratch that states are decoded into */
+    struct ranges done;  /* by the newest state found */
+    uint64_t next;       /* its head; 0: none found */
     uint8_t plain[STORE_SEALED_MAX], other[STORE_SEALED_MAX], big[STORE_SEALED_MAX];
 };
 
@@ -129,6 +132,26 @@ static void try_last(struct salvage *s, const uint8_t *sealed, size_t size)
     known->dirty = true;
 }
 
+/* What the newest state says is done with need not be offered again. The chart would know
+ * it; this spares the sending. */
+static void try_state(struct salvage *s, const uint8_t *sealed, size_t size)
+{
+    struct store *state = s->state;
+
+    ranges_free(&state->done);
+    ranges_free(&state->absent);
+    memcpy(state->epochs, s->store->epochs, sizeof(state->epochs));
+    state->epoch_count = s->store->epoch_count;
+    if (session_order(s, sealed) < 0 ||
+        store_state_decode(state, sealed, size) != STORE_OK || state->next < s->next ||
+        (state->next == s->next && ranges_total(&state->done) < ranges_total(&s->done)))
+        return;
+    ranges_free(&s->done);
+    s->done = state->done;
+    s->next = state->next;
+    state->done = (struct ranges){0};
+}
+
 /* Data that stands on pages of its own, after one page header. */
 static int try_big(struct salvage *s, uint64_t seq, uint64_t page, size_t size)
 {
@@ -176,6 +199,9 @@ static int try_page(struct salvage *s, const uint8_t *page)
         }
         if (flags == 0 && node[NODE_HEADER] == STORE_KEY_LAST)
             try_last(s, data, size);
+        else if (flags == 0 && key == sizeof(STORE_KEY_STATE) - 1 &&
+                 memcmp(node + NODE_HEADER, STORE_KEY_STATE, key) == 0)
+            try_state(s, data, size);
     }
     return error;
 }
@@ -208,7 +234,7 @@ static int try_file(struct salvage *s)
 
 struct holes {
     struct store *store;
-    uint64_t expected, missing;
+    uint64_t expected;
     bool failed;
 };
 
@@ -220,10 +246,9 @@ static enum store_visit hole_visit(void *context, uint64_t seq, const uint8_t *s
     (void)sealed;
     (void)skip_to;
     if (seq > holes->expected) {
-        holes->missing += seq - holes->expected;
-        if (holes->store->absent.count < STORE_RANGES_MAX &&
-            (ranges_add(&holes->store->done, holes->expected, seq - 1) != 0 ||
-             ranges_add(&holes->store->absent, holes->expected, seq - 1) != 0))
+        /* However many: a hole that is not known as one would look like damage. */
+        if (ranges_add(&holes->store->done, holes->expected, seq - 1) != 0 ||
+            ranges_add(&holes->store->absent, holes->expected, seq - 1) != 0)
             holes->failed = true;
     }
     holes->store->unreceipted_bytes += size - SEAL_OVERHEAD;
@@ -266,6 +291,12 @@ static int finish(struct salvage *s)
     /* Records that were lost had seqs too: the new epoch makes it harmless to give them
      * again. */
     store->next = store->assigned = store->disk_next = holes.expected;
+    for (size_t i = 0; i < s->done.count && !holes.failed; i++)
+        if (s->done.items[i].first < store->next &&
+            ranges_add(&store->done, s->done.items[i].first,
+                       s->done.items[i].last < store->next ? s->done.items[i].last
+                                                           : store->next - 1) != 0)
+            holes.failed = true;
     if (holes.failed || store_new_epoch(store) != STORE_OK || add_gap(s) != STORE_OK)
         return STORE_SYSTEM;
     store->changed = true;
@@ -409,9 +440,12 @@ int store_salvage(const struct store_config *config, int64_t utc_us,
 
     memset(report, 0, sizeof(*report));
     error[0] = '\0';
+    if (s != NULL)
+        s->fd = -1;
     if (s == NULL || lock < 0)
         goto err1;
-    s->fd = -1;
+    if ((s->state = calloc(1, sizeof(*s->state))) == NULL)
+        goto err1;
     s->report = report;
     if ((rc = store_path(config->folder, BUILD, building)) != 0 ||
         (rc = store_path(config->folder, READY, ready)) != 0)
@@ -450,6 +484,12 @@ err1:
     if (s != NULL) {
         if (s->fd >= 0)
             close(s->fd);
+        if (s->state != NULL) {
+            ranges_free(&s->state->done);
+            ranges_free(&s->state->absent);
+        }
+        ranges_free(&s->done);
+        free(s->state);
         free(s->sessions);
         free(s);
     }
@@ -466,8 +506,10 @@ bool store_salvage_unfinished(const char *folder)
 }
 
 struct probe {
-    uint64_t left;
+    const struct store *store;
+    uint64_t left, expected;
     unsigned sum;
+    bool hole;
 };
 
 static enum store_visit probe_visit(void *context, uint64_t seq, const uint8_t *sealed,
@@ -475,25 +517,32 @@ static enum store_visit probe_visit(void *context, uint64_t seq, const uint8_t *
 {
     struct probe *probe = context;
 
-    (void)seq;
     (void)skip_to;
     for (size_t i = 0; i < size; i++) /* every byte's page must be there */
         probe->sum += sealed[i];
+    if (seq < probe->expected ||
+        store_hole(&probe->store->absent, probe->expected, seq)) {
+        probe->hole = true;
+        return STORE_STOP;
+    }
+    probe->expected = seq + 1;
     return --probe->left > 0 ? STORE_GO_ON : STORE_STOP;
 }
 
 bool store_probe(const struct store_config *config, bool all)
 {
+    struct probe probe = {.left = all ? UINT64_MAX : PROBE_RECORDS, .expected = 1};
     struct store *store;
     char error[STORE_ERROR_SIZE];
-    uint64_t last = 0;
-    struct probe probe = {.left = all ? UINT64_MAX : PROBE_RECORDS};
-    bool good;
+    bool good = store_open(config, &store, error) != STORE_BROKEN;
 
-    good = store_open(config, &store, error) != STORE_BROKEN;
-    if (good && store != NULL)
-        good = store_db_last(store, &last) == STORE_OK &&
-               store_walk(store, 1, UINT64_MAX - 1, probe_visit, &probe) == STORE_OK;
+    if (good && store != NULL) {
+        probe.store = store;
+        good = store_walk(store, 1, UINT64_MAX - 1, probe_visit, &probe) == STORE_OK &&
+               !probe.hole;
+        if (all && store_hole(&store->absent, probe.expected, store->next))
+            good = false;
+    }
     store_close(store);
     return good;
 }

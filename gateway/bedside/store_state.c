@@ -306,6 +306,11 @@ static uint64_t first_outside(const struct ranges *set, uint64_t from)
     return from;
 }
 
+bool store_hole(const struct ranges *set, uint64_t expected, uint64_t seq)
+{
+    return seq > expected && ranges_overlap(set, expected, seq - 1) != seq - expected;
+}
+
 uint64_t store_first(const struct store *store)
 {
     uint64_t first = first_outside(&store->absent, 1);

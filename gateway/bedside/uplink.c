@@ -75,9 +75,16 @@ static void send_action(struct daemon *daemon, const struct forward_action *acti
     char name[TOPIC_SIZE];
     int size, token, error;
 
-    if (store_read(daemon->store, action->from, action->to, false, daemon->items,
-                   action->bytes, &items) != STORE_OK) {
+    error = store_read(daemon->store, action->from, action->to, false, daemon->items,
+                       action->bytes, &items);
+    if (error != STORE_OK) {
         forward_hold(&daemon->forward, now_us);
+        if (error == STORE_BROKEN) {
+            struct store_status status;
+            store_status(daemon->store, &status);
+            memcpy(daemon->store_error, status.error_text, sizeof(daemon->store_error));
+            rounds_broken(daemon);
+        }
         return;
     }
     if (items.count == 0) {

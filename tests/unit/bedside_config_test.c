@@ -171,7 +171,7 @@ static void fills_presets(void **state)
     if (bedside_config_load("f", text, false, &config, error) != 0)
         fail_msg("%s", error);
     assert_int_equal(config.store.commit_ms, 100);
-    assert_int_equal(config.store.size, INT64_C(2) << 30);
+    assert_int_equal(config.store.size, INT64_C(3) << 30);
     assert_int_equal(config.broker.port, 8883);
     bedside_setting(bedside_bus(&config, 0), devices, &setting);
     assert_int_equal(setting.line.baud, 19200);
