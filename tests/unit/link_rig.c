@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -78,6 +79,8 @@ pid_t rig_start(const char *const argv[], int *out)
     if (pid == 0) {
         int null = open("/dev/null", O_RDWR);
 
+        /* A test that crashes takes its children with it. */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(null, STDIN_FILENO);
         dup2(out != NULL ? ends[1] : null, STDOUT_FILENO);
         dup2(null, STDERR_FILENO);
