@@ -283,18 +283,57 @@ void bedside_setting(const struct bedside_bus *bus, struct bus_device *devices,
     setting->device_count = bus->devices.count;
 }
 
+/* Compares what the keys of a table hold; lists are the caller's. */
+static bool same_values(const struct config_field *table, const void *a, const void *b)
+{
+    for (; table->key != NULL; table++) {
+        const char *x = (const char *)a + table->offset,
+                   *y = (const char *)b + table->offset;
+        switch (table->type) {
+        case CONFIG_TEXT:
+        case CONFIG_NAME:
+        case CONFIG_PATH:
+            if (strcmp(x, y) != 0)
+                return false;
+            break;
+        case CONFIG_BOOLEAN:
+            if (*(const bool *)x != *(const bool *)y)
+                return false;
+            break;
+        case CONFIG_SECTION:
+            if (!same_values(table->of, x, y))
+                return false;
+            break;
+        case CONFIG_LIST:
+            break;
+        case CONFIG_INTEGER:
+        case CONFIG_CHOICE:
+        case CONFIG_DURATION:
+        case CONFIG_SIZE:
+            if (memcmp(x, y, sizeof(int64_t)) != 0)
+                return false;
+            break;
+        }
+    }
+    return true;
+}
+
 bool bedside_bus_same(const struct bedside_bus *a, const struct bedside_bus *b)
 {
-    struct bedside_bus x = *a, y = *b;
-
-    x.devices = y.devices = (struct config_list){NULL, 0};
-    if (memcmp(&x, &y, sizeof(x)) != 0 || a->devices.count != b->devices.count)
+    if (!same_values(bedside_bus_fields, a, b) || a->devices.count != b->devices.count)
         return false;
     for (size_t i = 0; i < a->devices.count; i++) {
-        struct bedside_device p = *bedside_device(a, i), q = *bedside_device(b, i);
-        p.loaded = q.loaded = NULL;
-        if (memcmp(&p, &q, sizeof(p)) != 0)
+        const struct bedside_device *p = bedside_device(a, i), *q = bedside_device(b, i);
+        /* A profile that was edited is another, though its name is the same. */
+        if (!same_values(bedside_device_fields, p, q) ||
+            p->profile_time_ns != q->profile_time_ns ||
+            p->profile_size != q->profile_size)
             return false;
     }
     return true;
+}
+
+bool bedside_broker_same(const struct bedside_config *a, const struct bedside_config *b)
+{
+    return same_values(bedside_broker_fields, &a->broker, &b->broker);
 }

@@ -75,7 +75,9 @@ struct bedside_config {
     struct config *file;
 };
 
-extern const struct config_field bedside_fields[]; /* config_keys.c */
+/* config_keys.c */
+extern const struct config_field bedside_fields[], bedside_broker_fields[],
+    bedside_bus_fields[], bedside_device_fields[];
 
 /* Reads and checks path (or text, see config_load). files: also that certificates, keys
  * and folders are there (-t). Returns 0, or -1 and "file:line: key: message". On success
@@ -106,5 +108,6 @@ void bedside_setting(const struct bedside_bus *bus, struct bus_device *devices,
 
 /* True if nothing that the bus's thread sees differs. */
 bool bedside_bus_same(const struct bedside_bus *a, const struct bedside_bus *b);
+bool bedside_broker_same(const struct bedside_config *a, const struct bedside_config *b);
 
 #endif

@@ -89,7 +89,7 @@ static const struct config_field clock_fields[] = {
     {.key = NULL},
 };
 
-static const struct config_field broker_fields[] = {
+const struct config_field bedside_broker_fields[] = {
     {.key = "host",
      .type = CONFIG_TEXT,
      BROKER(host),
@@ -166,7 +166,7 @@ static const struct config_field broker_fields[] = {
     {.key = NULL},
 };
 
-static const struct config_field device_fields[] = {
+const struct config_field bedside_device_fields[] = {
     {.key = "id",
      .type = CONFIG_TEXT,
      AT(bedside_device, id),
@@ -238,7 +238,7 @@ static const struct config_field device_fields[] = {
     {.key = NULL},
 };
 
-static const struct config_field bus_fields[] = {
+const struct config_field bedside_bus_fields[] = {
     {.key = "name",
      .type = CONFIG_NAME,
      AT(bedside_bus, name),
@@ -295,7 +295,7 @@ static const struct config_field bus_fields[] = {
      AT(bedside_bus, devices),
      .size = sizeof(struct bedside_device),
      .required = true,
-     .of = device_fields},
+     .of = bedside_device_fields},
     {.key = NULL},
 };
 
@@ -335,12 +335,12 @@ const struct config_field bedside_fields[] = {
      .type = CONFIG_SECTION,
      AT(bedside_config, broker),
      .required = true,
-     .of = broker_fields},
+     .of = bedside_broker_fields},
     {.key = "buses",
      .type = CONFIG_LIST,
      AT(bedside_config, buses),
      .size = sizeof(struct bedside_bus),
      .required = true,
-     .of = bus_fields},
+     .of = bedside_bus_fields},
     {.key = NULL},
 };

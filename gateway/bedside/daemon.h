@@ -44,7 +44,7 @@ struct daemon_device {
 };
 
 struct daemon_bus {
-    const struct bedside_bus *config;
+    struct bedside_bus *config;
     struct bus *bus;
     struct daemon_device *devices;
     sd_event_source *source; /* its items; off while the tick drains anyway */

@@ -24,12 +24,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FORWARD_WINDOW (256 * 1024) /* bytes */
-#define FORWARD_LIVE_RESERVE                                                             \
-    (48 * 1024) /* bytes of the window that backlog leaves free */
+#define FORWARD_WINDOW       262144 /* bytes */
+#define FORWARD_LIVE_RESERVE 49152  /* bytes of the window that backlog leaves free */
 #define FORWARD_ENVELOPE_LIVE                                                            \
-    (60 * 1024) /* bytes of items; the frame needs the rest of 64 KiB */
-#define FORWARD_ENVELOPE_BACKLOG (32 * 1024)
+    61440 /* bytes of items; the frame needs the rest of 64 KiB */
+#define FORWARD_ENVELOPE_BACKLOG 32768
 #define FORWARD_BATCHES_MAX      128  /* envelopes on the way */
 #define FORWARD_ITEM_MAX         4160 /* room that any one item fits in */
 #define FORWARD_LAG_MAX          4096 /* records: live ones further behind become backlog */
@@ -38,8 +37,7 @@
 #define FORWARD_AGAIN_MAX_US     600000000
 #define FORWARD_BACKOFF_US       1000000 /* after a refusal; doubles */
 #define FORWARD_BACKOFF_MAX_US   60000000
-#define FORWARD_CHART_LIVE_US                                                            \
-    60000000 /* a receipt this recent means that the chart is there */
+#define FORWARD_CHART_LIVE_US    60000000 /* a receipt so recent: the chart is there */
 
 struct forward_ops {
     /* How many of first..last still wait for a receipt: store_unreceipted. */

@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 
-#define FILE_SIZE_MAX (256 * 1024)
+#define FILE_SIZE_MAX 262144
 #define PATH_SIZE     512
 
 static int file_path(const char *folder, char out[PATH_SIZE])

@@ -32,7 +32,7 @@ static const char *fixed_key(const struct bedside_config *old,
  * places. */
 static void hand_over(struct daemon_bus *running, struct bedside_bus *fresh)
 {
-    struct bedside_bus *old = (struct bedside_bus *)(uintptr_t)running->config;
+    struct bedside_bus *old = running->config;
 
     for (size_t i = 0; i < fresh->devices.count; i++) {
         struct bedside_device *a = bedside_device(old, i), *b = bedside_device(fresh, i);
@@ -110,7 +110,7 @@ int reload(struct daemon *daemon)
         free(fresh);
         return -1;
     }
-    broker = memcmp(&daemon->config.broker, &fresh->broker, sizeof(fresh->broker)) != 0;
+    broker = !bedside_broker_same(&daemon->config, fresh);
     change_lines(daemon, fresh);
     old = daemon->config;
     daemon->config = *fresh;

@@ -10,9 +10,10 @@
 #include "bedside/check_store.h"
 #include "bedside/daemon.h"
 
-#define QUIET_ITEMS  12 /* taken at one drain: more, and the next comes sooner */
-#define DRAIN_MIN_US 4000
-#define ROUND_ITEMS  4096 /* of one line in one round */
+#define QUIET_ITEMS    12 /* taken at one drain: more, and the next comes sooner */
+#define DRAIN_MIN_US   4000
+#define FIRST_DRAIN_US 20000 /* after the first item of a quiet line */
+#define ROUND_ITEMS    4096  /* of one line in one round */
 
 /* Looks at the clock before anything is stamped. */
 void rounds_look(struct daemon *daemon)
@@ -216,8 +217,8 @@ int rounds_item(sd_event_source *source, int fd, uint32_t events, void *context)
     daemon->ticking = true;
     watch_lines(daemon, SD_EVENT_OFF);
     daemon->commit_due_us = now_us + (uint64_t)daemon->config.store.commit_ms * 1000;
-    set_tick(daemon, daemon->commit_due_us < now_us + DRAIN_MIN_US * 5
+    set_tick(daemon, daemon->commit_due_us < now_us + FIRST_DRAIN_US
                          ? daemon->commit_due_us
-                         : now_us + DRAIN_MIN_US * 5);
+                         : now_us + FIRST_DRAIN_US);
     return 0;
 }

@@ -171,7 +171,7 @@ static void fill_observation(const struct observation *from, wardgate_Observatio
     case OBSERVATION_NUMERIC:
         to->which_value = wardgate_Observation_mantissa_tag;
         to->value.mantissa = from->mantissa;
-        to->exponent = from->exponent;
+        to->exponent = +from->exponent;
         break;
     case OBSERVATION_CODED:
         to->which_value = wardgate_Observation_coded_tag;

@@ -281,7 +281,7 @@ static int disk_has_room(struct store *store)
     /* Pages of the file that are free inside LMDB need no disk: the file is as long as it
      * ever was. */
     if ((uint64_t)fs.f_bavail * fs.f_frsize >=
-        store->batch.used + SPARE_PAGES * store->page_size)
+        store->batch.used + (uint64_t)SPARE_PAGES * store->page_size)
         return STORE_OK;
     return store_failed(store, STORE_IO, "%s: disk full", store->folder);
 }
@@ -451,7 +451,7 @@ int store_read(struct store *store, uint64_t from, uint64_t to, bool all, uint8_
                                 "the seal of a record could not be tried");
         if (r.damaged == 0)
             break;
-        if ((error = store_damaged(store, r.damaged)) != STORE_OK)
+        if (store_damaged(store, r.damaged) != STORE_OK)
             return items->count > 0 ? STORE_OK : STORE_IO;
         from = r.damaged + 1;
         items->next = from;

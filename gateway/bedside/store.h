@@ -28,7 +28,7 @@
 #include "wire/record.h"
 
 #define STORE_MAP_MIN        (UINT64_C(1) << 20) /* bytes */
-#define STORE_PENDING_PRESET (1024 * 1024)       /* bytes of encoded records */
+#define STORE_PENDING_PRESET 1048576             /* bytes of encoded records */
 #define STORE_DEVICES_MAX    256 /* devices whose last reading is remembered */
 #define STORE_EPOCHS_MAX     8   /* epochs that may still have records */
 #define STORE_ERROR_SIZE     160

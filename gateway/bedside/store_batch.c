@@ -9,8 +9,8 @@
 
 #include "bedside/store_internal.h"
 
-#define SPARE_SIZE   (16 * 1024) /* room beyond pending_max for gaps of the store's own */
-#define KEEP_SIZE    (64 * 1024) /* memory kept between commits */
+#define SPARE_SIZE   16384 /* room beyond pending_max for gaps of the store's own */
+#define KEEP_SIZE    65536 /* memory kept between commits */
 #define START_SIZE   4096
 #define DEVICES_STEP 16
 

@@ -18,6 +18,17 @@
 
 #define IMPORT_BATCH 1000 /* records a transaction when salvaging */
 
+/* LMDB's values are not const, and it never writes to those that it is given. */
+static void *unconst(const void *bytes)
+{
+    union {
+        const void *from;
+        void *to;
+    } both = {bytes};
+
+    return both.to;
+}
+
 /* What an LMDB result means for the caller. */
 static int failed_mdb(struct store *store, const char *what, int rc)
 {
@@ -128,7 +139,7 @@ void store_db_preallocate(struct store *store)
 
 int store_db_get(struct store *store, const char *key, uint8_t **out, size_t *n)
 {
-    MDB_val k = {strlen(key), (void *)(uintptr_t)key}, value;
+    MDB_val k = {strlen(key), unconst(key)}, value;
     int rc = mdb_txn_renew(store->reader), found = 0;
 
     *out = NULL;
@@ -222,7 +233,7 @@ int store_db_walk_last(struct store *store,
                        void *context)
 {
     MDB_cursor *cursor;
-    MDB_val key = {1, (void *)(uintptr_t) "L"}, value;
+    MDB_val key = {1, unconst("L")}, value;
     int rc;
 
     if ((rc = mdb_txn_renew(store->reader)) != 0)
@@ -243,7 +254,7 @@ int store_db_walk_last(struct store *store,
 static int put_state(struct store *store, MDB_txn *txn, const char *key, size_t n,
                      const uint8_t *bytes, size_t size)
 {
-    MDB_val k = {n, (void *)(uintptr_t)key}, v = {size, (void *)(uintptr_t)bytes};
+    MDB_val k = {n, unconst(key)}, v = {size, unconst(bytes)};
 
     return mdb_put(txn, store->state_db, &k, &v, 0);
 }
@@ -370,7 +381,7 @@ int store_import(struct store *store, uint64_t seq, const uint8_t *sealed, size_
                  bool replace)
 {
     uint8_t bytes[STORE_KEY_SIZE];
-    MDB_val key = {STORE_KEY_SIZE, bytes}, value = {size, (void *)(uintptr_t)sealed};
+    MDB_val key = {STORE_KEY_SIZE, bytes}, value = {size, unconst(sealed)};
     int rc = 0;
 
     store_put64(bytes, seq);

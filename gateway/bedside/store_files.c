@@ -20,7 +20,7 @@
 #include "base/file.h"
 #include "bedside/store_internal.h"
 
-#define SESSIONS_SIZE_MAX (1024 * 1024) /* bytes; the older half goes when it is full */
+#define SESSIONS_SIZE_MAX 1048576 /* bytes; the older half goes when it is full */
 
 int store_path(const char *folder, const char *name, char out[STORE_PATH_MAX])
 {
@@ -64,7 +64,7 @@ int store_lock(const char *folder)
 static int sessions_shorten(const char *path)
 {
     uint8_t *bytes;
-    ssize_t n = file_read(path, 2 * SESSIONS_SIZE_MAX, &bytes);
+    ssize_t n = file_read(path, (size_t)2 * SESSIONS_SIZE_MAX, &bytes);
     int error;
 
     if (n < 0)
@@ -109,7 +109,7 @@ long store_sessions_read(const char *folder, uint8_t **ids)
     *ids = NULL;
     if (store_path(folder, STORE_SESSIONS, path) != 0)
         return -ENAMETOOLONG;
-    n = file_read(path, 2 * SESSIONS_SIZE_MAX, ids);
+    n = file_read(path, (size_t)2 * SESSIONS_SIZE_MAX, ids);
     if (n == -ENOENT)
         return 0;
     return n < 0 ? n : n / SEAL_SESSION_SIZE;
@@ -158,7 +158,7 @@ int store_epochs_read(const char *folder, struct store_epoch epochs[STORE_EPOCHS
 
     if (store_path(folder, STORE_EPOCHS, path) != 0)
         return -ENAMETOOLONG;
-    n = file_read(path, STORE_EPOCHS_MAX * 64, &bytes);
+    n = file_read(path, (size_t)STORE_EPOCHS_MAX * 64, &bytes);
     if (n == -ENOENT)
         return 0;
     if (n < 0)

@@ -16,8 +16,10 @@
 #include "bedside/store_internal.h"
 
 #define KEEP_PERCENT 5
-#define CHUNK_MIN    64   /* records freed at once: a gap stands for at least so many */
-#define CHUNK_MAX    4096 /* bounds one commit's work */
+#define CHUNK_MIN    64    /* records freed at once: a gap stands for at least so many */
+#define CHUNK_MAX    4096  /* of one gap */
+#define WANT_MAX     16384 /* records freed for one commit */
+
 #define RUN_MIN      8 /* shorter runs are left: their gap would take the room they free */
 #define COMMIT_PAGES 12 /* pages that a commit copies whatever it adds */
 
@@ -212,11 +214,11 @@ int store_make_room(struct store *store)
     if (used <= keep || store->removal.count > 0) /* planned, and not yet committed */
         return STORE_OK;
     chunk = clamp(store->stored / 64, CHUNK_MIN, CHUNK_MAX);
-    want = clamp(records_in(store, used - keep), chunk, 4 * CHUNK_MAX);
+    want = clamp(records_in(store, used - keep), chunk, WANT_MAX);
     freed = trim(store, want);
     if (used <= high)
         return STORE_OK;
-    want = clamp(records_in(store, used - high), chunk, 4 * CHUNK_MAX);
+    want = clamp(records_in(store, used - high), chunk, WANT_MAX);
     while (freed < want) {
         uint64_t n = evict(store, clamp(want - freed, chunk, CHUNK_MAX));
         if (n == 0)
