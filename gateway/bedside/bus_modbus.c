@@ -97,11 +97,13 @@ static void judge_strays(struct bus *bus, const struct port_modbus_strays *stray
     }
 }
 
-/* One request on the wire. Returns enum port_error. */
+/* One request on the wire. Returns enum port_error. On TCP its answer will name it; on
+ * RTU the device's books are kept. */
 static int ask(struct bus *bus, struct bus_unit *unit, const struct regmap_block *block,
-               struct port_modbus_reply *reply)
+               bool probe, struct port_modbus_reply *reply)
 {
-    uint32_t response_us = unit->device.response_ms * 1000;
+    uint32_t response_us =
+        on_tcp(bus) ? unit->device.response_ms * 1000 : trust_response_us(&unit->trust);
     struct port_modbus_request request = {
         .unit = unit->device.unit,
         .function = block->function,
@@ -111,6 +113,7 @@ static int ask(struct bus *bus, struct bus_unit *unit, const struct regmap_block
         .worst_us = response_us,
         .gap_us = unit->device.turnaround_ms * 1000,
     };
+    struct trust_failure failure = {.probe = probe};
     bool failed;
     int error;
 
@@ -126,8 +129,10 @@ static int ask(struct bus *bus, struct bus_unit *unit, const struct regmap_block
     trust_asked(&unit->trust, block, reply->asked_us);
     trust_exchanged(&unit->trust,
                     error == PORT_CRC || error == PORT_SHORT || error == PORT_LENGTH);
+    failure.seen = reply->late_seen;
+    failure.spoke = spoke(&reply->strays, unit);
     if (failed)
-        trust_failed(&unit->trust, block, reply->late_seen);
+        trust_failed(&unit->trust, block, failure);
     return error;
 }
 
@@ -143,7 +148,7 @@ static int confirm(struct bus *bus, struct bus_unit *unit,
         int error;
 
         memcpy(before, reply->data, size);
-        error = ask(bus, unit, block, reply);
+        error = ask(bus, unit, block, false, reply);
         if (error != PORT_OK)
             return error;
         if (reply->size == size && memcmp(before, reply->data, size) == 0) {
@@ -154,37 +159,57 @@ static int confirm(struct bus *bus, struct bus_unit *unit,
     return PORT_CRC;
 }
 
-/* Asks for the block, after a probe if the device is in doubt. */
+/* From the request's end to the reply's first byte. */
+static uint32_t turnaround(const struct port_modbus_reply *reply)
+{
+    return reply->first_us > reply->asked_us
+               ? (uint32_t)(reply->first_us - reply->asked_us)
+               : 0;
+}
+
+/* Rule 4: the answer to the probe proves that nothing older is under way. Returns enum
+ * port_error: PORT_OK if the block may be asked for. */
+static int prove(struct bus *bus, struct bus_unit *unit, const struct regmap_block *probe,
+                 struct port_modbus_reply *reply)
+{
+    int error = ask(bus, unit, probe, true, reply);
+
+    if (error != PORT_OK && error != PORT_EXCEPTION)
+        return error;
+    (void)trust_answered(&unit->trust, turnaround(reply));
+    trust_cleared(&unit->trust);
+    return PORT_OK;
+}
+
+/* Asks for the block, after a probe if the device is in doubt. Returns enum port_error:
+ * PORT_OK if the reply is as good as one exchange can make it. */
 static int ask_trusted(struct bus *bus, struct bus_unit *unit,
                        const struct regmap_block *block, struct port_modbus_reply *reply)
 {
+    struct trust *trust = &unit->trust;
     struct regmap_block probe;
-    uint64_t turnaround;
-    enum trust_way way = trust_way(&unit->trust, block, &probe);
+    enum trust_way way;
     int error;
 
     if (on_tcp(bus))
-        return ask(bus, unit, block, reply);
-    if (way == TRUST_PROBE) {
-        error = ask(bus, unit, &probe, reply);
-        if (error != PORT_OK && error != PORT_EXCEPTION)
-            return error;
-        trust_cleared(&unit->trust);
-    }
-    error = ask(bus, unit, block, reply);
-    if (error == PORT_EXCEPTION && way == TRUST_DIRECT)
-        trust_cleared(&unit->trust);
+        return ask(bus, unit, block, false, reply);
+    trust_expire(trust, clock_monotonic_us());
+    way = trust_way(trust, block, &probe);
+    error = way == TRUST_PROBE ? prove(bus, unit, &probe, reply) : PORT_OK;
+    if (error == PORT_OK)
+        error = ask(bus, unit, block, false, reply);
+    /* While answers are missing a refusal may be one of them. */
+    if (error == PORT_EXCEPTION && trust_doubted(trust))
+        trust_failed(trust, block, (struct trust_failure){.spoke = true});
     if (error != PORT_OK)
         return error;
-    turnaround =
-        reply->first_us > reply->asked_us ? reply->first_us - reply->asked_us : 0;
-    if (!trust_answered(&unit->trust, (uint32_t)turnaround)) {
-        trust_failed(&unit->trust, block, false);
+    if (!trust_answered(trust, turnaround(reply))) {
+        trust_failed(trust, block, (struct trust_failure){.spoke = true});
         return PORT_EARLY;
     }
     if (way == TRUST_DIRECT)
-        trust_cleared(&unit->trust);
-    return trust_noisy(&unit->trust) ? confirm(bus, unit, block, reply) : PORT_OK;
+        trust_cleared(trust);
+    return trust_noisy(trust) ? confirm(bus, unit, block, reply) : PORT_OK;
 }
 
 /* When the poll's measurement was: the first request's end and the last reply's begin. */

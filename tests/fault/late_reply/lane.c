@@ -36,7 +36,8 @@ const struct regmap lane_counted = {.name = "counted", .every_ms = 50, .response
 const struct regmap lane_block = {.name = "block", .every_ms = 50, .response_ms = RESPONSE_MS,
                                   .fields = block, .field_count = 2};
 
-static const struct regmap *const maps[LANE_UNITS] = {&lane_apart, &lane_counted, &lane_block};
+static const struct regmap *const maps[LANE_UNITS] = {&lane_apart, &lane_counted, &lane_block,
+                                                     &lane_block};
 
 /* Called in the line's thread before a request is answered. */
 static void asked(void *context, uint8_t address, uint8_t function, uint16_t first, uint16_t count,
@@ -120,15 +121,25 @@ void lane_close(struct lane *lane)
     emulate_line_close(&lane->line);
 }
 
-void lane_settings(const struct lane *lane, struct port_line *line, struct bus_device *devices)
+size_t lane_settings(const struct lane *lane, enum lane_kind kind, struct port_line *line,
+                     struct bus_device *devices)
 {
+    static const size_t only[LANE_KINDS] = {[LANE_APART] = 0, [LANE_BLOCK] = 2};
+
     *line = (struct port_line){.baud = lane->line.baud,
                                .data_bits = 8,
                                .parity = DRIVER_PARITY_EVEN,
                                .stop_bits = 1};
     (void)snprintf(line->path, sizeof line->path, "%s", lane->link);
+    if (kind != LANE_ALL) {
+        size_t i = only[kind];
+
+        devices[0] = (struct bus_device){.unit = (uint8_t)(7 + i), .map = maps[i]};
+        return 1;
+    }
     for (size_t i = 0; i < LANE_UNITS; i++)
         devices[i] = (struct bus_device){.unit = (uint8_t)(7 + i), .map = maps[i]};
+    return LANE_UNITS;
 }
 
 void lane_arm(struct lane *lane, const struct injection *injection)

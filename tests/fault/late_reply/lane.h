@@ -16,12 +16,19 @@
 #include "bedside/bus.h"
 #include "tool/emulate_line.h"
 
-#define LANE_UNITS   3
+#define LANE_UNITS   4
 #define LANE_NUMBERS 18000 /* requests that have numbers of their own */
 #define HR_AT        1000
 #define SPO2_AT      20000
 #define RESPONSE_MS  60 /* the worst time that the bus is told */
 #define FAULTS_AT_ONCE 4
+
+enum lane_kind {
+    LANE_ALL,   /* all four units */
+    LANE_APART, /* unit 7 alone: two requests of one shape */
+    LANE_BLOCK, /* unit 9 alone: one request, no sample counter */
+    LANE_KINDS,
+};
 
 struct injection {
     unsigned skip;  /* requests after the line has settled */
@@ -59,7 +66,9 @@ extern const struct regmap lane_apart, lane_counted, lane_block;
 /* Opens a pty in folder and starts its thread. */
 void lane_open(struct lane *lane, const char *folder, unsigned index, uint32_t baud);
 void lane_close(struct lane *lane);
-void lane_settings(const struct lane *lane, struct port_line *line, struct bus_device *devices);
+/* Fills the settings of a bus for this line; returns how many devices it has. */
+size_t lane_settings(const struct lane *lane, enum lane_kind kind, struct port_line *line,
+                     struct bus_device *devices);
 
 /* Injects into the request skip + 1 from now on. */
 void lane_arm(struct lane *lane, const struct injection *injection);

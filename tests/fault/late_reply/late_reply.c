@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +20,14 @@
 #include "tests/fault/late_reply/lane.h"
 #include "tests/unit/temporary.h"
 
-#define LANES        16 /* lines at a time: each mostly waits */
+#define LANES        24 /* lines at a time, a third of each kind: each mostly waits */
 #define RECOVER_US   UINT64_C(20000000)
-#define ROUND        4 /* requests of one round: two of unit 7, one each of 8 and 9 */
+#define ROUND        5 /* requests of one round: two of unit 7, one each of 8, 9 and 10 */
 #define CASES_MAX    20000
 
 static struct injection cases[CASES_MAX];
 static size_t case_count;
+static atomic_size_t next_case[LANE_KINDS]; /* each kind of line meets every case */
 
 static void add(const char *name, uint8_t kind, uint32_t value, unsigned count, bool in_order)
 {
@@ -49,10 +51,10 @@ static void make_cases(unsigned step)
     for (uint32_t us = 100; us < 12000; us += 400 * step) /* around the next request's reply */
         add("twice", MODBUS_FAULT_TWICE, us, 1, false);
     for (uint32_t ms = 55; ms < 75; ms += 2 * step)
-        add("all late", MODBUS_FAULT_LATE, ms * 1000, 6, true);
+        add("all late", MODBUS_FAULT_LATE, ms * 1000, 8, true);
     for (uint32_t bytes = 0; bytes < 11; bytes += step > 2 ? 2 : 1)
         add("short", MODBUS_FAULT_SHORT, bytes, 1, false);
-    for (uint32_t unit = 7; unit < 11; unit++)
+    for (uint32_t unit = 7; unit < 12; unit++)
         add("foreign", MODBUS_FAULT_FOREIGN, unit, 1, false);
     for (uint32_t bit = 0; bit < 88; bit += step)
         add("flip", MODBUS_FAULT_FLIP, bit, 1, false);
@@ -78,11 +80,10 @@ struct worker {
 };
 
 /* Judges one sample. */
-static void judge(struct lane *lane, const struct bus_item *item, const struct injection *now,
-                  struct tally *tally)
+static void judge(struct lane *lane, uint8_t unit, const struct bus_item *item,
+                  const struct injection *now, struct tally *tally)
 {
     const struct observation_set *set = &item->sample.set;
-    uint8_t unit = (uint8_t)(7 + item->device);
 
     tally->samples++;
     for (size_t i = 0; i < set->count; i++) {
@@ -104,14 +105,15 @@ static void judge(struct lane *lane, const struct bus_item *item, const struct i
 }
 
 /* Takes items until each unit was heard `rounds` times. False if one is not in time. */
-static bool settle(struct lane *lane, struct bus *bus, const struct injection *now, unsigned rounds,
-                   struct tally *tally)
+static bool settle(struct lane *lane, struct bus *bus, const struct bus_setting *setting,
+                   const struct injection *now, unsigned rounds, struct tally *tally)
 {
     uint64_t until = clock_monotonic_us() + RECOVER_US;
     unsigned heard[LANE_UNITS] = {0};
+    size_t ready = 0;
     struct timespec nap = {.tv_nsec = 2000000};
 
-    while (heard[0] < rounds || heard[1] < rounds || heard[2] < rounds) {
+    while (ready < setting->device_count) {
         static _Thread_local struct bus_item item;
 
         if (!bus_take(bus, &item)) {
@@ -121,8 +123,8 @@ static bool settle(struct lane *lane, struct bus *bus, const struct injection *n
             continue;
         }
         if (item.kind == BUS_SAMPLE) {
-            judge(lane, &item, now, tally);
-            heard[item.device]++;
+            judge(lane, setting->devices[item.device].unit, &item, now, tally);
+            ready += ++heard[item.device] == rounds;
         }
     }
     return true;
@@ -134,25 +136,27 @@ static void *work(void *context)
     struct tally *tally = &worker->tally;
     struct lane *lane = malloc(sizeof *lane);
     struct bus_device devices[LANE_UNITS];
-    struct bus_setting setting = {.devices = devices, .device_count = LANE_UNITS};
+    struct bus_setting setting = {.devices = devices};
     const struct injection none = {.name = "the start"};
+    enum lane_kind kind = worker->index % LANE_KINDS;
     struct bus *bus;
+    size_t c;
 
     if (lane == NULL)
         abort();
     lane_open(lane, worker->folder, worker->index, 115200);
-    lane_settings(lane, &setting.line, devices);
-    if (bus_start(&setting, &bus) != 0 || !settle(lane, bus, &none, 10, tally))
+    setting.device_count = lane_settings(lane, kind, &setting.line, devices);
+    if (bus_start(&setting, &bus) != 0 || !settle(lane, bus, &setting, &none, 10, tally))
         abort();
-    for (size_t c = worker->index; c < case_count; c += LANES) {
+    while ((c = atomic_fetch_add(&next_case[kind], 1)) < case_count) {
         uint64_t began = clock_monotonic_us();
         bool well;
 
         lane_arm(lane, &cases[c]);
         do
-            well = settle(lane, bus, &cases[c], 1, tally);
+            well = settle(lane, bus, &setting, &cases[c], 1, tally);
         while (well && !lane_hit(lane));
-        well = well && settle(lane, bus, &cases[c], 3, tally);
+        well = well && settle(lane, bus, &setting, &cases[c], 3, tally);
         tally->hit += lane_hit(lane);
         if (!well) {
             tally->unrecovered++;
@@ -228,16 +232,16 @@ int main(int argc, char **argv)
     if (temporary_folder(folder) != 0)
         return 1;
     make_cases(step);
-    (void)printf("%zu cases on %d lines\n", case_count, LANES);
+    (void)printf("%zu cases on each of %d kinds of line, %d lines\n", case_count, LANE_KINDS, LANES);
     plain = run_plain(folder);
     run_bus(folder, &sum);
     temporary_remove(folder);
     (void)printf("faults injected %" PRIu64 " of %zu, requests %" PRIu64 ", samples %" PRIu64
                  ", values %" PRIu64 ", wrong %" PRIu64 ", not recovered %" PRIu64
                  ", writes asked for %" PRIu64 ", longest way back %" PRIu64 " ms\n",
-                 sum.hit, case_count, sum.requests, sum.samples, sum.values, sum.wrong,
+                 sum.hit, case_count * LANE_KINDS, sum.requests, sum.samples, sum.values, sum.wrong,
                  sum.unrecovered, sum.writes, sum.worst_recovery_us / 1000);
-    good = sum.hit == case_count && sum.wrong == 0 && sum.unrecovered == 0 && sum.writes == 0;
+    good = sum.hit == case_count * LANE_KINDS && sum.wrong == 0 && sum.unrecovered == 0 && sum.writes == 0;
     (void)printf("%s: no wrong value, the bus recovers\n", good ? "pass" : "fail");
     return good && plain ? 0 : 1;
 }
