@@ -208,7 +208,7 @@ void chart_adt(struct chart *c, uint64_t peer, const char *bytes, size_t n,
     struct adt_result result;
     char answer[ANSWER_MAX], key[512];
     uint64_t number = 0;
-    if (n == 0 || n > LEDGER_ADT_MAX || !admit(c, now_us)) {
+    if (n == 0 || n > (size_t)LEDGER_ADT_MAX || !admit(c, now_us)) {
         c->options.ops.adt_answer(c->options.context, peer, NULL, 0);
         return;
     }

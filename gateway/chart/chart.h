@@ -70,11 +70,11 @@ struct chart_ops {
 struct chart_destination {
     const char *name;
     struct deliver_style style;
-    bool json;     /* lines of JSON; else HL7 */
     size_t window; /* 1..CHART_WINDOW_MAX messages unanswered at a time; MLLP: 1 */
     int64_t retry_min_us,
         retry_max_us; /* wait before the second attempt; doubles up to the longest */
     uint32_t retries; /* attempts before a dead letter */
+    bool json;        /* lines of JSON; else HL7 */
     bool park_on_error, park_on_reject; /* AE and CE, AR and CR: a dead letter at once */
 };
 

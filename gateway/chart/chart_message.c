@@ -106,7 +106,7 @@ static bool queue_one(struct chart *c, struct destination *d,
                       const struct ledger_entry *entry, struct deliver_message *m,
                       bool *made, uint64_t *number)
 {
-    struct ledger_message message;
+    struct ledger_message message = {.number = 0};
     char control[DELIVER_CONTROL_SIZE];
     *made = false;
     if (m->kind == DELIVER_WITHDRAWAL) {

@@ -29,50 +29,50 @@ static const char *const verdicts[] = {"accept", "error", "reject", NULL};
     .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
 #define TEXT(t, k, h)                                                                    \
     {                                                                                    \
-        .key = #k, .type = CONFIG_TEXT, AT(t, k), .help = h                              \
+        .key = #k, .type = CONFIG_TEXT, AT(t, k), .help = (h)                            \
     }
 #define TEXT_OR(t, k, preset, h)                                                         \
     {                                                                                    \
-        .key = #k, .type = CONFIG_TEXT, AT(t, k), .preset_text = preset, .help = h       \
+        .key = #k, .type = CONFIG_TEXT, AT(t, k), .preset_text = (preset), .help = (h)   \
     }
 #define PATH(t, k, must, h)                                                              \
     {                                                                                    \
-        .key = #k, .type = CONFIG_PATH, AT(t, k), .required = must, .help = h            \
+        .key = #k, .type = CONFIG_PATH, AT(t, k), .required = (must), .help = (h)        \
     }
 #define BOOLEAN(t, k, p, h)                                                              \
     {                                                                                    \
-        .key = #k, .type = CONFIG_BOOLEAN, AT(t, k), .preset = p, .help = h              \
+        .key = #k, .type = CONFIG_BOOLEAN, AT(t, k), .preset = (p), .help = (h)          \
     }
 #define INTEGER(t, k, low, high, p, h)                                                   \
     {                                                                                    \
-        .key = #k, .type = CONFIG_INTEGER, AT(t, k), .minimum = low, .maximum = high,    \
-        .preset = p, .help = h                                                           \
+        .key = #k, .type = CONFIG_INTEGER, AT(t, k), .minimum = (low),                   \
+        .maximum = (high), .preset = (p), .help = (h)                                    \
     }
 #define CHOICE(t, k, list, p, h)                                                         \
     {                                                                                    \
-        .key = #k, .type = CONFIG_CHOICE, AT(t, k), .choices = list, .preset = p,        \
-        .help = h                                                                        \
+        .key = #k, .type = CONFIG_CHOICE, AT(t, k), .choices = (list), .preset = (p),    \
+        .help = (h)                                                                      \
     }
 #define DURATION(t, k, member, low, high, p, h)                                          \
     {                                                                                    \
-        .key = k, .type = CONFIG_DURATION, AT(t, member), .minimum = low,                \
-        .maximum = high, .preset = p, .help = h                                          \
+        .key = (k), .type = CONFIG_DURATION, AT(t, member), .minimum = (low),            \
+        .maximum = (high), .preset = (p), .help = (h)                                    \
     }
 #define SIZE(t, k, low, high, p, h)                                                      \
     {                                                                                    \
-        .key = #k, .type = CONFIG_SIZE, AT(t, k), .minimum = low, .maximum = high,       \
-        .preset = p, .help = h                                                           \
+        .key = #k, .type = CONFIG_SIZE, AT(t, k), .minimum = (low), .maximum = (high),   \
+        .preset = (p), .help = (h)                                                       \
     }
 #define SECTION(t, k, must, schema, h)                                                   \
     {                                                                                    \
-        .key = #k, .type = CONFIG_SECTION, AT(t, k), .required = must, .of = schema,     \
-        .help = h                                                                        \
+        .key = #k, .type = CONFIG_SECTION, AT(t, k), .required = (must), .of = (schema), \
+        .help = (h)                                                                      \
     }
 #define LIST(t, k, element, must, low, high, schema, h)                                  \
     {                                                                                    \
         .key = #k, .type = CONFIG_LIST, .offset = offsetof(t, k),                        \
-        .size = sizeof(element), .required = must, .minimum = low, .maximum = high,      \
-        .of = schema, .help = h                                                          \
+        .size = sizeof(element), .required = (must), .minimum = (low),                   \
+        .maximum = (high), .of = (schema), .help = (h)                                   \
     }
 #define END                                                                              \
     {                                                                                    \
@@ -114,8 +114,8 @@ static const struct config_field broker_fields[] = {
              "MQTT keep-alive"),
     DURATION(T, "handshake", handshake_ms, SECOND, MINUTE, 10 * SECOND,
              "longest TCP and TLS handshake"),
-    DURATION(T, "session_expiry", session_expiry_ms, MINUTE, 30 * 24 * HOUR, 72 * HOUR,
-             "how long the broker keeps what came while the service was away"),
+    DURATION(T, "session_expiry", session_expiry_ms, MINUTE, INT64_C(30) * 24 * HOUR,
+             72 * HOUR, "how long the broker keeps what came while the service was away"),
     DURATION(T, "reconnect_min", reconnect_min_ms, 100, MINUTE, SECOND,
              "first wait before connecting again"),
     DURATION(T, "reconnect_max", reconnect_max_ms, SECOND, HOUR, 30 * SECOND,

@@ -22,26 +22,47 @@ static const char *text_of(const json_t *request, const char *key)
     return text ? text : "";
 }
 
+/* Exactly n digits. */
+static bool digits(const char **at, int n, unsigned *value)
+{
+    for (*value = 0; n > 0; n--, (*at)++) {
+        if (**at < '0' || **at > '9')
+            return false;
+        *value = *value * 10 + (unsigned)(**at - '0');
+    }
+    return true;
+}
+
+/* The next part of a time and what stands behind it. */
+static bool part(const char **at, int n, char end, unsigned *value)
+{
+    return digits(at, n, value) && *(*at)++ == end;
+}
+
 /* "2026-07-22T14:05:09Z", milliseconds allowed. Absent: otherwise. False: not such a
  * time. */
 static bool time_of(const json_t *request, const char *key, int64_t otherwise,
                     int64_t *utc_us)
 {
-    const char *text = text_of(request, key);
-    struct civil t = {.year = 0};
-    unsigned ms = 0;
-    int end = 0;
+    const char *at = text_of(request, key);
+    unsigned v[7] = {0};
     *utc_us = otherwise;
     if (!json_object_get(request, key))
         return true;
-    if (sscanf(text, "%4" SCNd32 "-%2hhu-%2hhuT%2hhu:%2hhu:%2hhu%n", &t.year, &t.month,
-               &t.day, &t.hour, &t.minute, &t.second, &end) != 6)
+    if (!part(&at, 4, '-', &v[0]) || !part(&at, 2, '-', &v[1]) ||
+        !part(&at, 2, 'T', &v[2]) || !part(&at, 2, ':', &v[3]) ||
+        !part(&at, 2, ':', &v[4]) || !digits(&at, 2, &v[5]))
         return false;
-    text += end;
-    if (*text == '.' && sscanf(text, ".%3u%n", &ms, &end) == 1 && end == 4)
-        text += end;
-    t.microsecond = ms * 1000;
-    return strcmp(text, "Z") == 0 && civil_to_utc(&t, utc_us);
+    if (*at == '.' && (at++, !digits(&at, 3, &v[6])))
+        return false;
+    const struct civil t = {.year = (int32_t)v[0],
+                            .month = (uint8_t)v[1],
+                            .day = (uint8_t)v[2],
+                            .hour = (uint8_t)v[3],
+                            .minute = (uint8_t)v[4],
+                            .second = (uint8_t)v[5],
+                            .microsecond = v[6] * 1000};
+    return strcmp(at, "Z") == 0 && civil_to_utc(&t, utc_us);
 }
 
 /* By the short name, as `held` lists it: numbers are for the ledger. */

@@ -4,7 +4,6 @@
  * can read.
  */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,16 +28,17 @@ static void put(struct writer *w, const char *bytes, size_t n)
     w->size += n;
 }
 
-static void rawf(struct writer *w, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void rawf(struct writer *w, const char *format, ...)
+static void raw(struct writer *w, const char *text)
 {
-    char text[320];
-    va_list arguments;
-    va_start(arguments, format);
-    int n = vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    put(w, text, n > 0 && (size_t)n < sizeof text ? (size_t)n : 0);
+    put(w, text, strlen(text));
+}
+
+static void number(struct writer *w, const char *before, uint64_t n)
+{
+    char digits[24];
+    raw(w, before);
+    snprintf(digits, sizeof digits, "%" PRIu64, n);
+    raw(w, digits);
 }
 
 /* Bytes of the UTF-8 character at p, 0 if it is none. */
@@ -55,6 +55,13 @@ static size_t utf8_length(const unsigned char *p)
     return n;
 }
 
+static void escape(struct writer *w, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    raw(w, "\\u00");
+    put(w, (const char[]){hex[c >> 4], hex[c & 15]}, 2);
+}
+
 /* A JSON string. A byte that is not UTF-8 is taken for Latin-1, which is what old feeds
  * send. */
 static void string(struct writer *w, const char *text)
@@ -63,9 +70,9 @@ static void string(struct writer *w, const char *text)
     for (const unsigned char *p = (const unsigned char *)(text ? text : ""); *p;) {
         size_t n = utf8_length(p);
         if (*p == '"' || *p == '\\')
-            rawf(w, "\\%c", *p);
+            put(w, (const char[]){'\\', (char)*p}, 2);
         else if (*p < 0x20 || n == 0)
-            rawf(w, "\\u%04x", *p);
+            escape(w, *p);
         else
             put(w, (const char *)p, n);
         p += n ? n : 1;
@@ -78,13 +85,15 @@ static void member(struct writer *w, const char *name, const char *text)
 {
     if (!text || !*text)
         return;
-    rawf(w, ",\"%s\":", name);
+    raw(w, ",\"");
+    raw(w, name);
+    raw(w, "\":");
     string(w, text);
 }
 
 static void write_patient(struct writer *w, const struct deliver_patient *p)
 {
-    rawf(w, ",\"patient\":{\"mrn\":");
+    raw(w, ",\"patient\":{\"mrn\":");
     string(w, p->mrn);
     member(w, "authority", p->authority);
     member(w, "nhs", p->nhs);
@@ -92,7 +101,7 @@ static void write_patient(struct writer *w, const struct deliver_patient *p)
     member(w, "given", p->given);
     member(w, "birth", p->birth);
     member(w, "sex", p->sex);
-    rawf(w, "}");
+    raw(w, "}");
     member(w, "visit", p->visit);
     member(w, "location", p->location);
 }
@@ -103,26 +112,26 @@ static void write_observation(struct writer *w, const wardgate_Observation *o)
     char digits[64];
     const struct term *term = term_by_code(o->code);
     const struct unit_term *unit = unit_by_code(o->unit);
-    rawf(w, "{\"code\":%" PRIu32, o->code);
+    number(w, "{\"code\":", o->code);
     member(w, "term", term ? term->refid : NULL);
     if (o->which_value == wardgate_Observation_mantissa_tag) {
         if (decimal_text(o->value.mantissa, o->exponent, digits, sizeof digits) < 0)
             w->full = true; /* never a value cut short */
         member(w, "value", digits);
     } else if (o->which_value == wardgate_Observation_coded_tag) {
-        rawf(w, ",\"coded\":%" PRIu32, o->value.coded);
+        number(w, ",\"coded\":", o->value.coded);
     } else {
-        rawf(w, ",\"text\":");
+        raw(w, ",\"text\":");
         string(w, o->value.text);
     }
     if (o->unit)
-        rawf(w, ",\"unit\":%" PRIu32, o->unit);
+        number(w, ",\"unit\":", o->unit);
     member(w, "ucum", unit ? unit->ucum : NULL);
     if (o->quality)
-        rawf(w, ",\"quality\":%" PRIu32, o->quality);
+        number(w, ",\"quality\":", o->quality);
     if (o->site)
-        rawf(w, ",\"site\":%" PRIu32, o->site);
-    rawf(w, "}");
+        number(w, ",\"site\":", o->site);
+    raw(w, "}");
 }
 
 /* The control id comes first: the file EPR finds it without parsing. */
@@ -131,7 +140,10 @@ static void write_head(struct writer *w, const struct deliver_message *m,
 {
     static const char *const kinds[] = {"result", "withdrawal", "correction"};
     char text[ZONE_TEXT_SIZE], filler[DELIVER_FILLER_SIZE], hex[2 * EPOCH_SIZE + 1];
-    rawf(w, "{\"control\":\"%s\",\"kind\":\"%s\"", control, kinds[m->kind]);
+    raw(w, "{\"control\":\"");
+    raw(w, control);
+    raw(w, "\"");
+    member(w, "kind", kinds[m->kind]);
     member(w, "filler",
            deliver_filler(m->gateway, &m->epoch, m->record->seq, m->generation, filler));
     if (m->replaces)
@@ -140,13 +152,13 @@ static void write_head(struct writer *w, const struct deliver_message *m,
                               filler));
     member(w, "gateway", m->gateway);
     member(w, "epoch", hex_text(m->epoch.bytes, EPOCH_SIZE, hex));
-    rawf(w, ",\"seq\":%" PRIu64, m->record->seq);
+    number(w, ",\"seq\":", m->record->seq);
     member(w, "place", m->record->place);
     member(w, "device", m->record->device.id);
     if (m->record->has_sample)
-        rawf(w, ",\"sample\":%" PRIu64, m->record->sample);
+        number(w, ",\"sample\":", m->record->sample);
     member(w, "time", utc_text(m->utc_us, text));
-    rawf(w, ",\"uncertainty_ms\":%" PRIu32, m->uncertainty_ms);
+    number(w, ",\"uncertainty_ms\":", m->uncertainty_ms);
     member(w, "made", utc_text(m->made_utc_us, text));
 }
 
@@ -159,7 +171,7 @@ int deliver_json(const struct deliver_message *m, char *out, size_t capacity)
         return DELIVER_TOO_LARGE;
     write_head(&w, m, control);
     write_patient(&w, &m->patient);
-    rawf(&w, ",\"observations\":[");
+    raw(&w, ",\"observations\":[");
     for (int i = 0; i < m->record->observations_count && i < 32; i++) {
         const wardgate_Observation *o = &m->record->observations[i];
         if (!(m->observations >> i & 1u) || !deliver_chartable(o))
@@ -167,6 +179,6 @@ int deliver_json(const struct deliver_message *m, char *out, size_t capacity)
         put(&w, ",", charted++ ? 1 : 0);
         write_observation(&w, o);
     }
-    rawf(&w, "]}\n");
+    raw(&w, "]}\n");
     return charted == 0 ? DELIVER_NOTHING : w.full ? DELIVER_TOO_LARGE : (int)w.size;
 }

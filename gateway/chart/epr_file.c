@@ -13,7 +13,7 @@
 #include "chart/deliver.h"
 
 #define BATCH_SIZE                                                                       \
-    (2 * 1024 * 1024) /* CHART_WINDOW_MAX messages of DELIVER_SIZE_MAX fit */
+    ((size_t)2 << 20) /* CHART_WINDOW_MAX messages of DELIVER_SIZE_MAX fit */
 #define MARK           "{\"control\":\"" /* how deliver_json begins every line */
 #define CONTROL_LENGTH (DELIVER_CONTROL_SIZE - 1)
 

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EPR_FILE_TAIL       (8 * 1024 * 1024) /* bytes of the file that are read back */
+#define EPR_FILE_TAIL       (INT64_C(8) << 20) /* bytes of the file that are read back */
 #define EPR_FILE_REMEMBERED 32768 /* control ids that are remembered; a power of two */
 
 struct epr_file;

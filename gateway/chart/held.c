@@ -272,7 +272,7 @@ static int resend_one(struct chart *c, struct ledger_message *message, const cha
                       int64_t now_us)
 {
     struct ledger_entry entry;
-    struct match_result result;
+    struct match_result result = {.reason = MATCH_CHART};
     bool error;
     int failed = ledger_get(c->ledger, message->id, &entry);
     if (failed != 0)
