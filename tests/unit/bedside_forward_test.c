@@ -204,13 +204,13 @@ static void offers_again_without_receipts(void **state)
         wait_us = wait_us * 2 < FORWARD_AGAIN_MAX_US ? wait_us * 2 : FORWARD_AGAIN_MAX_US;
     }
     receipt(1, 9);
-    now_us += 2 * FORWARD_AGAIN_MAX_US;
+    now_us += UINT64_C(2) * FORWARD_AGAIN_MAX_US;
     assert_true(step(&sent));
     assert_int_equal(sent.first, 10);
     assert_int_equal(sent.count, 1);
     receipt(10, 10);
     acknowledge(0);
-    now_us += 2 * FORWARD_AGAIN_MAX_US;
+    now_us += UINT64_C(2) * FORWARD_AGAIN_MAX_US;
     assert_false(step(&sent));
     assert_int_equal(forward.on_the_way, 0);
 }
@@ -280,7 +280,7 @@ static void holds_when_busy(void **state)
     assert_true(step(&sent));
     forward_hold(&forward, now_us);
     assert_false(step(&sent));
-    now_us += 2 * FORWARD_BACKOFF_US;
+    now_us += UINT64_C(2) * FORWARD_BACKOFF_US;
     assert_true(step(&sent));
 }
 
@@ -325,6 +325,7 @@ static void resends_when_the_chart_asks(void **state)
         receipt(sent.first, sent.last);
     }
     assert_int_equal(seen.count, 1);
+    assert_non_null(seen.items);
     assert_int_equal(seen.items[0].first, 200);
     assert_int_equal(seen.items[0].last, 505);
     ranges_free(&seen);

@@ -62,8 +62,7 @@ static void counts_by_the_sample_counter(void **state)
 static void goes_round_with_the_counter(void **state)
 {
     static const struct {
-        uint32_t bits;
-        uint64_t last, next, missing;
+        uint64_t bits, last, next, missing;
         bool unknown;
     } cases[] = {
         {16, 65535, 0, 0, false},     {16, 65534, 1, 2, false},
@@ -75,7 +74,7 @@ static void goes_round_with_the_counter(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        begin(cases[i].bits);
+        begin((uint32_t)cases[i].bits);
         assert_int_equal(reading(1, true, cases[i].last), GAPS_NEW);
         assert_int_equal(reading(2, true, cases[i].next), GAPS_NEW);
         assert_int_equal(out.count, cases[i].missing > 0 || cases[i].unknown ? 1 : 0);

@@ -153,7 +153,7 @@ static void refuses_when_the_batch_is_full(void **state)
     int rc = STORE_OK, n = 0;
 
     (void)state;
-    config.pending_max = 16 * 1024;
+    config.pending_max = 16384;
     store = sample_open(&config);
     for (; rc == STORE_OK && n < 1000; n++) {
         sample_reading(&record, "mon-1", (uint64_t)n);
@@ -163,7 +163,7 @@ static void refuses_when_the_batch_is_full(void **state)
     store_status(store, &status);
     assert_int_equal(status.assigned, n); /* the refused one got no seq */
     assert_int_equal(status.refused, 1);
-    assert_true(status.pending_bytes <= 16 * 1024);
+    assert_true(status.pending_bytes <= 16384);
     assert_int_equal(store_commit(store, 0), STORE_OK);
     assert_int_equal(store_add(store, &record), STORE_OK);
     assert_int_equal(record.seq, n);

@@ -164,7 +164,7 @@ static void holds_what_a_dead_disk_does_not_take(void **state)
     uint64_t n = 0, given;
 
     (void)state;
-    config.pending_max = 64 * 1024;
+    config.pending_max = 65536;
     store = sample_open(&config);
     sample_fill(store, "mon-1", 0, 50, 10);
     n = 50;
@@ -179,7 +179,7 @@ static void holds_what_a_dead_disk_does_not_take(void **state)
     given = n;
     store_status(store, &status);
     assert_true(status.pending > 100);
-    assert_true(status.pending_bytes <= 64 * 1024);
+    assert_true(status.pending_bytes <= 65536);
     assert_int_equal(status.next, 51);
     assert_true(status.errors > 10);
     assert_non_null(strstr(status.error_text, "Input/output error"));
@@ -380,7 +380,7 @@ static void survives_a_file_size_limit(void **state)
     store = sample_open(&config);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     small = before;
-    small.rlim_cur = 256 * 1024;
+    small.rlim_cur = 262144;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
     for (; error == STORE_OK; n++) {
         sample_reading(&record, "mon-1", n);

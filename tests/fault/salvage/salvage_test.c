@@ -87,7 +87,7 @@ static enum store_visit locate(void *context, uint64_t seq, const uint8_t *seale
                                size_t size, uint64_t *skip_to)
 {
     struct place *place = &places[place_count++];
-    uint8_t key[8], *at = file;
+    uint8_t key[8], *at;
 
     (void)context;
     (void)skip_to;
