@@ -33,12 +33,12 @@ enum held_error {
 
 struct held_line {
     char place[LEDGER_NAME_SIZE]; /* "" = none */
-    uint8_t reason;
     uint64_t readings;
+    uint8_t reason;
+    bool more;  /* HELD_LOOKED_AT_MAX was reached */
     bool timed; /* false: the times are not known; from and to are then when they were
                    received */
     int64_t from_us, to_us; /* first and last measurement */
-    bool more;              /* HELD_LOOKED_AT_MAX was reached */
 };
 
 /* Calls line for every (place, reason, unbroken interval), reasons together. Returns how

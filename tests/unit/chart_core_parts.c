@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -146,15 +147,20 @@ void ward_restart(struct ward *w)
     start(w);
 }
 
+static int remove_one(const char *path, const struct stat *status, int type,
+                      struct FTW *walk)
+{
+    (void)status, (void)type, (void)walk;
+    return remove(path);
+}
+
 void ward_close(struct ward *w)
 {
-    char command[300];
     stop(w);
     adt_site_free(w->site);
     for (size_t i = 0; i < w->sent_count; i++)
         free(w->sent[i].bytes);
-    snprintf(command, sizeof command, "rm -rf '%s'", w->folder);
-    assert_int_equal(system(command), 0);
+    nftw(w->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static bool answer_all(struct ward *w)
@@ -231,7 +237,7 @@ void ward_reading(struct ward *w, uint64_t seq, const char *place, int64_t at_us
                   int64_t rate)
 {
     wardgate_Record r = reading(w, seq, place, rate);
-    r.time.monotonic_us = (uint64_t)(at_us - T0 + 24 * 3600 * SECOND_US);
+    r.time.monotonic_us = (uint64_t)(at_us - T0 + INT64_C(86400) * SECOND_US);
     r.time.utc_us = at_us;
     r.time.sync = wardgate_TimeBlock_Sync_SYNCED;
     r.time.uncertainty_ms = 50;
