@@ -23,15 +23,14 @@
 #define DELIVER_SIZE_MAX                                                                 \
     ((size_t)24                                                                          \
      << 10) /* bytes of one message: 32 observations, each with an alternate code */
-(24 * 1024) /* bytes of one message: 32 observations, each with an alternate code */
 #define DELIVER_CONTROL_SIZE 21 /* MSH-10 has at most 20 characters in HL7 2.6 */
 #define DELIVER_FILLER_SIZE  128
 
-    enum deliver_kind {
-        DELIVER_RESULT,     /* OBX-11 R, or F where the destination's rule says so */
-        DELIVER_WITHDRAWAL, /* OBX-11 W: these values were charted on the wrong patient */
-        DELIVER_CORRECTION, /* OBX-11 C: replaces what this patient's chart says */
-    };
+enum deliver_kind {
+    DELIVER_RESULT,     /* OBX-11 R, or F where the destination's rule says so */
+    DELIVER_WITHDRAWAL, /* OBX-11 W: these values were charted on the wrong patient */
+    DELIVER_CORRECTION, /* OBX-11 C: replaces what this patient's chart says */
+};
 
 enum deliver_error {
     DELIVER_TOO_LARGE = -1, /* more than the buffer holds */
