@@ -9,6 +9,8 @@
 #define WINDOW_SLACK_US 20000
 /* Shorter times are the line's and the kernel's jitter. */
 #define FAST_US 4000
+/* The slowest reply so far counts a FORGETth less with each that is faster. */
+#define FORGET 64
 /* Damaged exchanges of the last 64. */
 #define NOISY 4
 /* Rounds without a probe, and their distance in worst times. The two distances have no
@@ -181,6 +183,8 @@ bool trust_answered(struct trust *trust, uint32_t turnaround_us)
         trust->fastest_us = turnaround_us;
     if (turnaround_us > trust->slowest_us)
         trust->slowest_us = turnaround_us;
+    else /* one stall of a busy machine is forgotten after some hundred replies */
+        trust->slowest_us -= (trust->slowest_us - turnaround_us) / FORGET;
     if (trust->answers < UINT32_MAX)
         trust->answers++;
     return !hasty;

@@ -20,7 +20,7 @@
 #include "tests/fault/late_reply/lane.h"
 #include "tests/unit/temporary.h"
 
-#define LANES        24 /* lines at a time, a third of each kind: each mostly waits */
+#define LANES        60 /* lines at a time, a third of each kind: each mostly waits */
 #define RECOVER_US   UINT64_C(20000000)
 #define ROUND        5 /* requests of one round: two of unit 7, one each of 8, 9 and 10 */
 #define CASES_MAX    20000
