@@ -128,12 +128,12 @@ static void survives_every_refusal(void **state)
     static const struct {
         enum refuse_call call;
         int error;
-        bool half;
+        bool half, lands;
     } kinds[] = {
-        {REFUSE_SYNC, EIO, false},     {REFUSE_WRITE, EIO, false},
-        {REFUSE_WRITE, ENOSPC, false}, {REFUSE_WRITE, ENOSPC, true},
-        {REFUSE_META, EIO, false},     {REFUSE_META, ENOSPC, true},
-        {REFUSE_ANY, EIO, false},
+        {REFUSE_SYNC, EIO, false, false},     {REFUSE_WRITE, EIO, false, false},
+        {REFUSE_WRITE, ENOSPC, false, false}, {REFUSE_WRITE, ENOSPC, true, false},
+        {REFUSE_META, EIO, false, false},     {REFUSE_META, ENOSPC, true, false},
+        {REFUSE_ANY, EIO, false, false},      {REFUSE_META, EIO, false, true},
     };
 
     (void)state;
@@ -141,8 +141,12 @@ static void survives_every_refusal(void **state)
         for (uint64_t from = 1;; from++) {
             /* Once, and three times in a row. */
             for (uint64_t count = 1; count <= 3; count += 2) {
-                const struct refuse_plan plan = {kinds[k].call, from, count,
-                                                 kinds[k].error, kinds[k].half};
+                const struct refuse_plan plan = {.call = kinds[k].call,
+                                                 .from = from,
+                                                 .count = count,
+                                                 .error = kinds[k].error,
+                                                 .half = kinds[k].half,
+                                                 .lands = kinds[k].lands};
                 unsigned long before = refusals;
                 scenario(&plan);
                 if (refusals == before)
@@ -157,7 +161,10 @@ static void survives_every_refusal(void **state)
 
 static void holds_what_a_dead_disk_does_not_take(void **state)
 {
-    const struct refuse_plan dead = {REFUSE_ANY, 1, UINT64_MAX, EIO, false};
+    const struct refuse_plan dead = {.call = REFUSE_ANY,
+                                     .from = 1,
+                                     .count = UINT64_MAX,
+                                     .error = EIO};
     struct store *store;
     struct store_status status;
     wardgate_Record record;
@@ -208,7 +215,10 @@ static void says_why_it_cannot_open(void **state)
     (void)state;
     for (size_t k = 0; k < sizeof(calls) / sizeof(calls[0]); k++) {
         for (uint64_t from = 1; from < 30; from++) {
-            const struct refuse_plan plan = {calls[k], from, UINT64_MAX, EIO, false};
+            const struct refuse_plan plan = {.call = calls[k],
+                                             .from = from,
+                                             .count = UINT64_MAX,
+                                             .error = EIO};
             assert_int_equal(teardown(NULL), 0);
             assert_int_equal(setup(NULL), 0);
             refuse_set(folder, &plan);

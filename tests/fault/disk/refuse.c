@@ -57,6 +57,8 @@ static bool refuse(int fd, enum refuse_call call)
     if (plan.from == 0 || seen < plan.from || seen - plan.from >= plan.count)
         return false;
     refused++;
+    if (plan.dies)
+        _exit(REFUSE_DIED);
     return true;
 }
 
@@ -78,6 +80,8 @@ ssize_t stand_pwrite(int fd, const void *bytes, size_t n, off_t at)
     *(void **)&real = NEXT("pwrite");
     if (!refuse(fd, n <= META_MAX ? REFUSE_META : REFUSE_WRITE))
         return real(fd, bytes, n, at);
+    if (plan.lands && refused == 1)
+        (void)real(fd, bytes, n, at);
     if (plan.half)
         return real(fd, bytes, n / 2, at);
     errno = plan.error;

@@ -17,12 +17,16 @@ enum refuse_call {
     REFUSE_ANY
 }; /* META: writes of at most one page's head */
 
+#define REFUSE_DIED 42
+
 struct refuse_plan {
     enum refuse_call call;
     uint64_t from, count; /* refuse the from'th matching call (1: the next) and the ones
                              after it; 0: none */
     int error;            /* errno */
     bool half;            /* a write writes half of its bytes instead */
+    bool lands;           /* the first one refused is done all the same */
+    bool dies;            /* the process ends there, with status REFUSE_DIED */
 };
 
 /* Sets the plan for the device and folder of path; calls are counted from now. NULL:

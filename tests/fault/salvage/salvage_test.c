@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bedside/store_internal.h"
+#include "tests/fault/disk/refuse.h"
 
 #define RECORDS   1500
 #define NODE_HEAD 16 /* bytes before a record in its page: node header and key */
@@ -46,6 +47,7 @@ static void fill(struct store *store, uint64_t from, uint64_t n)
                 memset(record.observations[k].value.text, 'a' + k % 26, 31);
                 record.observations[k].value.text[31] = '\0';
                 record.observations[k].site = record.observations[k].method = UINT32_MAX;
+                record.observations[k].code = record.observations[k].unit = UINT32_MAX;
             }
         }
         assert_int_equal(store_add(store, &record), STORE_OK);
@@ -317,6 +319,60 @@ static void finishes_a_salvage_that_was_cut(void **state)
     temporary_remove(folder);
 }
 
+/* Power goes when a commit's pages are on disk and its meta page is not: the records are
+ * there, sealed and whole, and were never committed. Their seqs are given again to
+ * others. */
+static void takes_the_later_of_two_records(void **state)
+{
+    struct store *store;
+    struct store_salvage report;
+    struct store_items items;
+    static uint8_t out[SAMPLE_READ_SIZE];
+    static wardgate_Record record;
+    char error[STORE_ERROR_SIZE];
+    int status;
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(temporary_folder(folder), 0);
+    sample_config(&config, folder, 8);
+    if ((pid = fork()) == 0) {
+        const struct refuse_plan plan = {.call = REFUSE_META,
+                                         .from = 1,
+                                         .count = 1,
+                                         .dies = true};
+        store = sample_open(&config);
+        for (uint64_t i = 0; i < 600; i++) {
+            sample_reading(&record, "ghost", 1000000 + i);
+            if (store_add(store, &record) != STORE_OK)
+                _exit(1);
+        }
+        refuse_set(folder, &plan);
+        (void)store_commit(store, 0);
+        _exit(2);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == REFUSE_DIED);
+    store = sample_open(&config);
+    sample_fill(store, "mon-1", 0, 600, 40);
+    store_close(store);
+    assert_int_equal(store_salvage(&config, 1, &report, error), STORE_OK);
+    assert_int_equal(report.records, 600);
+    store = sample_open(&config);
+    for (uint64_t from = 1; from <= 600; from = items.next) {
+        size_t at = 0;
+        assert_int_equal(store_read(store, from, 600, true, out, sizeof(out), &items),
+                         STORE_OK);
+        for (size_t i = 0; i < items.count; i++) {
+            at += sample_item(out + at, &record);
+            assert_string_equal(record.device.id, "mon-1");
+            assert_int_equal(record.sample, record.seq - 1);
+        }
+    }
+    store_close(store);
+    temporary_remove(folder);
+}
+
 static void refuses_what_it_cannot_salvage(void **state)
 {
     struct store_salvage report;
@@ -363,6 +419,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(brings_back_every_intact_record),
         cmocka_unit_test(finishes_a_salvage_that_was_cut),
+        cmocka_unit_test(takes_the_later_of_two_records),
         cmocka_unit_test(refuses_what_it_cannot_salvage),
         cmocka_unit_test(brings_back_nothing_under_another_key),
     };
