@@ -42,10 +42,9 @@ def ask(path, request, timeout=10):
         line.settimeout(timeout)
         line.connect(path)
         line.sendall(json.dumps(request).encode() + b'\n')
+        line.shutdown(socket.SHUT_WR)  # the daemon closes when it has answered
         for row in line.makefile():
             answers.append(json.loads(row))
-            if answers[-1].get('end') or 'ok' in answers[-1]:
-                break
     return answers
 
 
