@@ -12,6 +12,9 @@
 #include "chart/intake_internal.h"
 #include "wire/envelope.h"
 
+/* Holds no state that matters: what intake knows beyond counters is in the ledger,
+ * so a restart loses nothing but receipts not yet published, and those cost a re-
+ * send. */
 struct intake *intake_new(struct ledger *ledger, const struct intake_hooks *hooks)
 {
     struct intake *intake = calloc(1, sizeof(*intake));
@@ -24,6 +27,8 @@ struct intake *intake_new(struct ledger *ledger, const struct intake_hooks *hook
     return intake;
 }
 
+/* The ledger is the caller's. A batch that is open is not touched: its owner
+ * aborts it. */
 void intake_free(struct intake *intake)
 {
     if (intake == NULL)
@@ -36,11 +41,14 @@ void intake_free(struct intake *intake)
     free(intake);
 }
 
+/* Counts of committed work. Refusals are the exception: see refuse(). */
 void intake_count(const struct intake *intake, struct intake_counts *counts)
 {
     *counts = intake->counts;
 }
 
+/* For people: formatted here so that no caller passes a format from outside. Texts
+ * name gateways, fields and numbers, never values or patients. */
 void intake_event(struct intake *intake, const char *gateway, const char *format, ...)
 {
     char text[LEDGER_ERROR_SIZE];
@@ -70,6 +78,7 @@ static int refuse(struct intake *intake, const char *gateway, int error, const c
 
 /* --- records --- */
 
+/* An empty text is no name: number 0, which no table uses. */
 static int name_of(struct intake *intake, const char *text, uint32_t *number)
 {
     *number = 0;
@@ -94,6 +103,9 @@ static int names_of(struct intake *intake, const char *gateway,
     return name_of(intake, device, &new->device);
 }
 
+/* When the reading was measured, as far as it can be said now. Records that are no
+ * readings keep boot and monotonic time (a rollback is recognised by boots), but
+ * have no interval: nothing is charted by them. */
 static int time_of(struct intake *intake, const wardgate_Record *record,
                    struct ledger_new *new, uint8_t *reason)
 {
@@ -140,6 +152,9 @@ static int reading_take(struct intake *intake, struct ledger_entry *entry, bool 
     return error;
 }
 
+/* Gaps and clock fixes have consequences in the ledger; events and bindings are
+ * stored and passed on. A clock fix only makes a note of the work that follows: a
+ * day of readings must not be re-judged inside the batch that brings it. */
 static int noted_take(struct intake *intake, const char *gateway,
                       struct ledger_entry *entry)
 {
@@ -155,6 +170,9 @@ static int noted_take(struct intake *intake, const char *gateway,
     return error;
 }
 
+/* The ledger has held the first content and doubted the source already. What was
+ * sent on is beyond it: only the next stage can stop or withdraw that, so it is
+ * told. */
 static int conflict_take(struct intake *intake, const char *gateway,
                          struct ledger_entry *entry)
 {
@@ -203,6 +221,10 @@ static int record_take(struct intake *intake, const char *gateway, struct ledger
                : error;
 }
 
+/* Everything in a payload belongs to one source. A record that does not decode is
+ * left out of the receipts, so its gateway keeps it; its neighbours are taken.
+ * Only errors of the ledger end the work: then the whole batch must go, for nobody
+ * could say what of it is there. */
 int intake_up(struct intake *intake, const char *gateway, const uint8_t *payload,
               size_t n, int64_t received_us)
 {
@@ -299,6 +321,9 @@ static int hole_check(struct intake *intake, uint32_t source)
     return error;
 }
 
+/* In this order: is it a copy, what does it say of the seqs, what is missing, and
+ * last the receipt that shows the board what is here. A rolled-back board finds
+ * seqs in it that it has never given. */
 static int state_take(struct intake *intake, const char *gateway,
                       const wardgate_State *state)
 {
@@ -340,6 +365,7 @@ static int state_take(struct intake *intake, const char *gateway,
     return LEDGER_OK;
 }
 
+/* A state is small and comes once a connection, so it is decoded on the stack. */
 int intake_state(struct intake *intake, const char *gateway, const uint8_t *payload,
                  size_t n, int64_t received_us)
 {

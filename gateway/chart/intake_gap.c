@@ -16,12 +16,15 @@
 
 enum mark_kind { MARK_OPEN = 'o', MARK_CLOSED = 'c' };
 
+/* Values are big-endian like every key of the ledger: one that is copied by hand
+ * can be read. */
 static void be(uint8_t *at, uint64_t v, int n)
 {
     for (int i = n - 1; i >= 0; i--, v >>= 8)
         at[i] = (uint8_t)v;
 }
 
+/* The reverse of be(). */
 static uint64_t from_be(const uint8_t *at, int n)
 {
     uint64_t v = 0;
@@ -50,6 +53,8 @@ static int mark_read(struct intake *intake, const uint8_t *key, int *kind,
     return LEDGER_OK;
 }
 
+/* Remembers one of the two records of a silence under what both share: the device
+ * and where the silence began. */
 static int mark_write(struct intake *intake, const uint8_t *key, enum mark_kind kind,
                       struct ledger_id id)
 {
@@ -89,6 +94,9 @@ static int pair(struct intake *intake, const struct ledger_entry *entry,
     return mark_write(intake, key, MARK_CLOSED, entry->id);
 }
 
+/* Enters a gap record into the accounts. What it says of its own count is believed
+ * even when its seqs can't be: a count that is too high is looked into, one that
+ * is dropped is not. */
 int intake_gap(struct intake *intake, const char *gateway,
                const struct ledger_entry *entry, const wardgate_Gap *wire)
 {

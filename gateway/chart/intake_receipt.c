@@ -7,6 +7,8 @@
 
 #include "chart/intake_internal.h"
 
+/* The slot of a source, made when it is first needed; sources are numbered from 1
+ * without holes. Touching it means that the end of the batch looks at it. */
 struct intake_due *intake_due(struct intake *intake, uint32_t source)
 {
     struct intake_due *due;
@@ -27,6 +29,8 @@ struct intake_due *intake_due(struct intake *intake, uint32_t source)
     return due;
 }
 
+/* Notes seqs that the open batch has stored, or found stored. They are nothing
+ * yet. */
 int intake_due_add(struct intake *intake, uint32_t source, uint64_t first, uint64_t last)
 {
     struct intake_due *due = intake_due(intake, source);
@@ -56,6 +60,8 @@ int intake_due_resend(struct intake *intake, uint32_t source, uint64_t from)
     return LEDGER_OK;
 }
 
+/* Asks for the oldest hole of each source. The board offers from there on; what
+ * the receipt lists beside is left out again. */
 int intake_resend(struct intake *intake, const char *gateway)
 {
     uint32_t only = gateway != NULL ? ledger_name_find(intake->ledger, gateway) : 0;
@@ -79,6 +85,8 @@ int intake_resend(struct intake *intake, const char *gateway)
     return asked;
 }
 
+/* Sums what a batch counted. Refusals and receipts are counted where they happen:
+ * no abort undoes them. */
 static void counts_add(struct intake_counts *to, const struct intake_counts *from)
 {
     to->envelopes += from->envelopes;
@@ -95,6 +103,8 @@ static void counts_add(struct intake_counts *to, const struct intake_counts *fro
     to->lost += from->lost;
 }
 
+/* The only place where seqs of a batch become receipts: a commit moves them from
+ * fresh to ready, an abort forgets them. */
 static void batch_end(struct intake *intake, bool committed)
 {
     for (uint32_t i = 0; i < intake->due_count; i++) {
@@ -116,11 +126,14 @@ static void batch_end(struct intake *intake, bool committed)
     memset(&intake->batch, 0, sizeof(intake->batch));
 }
 
+/* Durable: from here on receipts may say so. */
 void intake_committed(struct intake *intake)
 {
     batch_end(intake, true);
 }
 
+/* Nothing of the batch was ever here, so nothing of it may be receipted, and what
+ * was learnt from it is forgotten. */
 void intake_aborted(struct intake *intake)
 {
     batch_end(intake, false);
@@ -145,6 +158,9 @@ static void ranges_take(struct intake_due *due, wardgate_Receipt *receipt)
     due->ready.count -= n;
 }
 
+/* One receipt a call, a source after the other. A source with more ranges than a
+ * receipt holds comes again. When a name or row can't be read its receipts are
+ * dropped: the gateway offers again, which is harmless. */
 int intake_receipt(struct intake *intake, char *gateway, uint8_t *out)
 {
     for (; intake->due_next < intake->due_count; intake->due_next++) {

@@ -23,23 +23,27 @@ struct work {
 #define WORK_KEY_SIZE   (WORK_PREFIX_SIZE + 12)
 #define WORK_VALUE_SIZE (4 + 3 * 8)
 
+/* The note of work is a row like others: big-endian. */
 static void be32(uint8_t *at, uint32_t v)
 {
     for (int i = 3; i >= 0; i--, v >>= 8)
         at[i] = (uint8_t)v;
 }
 
+/* Eight bytes of it. */
 static void be64(uint8_t *at, uint64_t v)
 {
     be32(at, (uint32_t)(v >> 32));
     be32(at + 4, (uint32_t)v);
 }
 
+/* The reverse of be32(). */
 static uint32_t from32(const uint8_t *at)
 {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
+/* The reverse of be64(). */
 static uint64_t from64(const uint8_t *at)
 {
     return (uint64_t)from32(at) << 32 | from32(at + 4);
@@ -47,6 +51,9 @@ static uint64_t from64(const uint8_t *at)
 
 /* --- fixes around a time --- */
 
+/* What the fixes say around a monotonic time. Readings come in order, so the
+ * answer for the last one nearly always holds for the next: it is valid until the
+ * following fix, and is thrown away when a fix is added or a batch is lost. */
 int intake_fixes(struct intake *intake, uint32_t gateway, uint64_t boot,
                  uint64_t monotonic_us, const struct timebase_fixes **fixes)
 {
@@ -70,6 +77,9 @@ int intake_fixes(struct intake *intake, uint32_t gateway, uint64_t boot,
     return LEDGER_OK;
 }
 
+/* Adds the fix and notes what has to be looked at again. The note rides in the
+ * same batch: there is no instant at which the fix is known and its consequences
+ * are forgotten. */
 int intake_fix(struct intake *intake, const struct ledger_entry *entry,
                const wardgate_ClockFix *wire)
 {
@@ -160,6 +170,8 @@ static int review_untimed(struct intake *intake, struct ledger_entry *entry,
     return is.known ? entry_time(intake, entry, &is, now_us) : LEDGER_OK;
 }
 
+/* A reading that has an interval: its own numbers are enough, nothing is unsealed.
+ * An interval that the fixes allow stays as it is, so most readings cost one look. */
 static int review_timed(struct intake *intake, struct ledger_entry *entry, int64_t now_us)
 {
     const struct timebase_fixes *fixes;
@@ -179,6 +191,8 @@ static int review_timed(struct intake *intake, struct ledger_entry *entry, int64
 
 enum phase { PHASE_UNTIMED, PHASE_BACK, PHASE_ON, PHASE_DONE };
 
+/* First, those that nobody could place in time. They leave the index as they get a
+ * time, and those that still have none are passed by the cursor. */
 static int step_untimed(struct intake *intake, const struct work *work, int64_t now_us)
 {
     struct ledger_entry page[PAGE];
@@ -228,6 +242,8 @@ static int review_page(struct intake *intake, const struct work *work, uint64_t 
     return n < 0 ? n : seen;
 }
 
+/* Then backwards from the fix, a page at a time, to where its boot began or the
+ * fix before it speaks. */
 static int step_back(struct intake *intake, const struct work *work, int64_t now_us)
 {
     uint64_t last = intake->retime.at - 1, first = last > PAGE ? last - PAGE + 1 : 1;
@@ -244,6 +260,8 @@ static int step_back(struct intake *intake, const struct work *work, int64_t now
     return n + 1;
 }
 
+/* Then forwards: records that came before the fix did, though they were written
+ * after it. */
 static int step_on(struct intake *intake, const struct work *work, int64_t now_us)
 {
     uint64_t first = intake->retime.at;
@@ -297,6 +315,9 @@ static int work_load(struct intake *intake, struct work *work)
     return LEDGER_OK;
 }
 
+/* One piece of work after the other, each in its phases. Where it stands is only
+ * in memory: after a restart a piece begins anew, and finds its readings as it has
+ * left them. */
 int intake_work(struct intake *intake, int max, int64_t now_us)
 {
     int done = 0;

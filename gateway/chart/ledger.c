@@ -43,6 +43,8 @@ struct ledger_db {
     unsigned free_pages_age;
 };
 
+/* One line for people, kept until the next failure. Returns the error, so that a
+ * caller can say both in one statement. */
 int ledger_fail(struct ledger *ledger, int error, const char *format, ...)
 {
     va_list arguments;
@@ -53,6 +55,7 @@ int ledger_fail(struct ledger *ledger, int error, const char *format, ...)
     return error;
 }
 
+/* Never NULL and never empty: it goes into logs and status as it is. */
 const char *ledger_failure(const struct ledger *ledger)
 {
     return ledger->failure[0] != '\0' ? ledger->failure : "no failure";
@@ -105,6 +108,8 @@ static MDB_txn *current(struct ledger *ledger, int *rc)
     return db->reader;
 }
 
+/* Lets go of the snapshot, and of the cursors that belong to it. The reader's slot
+ * in the lock file is kept for the next time. */
 static void reader_reset(struct ledger_db *db)
 {
     if (!db->reading)
@@ -131,6 +136,8 @@ static int cursor_of(struct ledger *ledger, enum db_table table, MDB_cursor **ou
     return rc;
 }
 
+/* Every read goes through here. Spans point into the map, so they are only good
+ * until the next change of any table, or the end of the transaction. */
 static int cursor_find(struct ledger *ledger, enum db_table table, MDB_cursor_op op,
                        const void *key, size_t n, struct db_span *found,
                        struct db_span *value)
@@ -150,24 +157,31 @@ static int cursor_find(struct ledger *ledger, enum db_table table, MDB_cursor_op
     return LEDGER_OK;
 }
 
+/* The row of exactly this key. */
 int db_get(struct ledger *ledger, enum db_table table, const void *key, size_t n,
            struct db_span *value)
 {
     return cursor_find(ledger, table, MDB_SET, key, n, NULL, value);
 }
 
+/* The first row at or above a key. The caller compares the key it gets: tables are
+ * shared between prefixes. */
 int db_seek(struct ledger *ledger, enum db_table table, const void *key, size_t n,
             struct db_span *found, struct db_span *value)
 {
     return cursor_find(ledger, table, MDB_SET_RANGE, key, n, found, value);
 }
 
+/* The row after the last one found in this table. Only right after a find: any
+ * change between may have moved the cursor. */
 int db_next(struct ledger *ledger, enum db_table table, struct db_span *found,
             struct db_span *value)
 {
     return cursor_find(ledger, table, MDB_NEXT, NULL, 0, found, value);
 }
 
+/* The last row at or below a key: the first at or above it, unless it is the key
+ * itself, has it as its neighbour. */
 int db_seek_back(struct ledger *ledger, enum db_table table, const void *key, size_t n,
                  struct db_span *found, struct db_span *value)
 {
@@ -180,6 +194,8 @@ int db_seek_back(struct ledger *ledger, enum db_table table, const void *key, si
     return cursor_find(ledger, table, MDB_PREV, NULL, 0, found, value);
 }
 
+/* Every change goes through here. Once a batch is broken nothing more is tried:
+ * LMDB's transaction may be in any state. */
 static int db_write(struct ledger *ledger, enum db_table table, const void *key, size_t n,
                     const void *value, size_t size, unsigned flags)
 {
@@ -195,18 +211,22 @@ static int db_write(struct ledger *ledger, enum db_table table, const void *key,
     return db_error(ledger, rc, "write");
 }
 
+/* Writes a row, over an older one if there is one. */
 int db_put(struct ledger *ledger, enum db_table table, const void *key, size_t n,
            const void *value, size_t size)
 {
     return db_write(ledger, table, key, n, value, size, 0);
 }
 
+/* For tables numbered by ourselves. LMDB then fills pages to the brim instead of
+ * splitting them in half. */
 int db_append(struct ledger *ledger, enum db_table table, const void *key, size_t n,
               const void *value, size_t size)
 {
     return db_write(ledger, table, key, n, value, size, MDB_APPEND);
 }
 
+/* Deletes a row; LEDGER_NOT_FOUND is for the caller to judge. */
 int db_drop(struct ledger *ledger, enum db_table table, const void *key, size_t n)
 {
     MDB_val k = {n, (void *)(uintptr_t)key};
@@ -219,6 +239,7 @@ int db_drop(struct ledger *ledger, enum db_table table, const void *key, size_t 
                     "delete");
 }
 
+/* How many rows a table has: LMDB knows, nothing is counted. */
 uint64_t db_rows(struct ledger *ledger, enum db_table table)
 {
     MDB_stat stat;
@@ -249,6 +270,8 @@ static uint64_t free_pages(struct ledger_db *db, MDB_txn *txn)
     return pages;
 }
 
+/* What the file takes, as its highest page, and what the disk has left. Pages that
+ * are free inside the file count as taken here: finding them costs a walk. */
 static int space_now(struct ledger *ledger, struct ledger_space *space,
                      uint64_t *file_size)
 {
@@ -270,6 +293,7 @@ static int space_now(struct ledger *ledger, struct ledger_space *space,
     return LEDGER_OK;
 }
 
+/* For status: the same, less the pages that are free inside the file. */
 int ledger_space(struct ledger *ledger, struct ledger_space *space)
 {
     uint64_t file_size;
@@ -316,6 +340,8 @@ static int room_check(struct ledger *ledger)
 
 /* --- batches --- */
 
+/* Closes the environment and all that hangs on it, leaving the ledger able to open
+ * it again. */
 static void env_shut(struct ledger_db *db)
 {
     if (db->env == NULL)
@@ -339,6 +365,9 @@ static bool gave_up(struct ledger_db *db)
     return rc == MDB_PANIC;
 }
 
+/* A batch begins with fresh eyes: the reader is let go, the room is measured. If
+ * the file could not be opened again after LMDB gave up, this is where it is
+ * tried. */
 int ledger_begin(struct ledger *ledger)
 {
     struct ledger_db *db = ledger->db;
@@ -360,6 +389,8 @@ int ledger_begin(struct ledger *ledger)
     return error;
 }
 
+/* After a commit memory is the new truth; after an abort the copy from before is
+ * brought back, and the names are forgotten, for some of their numbers never were. */
 static void batch_end(struct ledger *ledger, bool committed)
 {
     struct ledger_db *db = ledger->db;
@@ -379,6 +410,9 @@ static void batch_end(struct ledger *ledger, bool committed)
     sources_revert(ledger, committed);
 }
 
+/* What lives in memory is written first, then all of it becomes durable in one
+ * step. An error at any point leaves nothing behind, with one exception: when the
+ * meta page itself could not be written. */
 int ledger_commit(struct ledger *ledger)
 {
     int error = ledger->broken;
@@ -406,6 +440,8 @@ int ledger_commit(struct ledger *ledger)
     return error;
 }
 
+/* Forgets the batch. Nonces that were used in it stay used: the seal's counter
+ * does not go back. */
 void ledger_abort(struct ledger *ledger)
 {
     assert(ledger->batch);
@@ -415,6 +451,7 @@ void ledger_abort(struct ledger *ledger)
 
 /* --- the file --- */
 
+/* Only memory: nothing on disk is touched yet. */
 int db_new(const struct ledger_options *options, struct ledger_db **out)
 {
     if ((*out = calloc(1, sizeof(**out))) == NULL)
@@ -424,6 +461,8 @@ int db_new(const struct ledger_options *options, struct ledger_db **out)
     return LEDGER_OK;
 }
 
+/* One file without a folder of its own, readers without thread slots. The map is
+ * as large as the file may ever be; only addresses are spent on it. */
 static int env_open(struct ledger *ledger, const char *path, MDB_env **out)
 {
     MDB_env *env;
@@ -445,6 +484,8 @@ static int env_open(struct ledger *ledger, const char *path, MDB_env **out)
     return LEDGER_OK;
 }
 
+/* All tables at once: handles are good for the life of the environment, and a file
+ * that lacks one is not a ledger of this version. */
 static int tables_open(struct ledger *ledger, MDB_txn *txn, unsigned flags)
 {
     int rc;
@@ -459,6 +500,8 @@ static int tables_open(struct ledger *ledger, MDB_txn *txn, unsigned flags)
     return LEDGER_OK;
 }
 
+/* A complete file under whatever name it is given; the caller gives it its real
+ * one afterwards. */
 int db_make(struct ledger *ledger, const char *path, const void *format, size_t n)
 {
     MDB_env *env = NULL;
@@ -490,6 +533,8 @@ err0:
     return error;
 }
 
+/* Opens an existing file. On an error everything is closed again, so that it may
+ * be tried later. */
 int db_open(struct ledger *ledger, const char *path)
 {
     struct ledger_db *db = ledger->db;
@@ -518,6 +563,7 @@ err0:
     return error;
 }
 
+/* Takes disk space now, so that nobody else can fill the disk under the ledger. */
 int db_reserve(struct ledger *ledger, uint64_t bytes)
 {
     int fd, rc = mdb_env_get_fd(ledger->db->env, &fd);
@@ -532,6 +578,7 @@ int db_reserve(struct ledger *ledger, uint64_t bytes)
                        strerror(errno));
 }
 
+/* NULL is fine. */
 void db_close(struct ledger_db *db)
 {
     if (db == NULL)

@@ -8,11 +8,14 @@
 
 #define TALLIES_SIZE (8 * (1 + LEDGER_STATES + 5) + 3 * 8 + 4)
 
+/* Inside a batch these are the books with it; after an abort, without. */
 void ledger_books(const struct ledger *ledger, struct ledger_books *books)
 {
     *books = ledger->now.books;
 }
 
+/* What still waits for a decision, an answer or a withdrawal. At rest it is 0, or
+ * something is stuck. */
 uint64_t ledger_pending(const struct ledger_books *books)
 {
     return books->states[LEDGER_RECEIVED] + books->states[LEDGER_MATCHED] +
@@ -20,6 +23,8 @@ uint64_t ledger_pending(const struct ledger_books *books)
            books->states[LEDGER_WITHDRAWN];
 }
 
+/* A new ledger has no books yet: all zero. The row's size says which version wrote
+ * it. */
 int tallies_load(struct ledger *ledger)
 {
     struct ledger_tallies *now = &ledger->now;
@@ -48,6 +53,7 @@ int tallies_load(struct ledger *ledger)
     return LEDGER_OK;
 }
 
+/* Rides in each commit, so books and rows are never of different batches. */
 int tallies_save(struct ledger *ledger)
 {
     const struct ledger_tallies *now = &ledger->now;
@@ -72,6 +78,8 @@ struct recount {
     uint64_t *received;              /* entries by source */
 };
 
+/* One entry against all that should point to it: its indexes, its record, its
+ * source. Rows that point to nothing are found later, by their number. */
 static int entry_check(struct ledger *ledger, struct recount *count, struct db_span found,
                        struct db_span value)
 {
@@ -108,6 +116,8 @@ static int entry_check(struct ledger *ledger, struct recount *count, struct db_s
     return LEDGER_OK;
 }
 
+/* Walks every entry. The cursor is sought anew each time, because the checks read
+ * the same table. */
 static int count_entries(struct ledger *ledger, struct recount *count)
 {
     struct ledger_cursor cursor = {0};
@@ -147,6 +157,8 @@ static int count_source(struct ledger *ledger, struct recount *count,
     return LEDGER_OK;
 }
 
+/* What is outstanding in gaps, and that the replaced stretches add up to what the
+ * sources believe. */
 static int count_gaps(struct ledger *ledger, struct recount *count)
 {
     struct ledger_cursor cursor = {0};
@@ -187,6 +199,9 @@ static int count_lines(struct ledger *ledger, struct recount *count)
     return step;
 }
 
+/* Counts everything that the books keep as they go, by no other means than the
+ * rows. An index with a row too many has another number of rows than its entries
+ * call for. */
 int ledger_recount(struct ledger *ledger, struct ledger_books *books, uint64_t *wrong)
 {
     struct recount count = {.received =

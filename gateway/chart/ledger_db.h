@@ -178,8 +178,15 @@ int source_flush(struct ledger *ledger,
 int sources_load(struct ledger *ledger);    /* anew: what was in memory goes */
 int sources_save(struct ledger *ledger);
 void sources_revert(struct ledger *ledger, bool committed);
+/* Sets of seqs. range_next: the first range that ends at or above from; range_before: the
+ * one that begins at or below seq. range_add takes a stretch of which nothing is in the
+ * set, and merges it with its neighbours. */
 int range_next(struct ledger *ledger, enum range_set set, uint32_t source, uint64_t from,
-               struct range *out); /* first range that ends at or above from */
+               struct range *out);
+int range_before(struct ledger *ledger, enum range_set set, uint32_t source, uint64_t seq,
+                 struct range *out);
+int range_add(struct ledger *ledger, enum range_set set, uint32_t source,
+              struct range add);
 
 /* Takes cut out of a set; *removed gets how many numbers that were. */
 int range_cut(struct ledger *ledger, enum range_set set, uint32_t source,

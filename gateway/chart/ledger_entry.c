@@ -33,6 +33,7 @@ static const uint16_t may_move[LEDGER_STATES] = {
     [LEDGER_WITHDRAWN] = TO(MATCHED) | TO(KEPT) | TO(HELD) | TO(REJECTED),
 };
 
+/* The table, and nothing beside it: there is no other way for a state to change. */
 bool ledger_may_move(enum ledger_state from, enum ledger_state to)
 {
     return from < LEDGER_STATES && to < LEDGER_STATES &&
@@ -41,11 +42,14 @@ bool ledger_may_move(enum ledger_state from, enum ledger_state to)
 
 /* --- rows --- */
 
+/* Source before seq: a source's records lie together and grow at their end. */
 void entry_key(struct ledger_id id, uint8_t out[ENTRY_KEY_SIZE])
 {
     (void)put64(put32(out, id.source), id.seq);
 }
 
+/* All fields have one place and one size, so a change of state never moves a row.
+ * The digest behind them is written by whoever knows it. */
 static void entry_encode(const struct ledger_entry *entry, uint8_t row[ENTRY_ROW_SIZE])
 {
     uint8_t *at = row;
@@ -63,6 +67,7 @@ static void entry_encode(const struct ledger_entry *entry, uint8_t row[ENTRY_ROW
     assert(at == row + DIGEST_AT);
 }
 
+/* The caller has checked the row's size and state. */
 void entry_decode(const uint8_t *key, const uint8_t *row, struct ledger_entry *entry)
 {
     entry->id = (struct ledger_id){get32(key), get64(key + 4)};
@@ -89,6 +94,9 @@ void entry_decode(const uint8_t *key, const uint8_t *row, struct ledger_entry *e
 
 /* --- indexes --- */
 
+/* Only states that somebody waits on are listed: a million charted readings cost
+ * no list anything. Held and rejected ones lie together by reason and place,
+ * because that is a nurse's line. */
 size_t entry_work_key(const struct ledger_entry *entry, uint8_t *out)
 {
     bool lined = entry->state == LEDGER_HELD || entry->state == LEDGER_REJECTED;
@@ -103,6 +111,8 @@ size_t entry_work_key(const struct ledger_entry *entry, uint8_t *out)
     return (size_t)(at - out);
 }
 
+/* A reading is found again by place and time when history changes, or by boot when
+ * a clock fix comes. What has neither place nor use for one is in no index. */
 size_t entry_time_key(const struct ledger_entry *entry, enum db_table *table,
                       uint8_t *out)
 {
@@ -131,6 +141,8 @@ static int line_count(struct ledger *ledger, const uint8_t *work, size_t n, int 
     return counter_add(ledger, DB_LINES, work, 6, delta);
 }
 
+/* Takes an entry from the list it was in to the one it belongs in now; old is NULL
+ * for a new one. */
 static int work_move(struct ledger *ledger, const struct ledger_entry *old,
                      const struct ledger_entry *new)
 {
@@ -149,6 +161,8 @@ static int work_move(struct ledger *ledger, const struct ledger_entry *old,
     return error;
 }
 
+/* The same for the index by time: a re-based reading moves in it, or comes into it
+ * for the first time. */
 static int time_move(struct ledger *ledger, const struct ledger_entry *old,
                      const struct ledger_entry *new)
 {
@@ -169,6 +183,9 @@ static int time_move(struct ledger *ledger, const struct ledger_entry *old,
 
 /* --- changes --- */
 
+/* Changes of one reading are a chain from the newest back, so its history needs no
+ * index. The number is the ledger's own, ascending: nothing is ever changed behind
+ * it. */
 static int change_add(struct ledger *ledger, struct ledger_entry *entry,
                       enum ledger_state from, int64_t when_us, bool conflict,
                       const char *who)
@@ -194,6 +211,7 @@ static int change_add(struct ledger *ledger, struct ledger_entry *entry,
     return LEDGER_OK;
 }
 
+/* One change. The chain is followed by the caller. */
 int ledger_change_get(struct ledger *ledger, uint64_t number, struct ledger_change *out)
 {
     uint8_t key[8];
@@ -223,6 +241,7 @@ int ledger_change_get(struct ledger *ledger, uint64_t number, struct ledger_chan
     return LEDGER_OK;
 }
 
+/* The newest number; 0 before the first. */
 uint64_t ledger_changes(const struct ledger *ledger)
 {
     return ledger->now.changes;
@@ -250,6 +269,7 @@ static int entry_read(struct ledger *ledger, struct ledger_id id,
     return LEDGER_OK;
 }
 
+/* Writes the fields in front of a digest that row holds already. */
 static int entry_write(struct ledger *ledger, const struct ledger_entry *entry,
                        uint8_t row[ENTRY_ROW_SIZE])
 {
@@ -260,11 +280,14 @@ static int entry_write(struct ledger *ledger, const struct ledger_entry *entry,
     return db_put(ledger, DB_ENTRIES, key, sizeof(key), row, ENTRY_ROW_SIZE);
 }
 
+/* Without its record: states and times are read far more often than contents. */
 int ledger_get(struct ledger *ledger, struct ledger_id id, struct ledger_entry *entry)
 {
     return entry_read(ledger, id, entry, NULL);
 }
 
+/* Unseals the record as the gateway encoded it. One that does not open is counted
+ * and stays as it is: evidence. */
 int ledger_record(struct ledger *ledger, struct ledger_id id, uint8_t *out, size_t *n)
 {
     uint8_t key[ENTRY_KEY_SIZE];
@@ -346,6 +369,8 @@ static int conflict_take(struct ledger *ledger, const struct ledger_new *new,
     return LEDGER_CONFLICT;
 }
 
+/* The first of its identity. Record, entry, indexes and the source's accounts are
+ * one batch: there is no half of it. */
 static int record_add(struct ledger *ledger, const struct ledger_new *new,
                       const uint8_t *digest, struct ledger_entry *entry)
 {
@@ -384,6 +409,9 @@ static int record_add(struct ledger *ledger, const struct ledger_new *new,
     return LEDGER_NEW;
 }
 
+/* The digest decides, not the arrival: the same bytes may come any number of
+ * times, from a re-send, a resend or a broker that lost its memory. A full ledger
+ * still recognises what it has, so that it can be receipted. */
 int ledger_store(struct ledger *ledger, const struct ledger_new *new,
                  struct ledger_entry *entry)
 {
@@ -414,6 +442,9 @@ int ledger_store(struct ledger *ledger, const struct ledger_new *new,
     return record_add(ledger, new, digest, entry);
 }
 
+/* The caller changes a copy and hands it in. Only what may change is taken from
+ * it; the rest, and what the ledger keeps for itself, comes from the row. A change
+ * that a person might ask about is written down. */
 int ledger_update(struct ledger *ledger, struct ledger_entry *entry, int64_t when_us,
                   const char *who)
 {

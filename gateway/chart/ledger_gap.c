@@ -11,6 +11,7 @@
 #define FLAG_SETTLED   2 /* another record says what this one did not know */
 #define OUTSTANDING_AT (GAP_ROW_SIZE - 8)
 
+/* Stretches are keyed like entries, by their first seq. */
 static void replaced_key(uint32_t source, uint64_t first, uint8_t out[ENTRY_KEY_SIZE])
 {
     entry_key((struct ledger_id){source, first}, out);
@@ -21,6 +22,7 @@ struct replaced {
     struct ledger_id gap; /* the gap record: its epoch may be a later one */
 };
 
+/* False for a neighbour that belongs to another source. */
 static bool replaced_read(uint32_t source, struct db_span found, struct db_span value,
                           struct replaced *out)
 {
@@ -31,6 +33,8 @@ static bool replaced_read(uint32_t source, struct db_span found, struct db_span 
     return true;
 }
 
+/* A stretch and the gap that stands for it. Stretches of two gaps are never
+ * merged: each must be able to give seqs back. */
 static int replaced_put(struct ledger *ledger, uint32_t source, struct range range,
                         struct ledger_id gap)
 {
@@ -41,6 +45,7 @@ static int replaced_put(struct ledger *ledger, uint32_t source, struct range ran
     return db_put(ledger, DB_REPLACED, key, sizeof(key), row, sizeof(row));
 }
 
+/* The stretch that holds from, or the next one after it. */
 static int replaced_next(struct ledger *ledger, uint32_t source, uint64_t from,
                          struct replaced *out)
 {
@@ -61,6 +66,7 @@ static int replaced_next(struct ledger *ledger, uint32_t source, uint64_t from,
     return error;
 }
 
+/* The same for those who only ask what is accounted for. */
 int gap_range_next(struct ledger *ledger, uint32_t source, uint64_t from,
                    struct range *out)
 {
@@ -92,6 +98,8 @@ static int outstanding_less(struct ledger *ledger, struct ledger_id gap)
     return db_put(ledger, DB_GAPS, key, sizeof(key), row, sizeof(row));
 }
 
+/* A record came that a gap stood for (it was on its way when its board gave it
+ * up). The stretch is cut around it, and a reading less is missing. */
 int gap_reclaim(struct ledger *ledger, struct source_slot *slot, uint64_t seq,
                 bool reading)
 {
@@ -228,6 +236,8 @@ static int seqs_share(struct ledger *ledger, const struct ledger_gap *gap,
     return error;
 }
 
+/* All that is known of a gap. What is outstanding is last, where it can be
+ * rewritten alone. */
 static int gap_write(struct ledger *ledger, const struct ledger_gap *gap)
 {
     uint8_t key[ENTRY_KEY_SIZE], row[GAP_ROW_SIZE], *at;
@@ -240,6 +250,8 @@ static int gap_write(struct ledger *ledger, const struct ledger_gap *gap)
     return db_put(ledger, DB_GAPS, key, sizeof(key), row, sizeof(row));
 }
 
+/* A gap is entered once, however often it comes. Its count is believed, less what
+ * is known to be here or inside an older gap that it has swallowed. */
 int ledger_gap_add(struct ledger *ledger, const struct ledger_gap *given)
 {
     struct source_slot *slot = source_touch(ledger, given->id.source);
@@ -272,6 +284,7 @@ int ledger_gap_add(struct ledger *ledger, const struct ledger_gap *given)
     return gap_write(ledger, &gap);
 }
 
+/* The row stays, for the record was received; it only stops counting. */
 int ledger_gap_settle(struct ledger *ledger, struct ledger_id id)
 {
     uint8_t key[ENTRY_KEY_SIZE], row[GAP_ROW_SIZE];
@@ -292,6 +305,7 @@ int ledger_gap_settle(struct ledger *ledger, struct ledger_id id)
     return db_put(ledger, DB_GAPS, key, sizeof(key), row, sizeof(row));
 }
 
+/* All gaps in order of source and seq, settled ones too: they carry the mark. */
 int ledger_gaps(struct ledger *ledger, struct ledger_cursor *cursor,
                 struct ledger_gap *out, int max)
 {

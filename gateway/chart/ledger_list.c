@@ -6,6 +6,8 @@
 
 #include <assert.h>
 
+/* Counters are rows so that they need no place of their own and no migration; one
+ * that reaches zero is deleted, so listing counters lists what there is. */
 int counter_add(struct ledger *ledger, enum db_table table, const void *key, size_t n,
                 int delta)
 {
@@ -65,6 +67,8 @@ static int entry_of(struct ledger *ledger, struct db_span found, struct ledger_e
     return ledger_get(ledger, (struct ledger_id){get32(id), get64(id + 4)}, out);
 }
 
+/* A page of an index, resolved to entries. The index rows of one page are read
+ * before any entry is changed, so the caller may change all of them. */
 static int list_by(struct ledger *ledger, enum db_table table, const uint8_t *prefix,
                    size_t prefix_size, struct ledger_cursor *cursor,
                    struct ledger_entry *out, int max)
@@ -79,6 +83,7 @@ static int list_by(struct ledger *ledger, enum db_table table, const uint8_t *pr
     return step < 0 ? step : n;
 }
 
+/* The prefix grows with what is asked: a state, a reason, a place. */
 int ledger_list(struct ledger *ledger, enum ledger_state state, uint32_t reason,
                 uint32_t place, struct ledger_cursor *cursor, struct ledger_entry *out,
                 int max)
@@ -95,6 +100,7 @@ int ledger_list(struct ledger *ledger, enum ledger_state state, uint32_t reason,
     return list_by(ledger, DB_WORK, prefix, (size_t)(end - prefix), cursor, out, max);
 }
 
+/* By boot, because that is what a clock fix speaks of. */
 int ledger_list_untimed(struct ledger *ledger, uint32_t gateway, uint64_t boot,
                         struct ledger_cursor *cursor, struct ledger_entry *out, int max)
 {
@@ -104,6 +110,9 @@ int ledger_list_untimed(struct ledger *ledger, uint32_t gateway, uint64_t boot,
     return list_by(ledger, DB_UNTIMED, prefix, sizeof(prefix), cursor, out, max);
 }
 
+/* The index knows where intervals begin. Those that began earlier and reach into
+ * the window are found by beginning the search one longest interval before it, and
+ * left out again if they do not. */
 int ledger_list_place(struct ledger *ledger, uint32_t place, int64_t from_us,
                       int64_t to_us, struct ledger_cursor *cursor,
                       struct ledger_entry *out, int max)
@@ -138,6 +147,7 @@ void ledger_cursor_place(struct ledger_cursor *cursor, uint32_t place, int64_t l
         (uint8_t)(put64(put32(cursor->key, place), time_key(low_us)) - cursor->key);
 }
 
+/* Straight from the entries: no index, nothing to go wrong. */
 int ledger_list_source(struct ledger *ledger, uint32_t source, uint64_t first,
                        struct ledger_cursor *cursor, struct ledger_entry *out, int max)
 {
@@ -156,6 +166,8 @@ int ledger_list_source(struct ledger *ledger, uint32_t source, uint64_t first,
     return step < 0 ? step : n;
 }
 
+/* From the counters, so the worklist's front page costs its lines and not its
+ * readings. */
 int ledger_lines(struct ledger *ledger, enum ledger_state state,
                  struct ledger_cursor *cursor, struct ledger_line *out, int max)
 {

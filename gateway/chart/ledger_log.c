@@ -56,6 +56,8 @@ static int row_read(struct ledger *ledger, enum db_table table, const void *key,
 
 /* --- ADT --- */
 
+/* Under the next number, whatever it is: the log is what came, in the order it
+ * came. */
 static int adt_add(struct ledger *ledger, const void *raw, size_t n, int64_t received_us,
                    uint64_t *number)
 {
@@ -75,6 +77,9 @@ static int adt_add(struct ledger *ledger, const void *raw, size_t n, int64_t rec
     return error;
 }
 
+/* The PAS repeats what was not acknowledged, so the sender's key is looked up
+ * before anything is written. Another message under a known key is kept as well:
+ * which of the two is right is not for a log to say. */
 int ledger_adt_append(struct ledger *ledger, const void *key, size_t key_size,
                       const void *raw, size_t n, int64_t received_us, uint64_t *number)
 {
@@ -108,6 +113,7 @@ int ledger_adt_append(struct ledger *ledger, const void *key, size_t key_size,
     return error == LEDGER_OK ? LEDGER_NEW : error;
 }
 
+/* Into fresh memory with a NUL behind it: HL7 is text. */
 int ledger_adt_read(struct ledger *ledger, uint64_t number, uint8_t **raw, size_t *n,
                     int64_t *received_us)
 {
@@ -126,11 +132,14 @@ int ledger_adt_read(struct ledger *ledger, uint64_t number, uint8_t **raw, size_
                     (struct db_span){row.bytes + 8, row.size - 8}, raw, n);
 }
 
+/* The newest number; what a census is derived from ends here. */
 uint64_t ledger_adt_last(const struct ledger *ledger)
 {
     return ledger->now.adt;
 }
 
+/* From the front, a bounded number a call, so that a batch stays small. The keys
+ * stay: a repeated message must still be known. */
 int ledger_adt_trim(struct ledger *ledger, uint64_t number, int max)
 {
     static const uint8_t start[8] = {0};
@@ -157,12 +166,15 @@ int ledger_adt_trim(struct ledger *ledger, uint64_t number, int max)
 #define BOOT_KEY_SIZE 12
 #define BOOT_ROW_SIZE 17
 
+/* Gateway and boot first: the fixes of one boot lie together, in order of its
+ * monotonic time. */
 static void fix_key(uint32_t gateway, uint64_t boot, uint64_t monotonic_us,
                     uint8_t out[FIX_KEY_SIZE])
 {
     (void)put64(put64(put32(out, gateway), boot), monotonic_us);
 }
 
+/* False for the boot's own row and for a neighbour of another boot. */
 static bool fix_read(const uint8_t *boot_prefix, struct db_span found,
                      struct db_span value, struct timebase_fix *out)
 {
@@ -194,6 +206,8 @@ static int boot_read(struct ledger *ledger, const uint8_t *key,
     return error == LEDGER_NOT_FOUND ? LEDGER_OK : error;
 }
 
+/* The one at or before, the one after, and what all of the boot say together. Two
+ * seeks, whatever the number of fixes. */
 int ledger_fix_near(struct ledger *ledger, uint32_t gateway, uint64_t boot,
                     uint64_t monotonic_us, struct timebase_fixes *fixes)
 {
@@ -219,6 +233,9 @@ int ledger_fix_near(struct ledger *ledger, uint32_t gateway, uint64_t boot,
     return error == LEDGER_NOT_FOUND ? LEDGER_OK : error;
 }
 
+/* Compared with its two neighbours only: if it fits both, it fits what lies beyond
+ * them or they did not fit each other. The boot's own row widens with every fix,
+ * so a contradiction that is found late still knows all that was ever said. */
 int ledger_fix_add(struct ledger *ledger, uint32_t gateway, uint64_t boot,
                    const struct timebase_fix *fix)
 {
@@ -252,6 +269,7 @@ int ledger_fix_add(struct ledger *ledger, uint32_t gateway, uint64_t boot,
 
 /* --- small values --- */
 
+/* Sealed under its own key: a value copied to another key does not open there. */
 int ledger_value_put(struct ledger *ledger, const void *key, size_t key_size,
                      const void *value, size_t n)
 {
@@ -268,6 +286,7 @@ int ledger_value_put(struct ledger *ledger, const void *key, size_t key_size,
     return error;
 }
 
+/* Absent is fine: whoever drops wants it gone. */
 int ledger_value_drop(struct ledger *ledger, const void *key, size_t key_size)
 {
     int error = db_drop(ledger, DB_VALUES, key, key_size);
@@ -275,6 +294,7 @@ int ledger_value_drop(struct ledger *ledger, const void *key, size_t key_size)
     return error == LEDGER_NOT_FOUND ? LEDGER_OK : error;
 }
 
+/* The caller frees. A value may be empty; NULL then still is memory to free. */
 int ledger_value_get(struct ledger *ledger, const void *key, size_t key_size,
                      uint8_t **value, size_t *n)
 {
@@ -289,6 +309,7 @@ int ledger_value_get(struct ledger *ledger, const void *key, size_t key_size,
     return row_read(ledger, DB_VALUES, key, key_size, row, value, n);
 }
 
+/* Keys only, in order: values are opened one by one by those who want them. */
 int ledger_value_next(struct ledger *ledger, const void *prefix, size_t prefix_size,
                       const void *key, size_t key_size, uint8_t *next, size_t *next_size)
 {

@@ -31,6 +31,8 @@ static uint64_t row_number(enum db_table table, const uint8_t *key, size_t n)
     return h;
 }
 
+/* Sealing can only fail when the library does; the batch is then lost like one of
+ * a bad disk. */
 int row_seal(struct ledger *ledger, enum db_table table, const void *key, size_t key_size,
              const void *plain, size_t n, uint8_t *out)
 {
@@ -40,6 +42,8 @@ int row_seal(struct ledger *ledger, enum db_table table, const void *key, size_t
     return LEDGER_OK;
 }
 
+/* A row that does not open was changed on disk or belongs under another key.
+ * Nobody gets to see what it says. */
 int row_open(struct ledger *ledger, enum db_table table, const void *key, size_t key_size,
              struct db_span sealed, uint8_t *out, size_t *n)
 {
@@ -51,6 +55,9 @@ int row_open(struct ledger *ledger, enum db_table table, const void *key, size_t
                        (int)table);
 }
 
+/* The key in front makes the digest worthless without it: readings have few enough
+ * values to try them all. Nobody extends these digests, so a plain hash over both
+ * is enough. */
 int row_digest(struct ledger *ledger, const void *bytes, size_t n,
                uint8_t out[DIGEST_SIZE])
 {
@@ -185,6 +192,8 @@ static int session_begin(struct ledger *ledger)
     return ledger_commit(ledger);
 }
 
+/* Everything that lives in memory, from the last commit. Called at open, and again
+ * whenever memory may have gone ahead of the file. */
 int ledger_load(struct ledger *ledger)
 {
     uint64_t damaged = ledger->now.books.damaged; /* since start, not in the file */
@@ -208,6 +217,7 @@ int ledger_recover(struct ledger *ledger)
     return error == LEDGER_OK ? ledger_load(ledger) : error;
 }
 
+/* The key is in memory no longer than its derivations take. */
 static int open_steps(struct ledger *ledger, const struct ledger_options *options)
 {
     struct key key;
@@ -221,6 +231,8 @@ static int open_steps(struct ledger *ledger, const struct ledger_options *option
     return session_begin(ledger);
 }
 
+/* All or nothing: on an error nothing stays open, and the reason is in the
+ * caller's hands, for the ledger that knew it is gone. */
 int ledger_open(const struct ledger_options *options, struct ledger **out,
                 char error[LEDGER_ERROR_SIZE])
 {
@@ -248,6 +260,8 @@ err0:
     return result;
 }
 
+/* An open batch is aborted: what its owner has not committed was never promised to
+ * anybody. */
 void ledger_close(struct ledger *ledger)
 {
     if (ledger == NULL)

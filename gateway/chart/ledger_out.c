@@ -15,6 +15,8 @@
 
 /* --- rows --- */
 
+/* Fixed fields first, then the two texts; their lengths say where each ends.
+ * Returns the row's size. */
 static size_t message_encode(const struct ledger_message *message, uint8_t row[ROW_MAX])
 {
     size_t control = strnlen(message->control, LEDGER_CONTROL_SIZE - 1);
@@ -33,6 +35,7 @@ static size_t message_encode(const struct ledger_message *message, uint8_t row[R
     return HEAD_SIZE + control + detail;
 }
 
+/* False for a row whose lengths do not add up: it was not written by this version. */
 static bool message_decode(uint64_t number, struct db_span row,
                            struct ledger_message *out)
 {
@@ -73,6 +76,7 @@ static void work_key(const struct ledger_message *message, uint8_t out[21])
     (void)put64(put64(at, order), message->number);
 }
 
+/* A control id is unique for its destination, not among all. */
 static size_t id_key(uint32_t destination, const char *control, uint8_t out[ID_KEY_MAX])
 {
     size_t n = strnlen(control, LEDGER_CONTROL_SIZE - 1);
@@ -92,6 +96,8 @@ static int work_enter(struct ledger *ledger, const struct ledger_message *messag
     return error == LEDGER_OK ? counter_add(ledger, DB_OUT_COUNT, key, 5, 1) : error;
 }
 
+/* The reverse of work_enter, with the same key: a message's place follows from its
+ * fields alone. */
 static int work_leave(struct ledger *ledger, const struct ledger_message *message)
 {
     uint8_t key[21];
@@ -104,6 +110,7 @@ static int work_leave(struct ledger *ledger, const struct ledger_message *messag
 
 /* --- adding and reading --- */
 
+/* Without its bytes, which only sending needs. */
 int ledger_out_get(struct ledger *ledger, uint64_t number, struct ledger_message *message)
 {
     uint8_t key[8];
@@ -118,6 +125,7 @@ int ledger_out_get(struct ledger *ledger, uint64_t number, struct ledger_message
     return LEDGER_OK;
 }
 
+/* By what the EPR calls it: answers come with a control id. */
 int ledger_out_find(struct ledger *ledger, uint32_t destination, const char *control,
                     struct ledger_message *message)
 {
@@ -129,6 +137,7 @@ int ledger_out_find(struct ledger *ledger, uint32_t destination, const char *con
     return error == LEDGER_OK ? ledger_out_get(ledger, get64(row.bytes), message) : error;
 }
 
+/* Apart from the rest and sealed: a message names its patient. */
 static int bytes_put(struct ledger *ledger, uint64_t number, const void *bytes, size_t n)
 {
     uint8_t key[8], *sealed = malloc(n + SEAL_OVERHEAD);
@@ -145,6 +154,8 @@ static int bytes_put(struct ledger *ledger, uint64_t number, const void *bytes, 
     return error;
 }
 
+/* Once for each control id, for ever: whoever makes a message again after a crash
+ * finds the first one, and sends that one's bytes. */
 int ledger_out_add(struct ledger *ledger, struct ledger_message *message,
                    const void *bytes, size_t n)
 {
@@ -180,6 +191,7 @@ int ledger_out_add(struct ledger *ledger, struct ledger_message *message,
     return LEDGER_OK;
 }
 
+/* The size is told even when the buffer is too small. */
 int ledger_out_bytes(struct ledger *ledger, uint64_t number, void *out, size_t capacity,
                      size_t *n)
 {
@@ -202,6 +214,8 @@ int ledger_out_bytes(struct ledger *ledger, uint64_t number, void *out, size_t c
 
 /* --- moving --- */
 
+/* A message moves between lists as its fields say. Once answered or cancelled it
+ * stays so, and its bytes, the only part with a patient in it, are dropped. */
 int ledger_out_set(struct ledger *ledger, const struct ledger_message *message)
 {
     uint8_t key[8], row[ROW_MAX];
@@ -237,6 +251,8 @@ int ledger_out_set(struct ledger *ledger, const struct ledger_message *message)
     return db_drop(ledger, DB_OUT_BYTES, key, sizeof(key));
 }
 
+/* For retention. After this the same control id could be used again, so it is for
+ * messages that nobody will make again. */
 int ledger_out_forget(struct ledger *ledger, uint64_t number)
 {
     uint8_t key[8], id[ID_KEY_MAX];
@@ -256,6 +272,7 @@ int ledger_out_forget(struct ledger *ledger, uint64_t number)
     return db_drop(ledger, DB_OUT, key, sizeof(key));
 }
 
+/* In the order of the state: see work_key. */
 int ledger_out_list(struct ledger *ledger, uint32_t destination,
                     enum ledger_out_state state, struct ledger_cursor *cursor,
                     struct ledger_message *out, int max)
@@ -273,6 +290,7 @@ int ledger_out_list(struct ledger *ledger, uint32_t destination,
     return step < 0 ? step : n;
 }
 
+/* From the counters; 0 for a destination never heard of. */
 uint64_t ledger_out_count(struct ledger *ledger, uint32_t destination,
                           enum ledger_out_state state)
 {

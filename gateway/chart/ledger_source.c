@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Sources: which records of a gateway's epoch are here, replaced by gaps, lost, or still
- * to come; and the numbers of names.
+ * to come.
  */
 #include "chart/ledger_db.h"
 
@@ -12,216 +12,19 @@
 #include "chart/ledger_gap.h"
 
 #define SOURCE_ROW_SIZE (4 + EPOCH_SIZE + 6 * 8 + 1)
-#define RANGE_KEY_SIZE  13
 #define FLAG_DOUBTED    1
-
-/* --- names --- */
-
-static struct name_slot *name_slot(struct ledger *ledger, const char *text)
-{
-    uint32_t h = 2166136261U;
-
-    for (; *text != '\0'; text++)
-        h = (h ^ (uint8_t)*text) * 16777619U;
-    return &ledger->names[(h ^ h >> 16) & (LEDGER_NAME_SLOTS - 1)];
-}
-
-static int name_look(struct ledger *ledger, const char *text, uint32_t *number)
-{
-    struct name_slot *slot = name_slot(ledger, text);
-    uint8_t key[1 + LEDGER_NAME_SIZE] = {'n'};
-    size_t n = strlen(text);
-    struct db_span row;
-    int error;
-
-    if (n == 0 || n >= LEDGER_NAME_SIZE)
-        return LEDGER_INVALID;
-    if (slot->number != 0 && strcmp(slot->text, text) == 0) {
-        *number = slot->number;
-        return LEDGER_OK;
-    }
-    memcpy(key + 1, text, n);
-    if ((error = db_get(ledger, DB_NAMES, key, 1 + n, &row)) != LEDGER_OK)
-        return error;
-    *number = slot->number = get32(row.bytes);
-    memcpy(slot->text, text, n + 1);
-    return LEDGER_OK;
-}
-
-int ledger_name(struct ledger *ledger, const char *text, uint32_t *number)
-{
-    uint8_t by_text[1 + LEDGER_NAME_SIZE] = {'n'}, by_number[5] = {'i'};
-    size_t n = strlen(text);
-    int error = name_look(ledger, text, number);
-
-    if (error != LEDGER_NOT_FOUND || !ledger->batch)
-        return error;
-    if (ledger->now.names == UINT32_MAX - 1) /* LEDGER_ANY is no name */
-        return LEDGER_FULL;
-    *number = ledger->now.names + 1;
-    memcpy(by_text + 1, text, n);
-    (void)put32(by_number + 1, *number);
-    if ((error = db_put(ledger, DB_NAMES, by_text, 1 + n, by_number + 1, 4)) !=
-            LEDGER_OK ||
-        (error = db_put(ledger, DB_NAMES, by_number, sizeof(by_number), text, n)) !=
-            LEDGER_OK)
-        return error;
-    ledger->now.names = *number;
-    return LEDGER_OK;
-}
-
-uint32_t ledger_name_find(struct ledger *ledger, const char *text)
-{
-    uint32_t number;
-
-    return name_look(ledger, text, &number) == LEDGER_OK ? number : 0;
-}
-
-int ledger_name_text(struct ledger *ledger, uint32_t number, char out[LEDGER_NAME_SIZE])
-{
-    uint8_t key[5] = {'i'};
-    struct db_span row;
-    int error;
-
-    (void)put32(key + 1, number);
-    out[0] = '\0';
-    if ((error = db_get(ledger, DB_NAMES, key, sizeof(key), &row)) != LEDGER_OK)
-        return error;
-    if (row.size >= LEDGER_NAME_SIZE)
-        return LEDGER_DAMAGED;
-    memcpy(out, row.bytes, row.size);
-    out[row.size] = '\0';
-    return LEDGER_OK;
-}
-
-/* --- ranges on disk --- */
-
-static void range_key(enum range_set set, uint32_t source, uint64_t first,
-                      uint8_t out[RANGE_KEY_SIZE])
-{
-    (void)put64(put32(put8(out, (uint8_t)set), source), first);
-}
-
-/* Reads a found row if it belongs to the set. */
-static bool range_read(enum range_set set, uint32_t source, struct db_span found,
-                       struct db_span value, struct range *out)
-{
-    if (found.size != RANGE_KEY_SIZE || found.bytes[0] != set ||
-        get32(found.bytes + 1) != source || value.size != 8)
-        return false;
-    *out = (struct range){get64(found.bytes + 5), get64(value.bytes)};
-    return true;
-}
-
-/* The range that begins at or before seq. */
-static int range_before(struct ledger *ledger, enum range_set set, uint32_t source,
-                        uint64_t seq, struct range *out)
-{
-    uint8_t key[RANGE_KEY_SIZE];
-    struct db_span found, value;
-    int error;
-
-    range_key(set, source, seq, key);
-    error = db_seek_back(ledger, DB_RANGES, key, sizeof(key), &found, &value);
-    if (error == LEDGER_OK && !range_read(set, source, found, value, out))
-        error = LEDGER_NOT_FOUND;
-    return error;
-}
-
-int range_next(struct ledger *ledger, enum range_set set, uint32_t source, uint64_t from,
-               struct range *out)
-{
-    uint8_t key[RANGE_KEY_SIZE];
-    struct db_span found, value;
-    int error = range_before(ledger, set, source, from, out);
-
-    if (error == LEDGER_OK && out->last >= from)
-        return LEDGER_OK;
-    if (error != LEDGER_OK && error != LEDGER_NOT_FOUND)
-        return error;
-    range_key(set, source, from, key);
-    error = db_seek(ledger, DB_RANGES, key, sizeof(key), &found, &value);
-    if (error == LEDGER_OK && !range_read(set, source, found, value, out))
-        error = LEDGER_NOT_FOUND;
-    return error;
-}
-
-static int range_put(struct ledger *ledger, enum range_set set, uint32_t source,
-                     struct range range)
-{
-    uint8_t key[RANGE_KEY_SIZE], last[8];
-
-    range_key(set, source, range.first, key);
-    (void)put64(last, range.last);
-    return db_put(ledger, DB_RANGES, key, sizeof(key), last, sizeof(last));
-}
-
-static int range_drop(struct ledger *ledger, enum range_set set, uint32_t source,
-                      uint64_t first)
-{
-    uint8_t key[RANGE_KEY_SIZE];
-
-    range_key(set, source, first, key);
-    return db_drop(ledger, DB_RANGES, key, sizeof(key));
-}
-
-/* Adds a stretch that shares no number with the set, and merges it with its neighbours.
- */
-static int range_add(struct ledger *ledger, enum range_set set, uint32_t source,
-                     struct range add)
-{
-    struct range other;
-    int error = add.first > 1 ? range_before(ledger, set, source, add.first - 1, &other)
-                              : LEDGER_NOT_FOUND;
-
-    if (error == LEDGER_OK && other.last == add.first - 1)
-        add.first = other.first;
-    else if (error != LEDGER_OK && error != LEDGER_NOT_FOUND)
-        return error;
-    error = range_next(ledger, set, source, add.last + 1, &other);
-    if (error == LEDGER_OK && other.first == add.last + 1) {
-        add.last = other.last;
-        if ((error = range_drop(ledger, set, source, other.first)) != LEDGER_OK)
-            return error;
-    } else if (error != LEDGER_OK && error != LEDGER_NOT_FOUND) {
-        return error;
-    }
-    return range_put(ledger, set, source, add);
-}
-
-int range_cut(struct ledger *ledger, enum range_set set, uint32_t source,
-              struct range cut, uint64_t *removed)
-{
-    struct range is;
-    int error;
-
-    *removed = 0;
-    while ((error = range_next(ledger, set, source, cut.first, &is)) == LEDGER_OK &&
-           is.first <= cut.last) {
-        uint64_t low = is.first > cut.first ? is.first : cut.first;
-        uint64_t high = is.last < cut.last ? is.last : cut.last;
-
-        if ((error = range_drop(ledger, set, source, is.first)) != LEDGER_OK ||
-            (is.first < low &&
-             (error = range_put(ledger, set, source,
-                                (struct range){is.first, low - 1})) != LEDGER_OK) ||
-            (is.last > high &&
-             (error = range_put(ledger, set, source,
-                                (struct range){high + 1, is.last})) != LEDGER_OK))
-            return error;
-        *removed += high - low + 1;
-    }
-    return error == LEDGER_NOT_FOUND ? LEDGER_OK : error;
-}
 
 /* --- sources --- */
 
+/* NULL for a number that is no source's: numbers come in from callers. */
 struct source_slot *source_slot(struct ledger *ledger, uint32_t source)
 {
     return source >= 1 && source <= ledger->source_count ? &ledger->sources[source - 1]
                                                          : NULL;
 }
 
+/* The copy for an abort is taken at the first change of a batch. Commits write
+ * only what was touched. */
 struct source_slot *source_touch(struct ledger *ledger, uint32_t source)
 {
     struct source_slot *slot = source_slot(ledger, source);
@@ -234,6 +37,8 @@ struct source_slot *source_touch(struct ledger *ledger, uint32_t source)
     return slot;
 }
 
+/* Slots move when the array grows: nobody keeps a pointer across a call that may
+ * make a source. */
 static struct source_slot *source_grow(struct ledger *ledger)
 {
     uint32_t capacity = ledger->source_capacity;
@@ -251,6 +56,8 @@ static struct source_slot *source_grow(struct ledger *ledger)
     return &ledger->sources[ledger->source_count++];
 }
 
+/* Found by walking: there are as many as gateways and their epochs, and it is
+ * asked once an envelope. */
 int ledger_source(struct ledger *ledger, const char *gateway, const struct epoch *epoch,
                   uint32_t *source)
 {
@@ -279,6 +86,8 @@ int ledger_source(struct ledger *ledger, const char *gateway, const struct epoch
     return LEDGER_OK;
 }
 
+/* With what is missing worked out: it is a difference, so it can't be stored
+ * wrong. */
 int ledger_source_get(struct ledger *ledger, uint32_t source, struct ledger_source *out)
 {
     struct source_slot *slot = source_slot(ledger, source);
@@ -293,11 +102,13 @@ int ledger_source_get(struct ledger *ledger, uint32_t source, struct ledger_sour
     return LEDGER_OK;
 }
 
+/* They are numbered from 1 to this. */
 uint32_t ledger_sources(const struct ledger *ledger)
 {
     return ledger->source_count;
 }
 
+/* Doubt does not touch readings that are here: they were judged by what was known. */
 int ledger_source_doubt(struct ledger *ledger, uint32_t source, bool doubted)
 {
     struct source_slot *slot = source_touch(ledger, source);
@@ -308,6 +119,7 @@ int ledger_source_doubt(struct ledger *ledger, uint32_t source, bool doubted)
     return LEDGER_OK;
 }
 
+/* One read of a small table; a source has as many boots as its board had starts. */
 bool ledger_source_has_boot(struct ledger *ledger, uint32_t source, uint64_t boot)
 {
     uint8_t key[12];
@@ -317,6 +129,7 @@ bool ledger_source_has_boot(struct ledger *ledger, uint32_t source, uint64_t boo
     return db_get(ledger, DB_BOOTS, key, sizeof(key), &row) == LEDGER_OK;
 }
 
+/* The last boot is remembered, so only the first record of a boot costs a read. */
 static int boot_take(struct ledger *ledger, struct source_slot *slot, uint64_t boot,
                      uint64_t seq)
 {
@@ -332,6 +145,7 @@ static int boot_take(struct ledger *ledger, struct source_slot *slot, uint64_t b
     return db_put(ledger, DB_BOOTS, key, sizeof(key), first, sizeof(first));
 }
 
+/* Base and head only ever move apart. */
 void source_reach(struct source_slot *slot, uint64_t seq)
 {
     if (seq > slot->row.head)
@@ -340,6 +154,8 @@ void source_reach(struct source_slot *slot, uint64_t seq)
         slot->row.base = seq;
 }
 
+/* In the batch the seq goes into a small set in memory; the table is touched once
+ * a stretch, at the commit or when somebody asks. */
 int source_take(struct ledger *ledger, const struct ledger_new *record)
 {
     struct source_slot *slot = source_touch(ledger, record->id.source);
@@ -363,6 +179,8 @@ int source_take(struct ledger *ledger, const struct ledger_new *record)
     return boot_take(ledger, slot, record->boot, seq);
 }
 
+/* Stretches of this batch into the table. Each is new there, for a seq is only
+ * taken once. */
 int source_flush(struct ledger *ledger, struct source_slot *slot)
 {
     int error = LEDGER_OK;
@@ -373,6 +191,7 @@ int source_flush(struct ledger *ledger, struct source_slot *slot)
     return error;
 }
 
+/* From the top down: a receipt wants the newest. */
 int ledger_received(struct ledger *ledger, uint32_t source, struct range *out, int max)
 {
     struct source_slot *slot = source_slot(ledger, source);
@@ -421,6 +240,9 @@ static int accounted(struct ledger *ledger, uint32_t source, uint64_t at, bool *
     return LEDGER_OK;
 }
 
+/* Walks from stretch to stretch over what is accounted for, whoever accounts for
+ * it, to the first place where nobody does. When all is well that is one step to
+ * the head. */
 int ledger_missing(struct ledger *ledger, uint32_t source, uint64_t from,
                    struct range *out)
 {
@@ -447,6 +269,9 @@ int ledger_missing(struct ledger *ledger, uint32_t source, uint64_t from,
     return LEDGER_NOT_FOUND;
 }
 
+/* A state is believed as far as it adds: a base below ours, a head above ours, a
+ * first above ours. So an old one that comes late changes nothing. What lies below
+ * first and is not here will not come. */
 int ledger_source_state(struct ledger *ledger, uint32_t source, uint64_t base,
                         uint64_t first, uint64_t next, uint64_t *lost)
 {
@@ -485,6 +310,7 @@ int ledger_source_state(struct ledger *ledger, uint32_t source, uint64_t base,
 
 /* --- from and to disk --- */
 
+/* They are numbered without holes, so the first that is missing ends them. */
 int sources_load(struct ledger *ledger)
 {
     uint8_t key[4];
@@ -516,6 +342,7 @@ int sources_load(struct ledger *ledger)
     }
 }
 
+/* Only those that the batch has touched. */
 int sources_save(struct ledger *ledger)
 {
     for (uint32_t i = 0; i < ledger->source_count; i++) {
@@ -542,6 +369,8 @@ int sources_save(struct ledger *ledger)
     return LEDGER_OK;
 }
 
+/* After an abort the copies come back, and sources that were made in the batch go.
+ * Boots are forgotten with them: the row that knew them was not written. */
 void sources_revert(struct ledger *ledger, bool committed)
 {
     for (uint32_t i = 0; i < ledger->source_count; i++) {

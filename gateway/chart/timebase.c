@@ -7,6 +7,7 @@ struct interval {
     int64_t low, high;
 };
 
+/* Both are below 2^56, so the difference fits in either type. */
 static uint64_t distance(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : b - a;
@@ -25,23 +26,28 @@ static struct interval rebase(const struct timebase_fix *fix, uint64_t monotonic
     return (struct interval){middle - wide, middle + wide};
 }
 
+/* True if some instant is in both. */
 static bool meet(struct interval a, struct interval b)
 {
     return a.low <= b.high && b.low <= a.high;
 }
 
+/* Of two that meet. */
 static struct interval common(struct interval a, struct interval b)
 {
     return (struct interval){a.low > b.low ? a.low : b.low,
                              a.high < b.high ? a.high : b.high};
 }
 
+/* The smallest that holds both: if each of two may be right, the truth is in here. */
 static struct interval cover(struct interval a, struct interval b)
 {
     return (struct interval){a.low < b.low ? a.low : b.low,
                              a.high > b.high ? a.high : b.high};
 }
 
+/* An interval too wide to chart by is no interval: it would lie in no stay, and a
+ * search by time would have to reach back further for it than for all others. */
 static void settle(struct timebase_interval *out, enum timebase_verdict verdict,
                    struct interval is)
 {
@@ -52,11 +58,15 @@ static void settle(struct timebase_interval *out, enum timebase_verdict verdict,
     *out = (struct timebase_interval){verdict, true, is.low, is.high};
 }
 
+/* Each is carried to the other's time with the drift of the way between, so a far
+ * pair is given more room than a near one. */
 bool timebase_agree(const struct timebase_fix *a, const struct timebase_fix *b)
 {
     return meet(rebase(a, b->monotonic_us), rebase(b, b->monotonic_us));
 }
 
+/* UTC minus monotonic would be a constant if the clock were perfect; how far the
+ * fixes of a boot disagree about it is how far its stamps can't be trusted. */
 void timebase_offsets(const struct timebase_fix *fix, int64_t *low_us, int64_t *high_us)
 {
     struct interval is = rebase(fix, fix->monotonic_us);
@@ -89,6 +99,8 @@ static bool by_fixes(const struct timebase_fixes *fixes, uint64_t monotonic_us,
     return true;
 }
 
+/* Never narrows: an interval may have been charted by, and a wider one is the only
+ * honest change. Reviewing twice gives the same. */
 void timebase_review(int64_t low_us, int64_t high_us, uint64_t monotonic_us,
                      const struct timebase_fixes *fixes, struct timebase_interval *out)
 {
@@ -102,6 +114,8 @@ void timebase_review(int64_t low_us, int64_t high_us, uint64_t monotonic_us,
         settle(out, TIMEBASE_STAMP, is);
 }
 
+/* A stamp is an interval that is reviewed at once; an unknown clock has nothing
+ * but fixes; a device's memory has nothing at all. */
 void timebase_resolve(const wardgate_TimeBlock *time, const struct timebase_fixes *fixes,
                       struct timebase_interval *out)
 {
@@ -121,6 +135,7 @@ void timebase_resolve(const wardgate_TimeBlock *time, const struct timebase_fixe
     }
 }
 
+/* Every verdict is named, so that the compiler asks about a new one. */
 uint8_t timebase_reason(enum timebase_verdict verdict)
 {
     switch (verdict) {
