@@ -1,58 +1,78 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The timetable is a small struct a device (slot) and one poll under way. acquire_next()
+ * picks whoever has waited longest, acquire_result() moves the poll on and, after a
+ * failure, says when to come back. Three things are easy to get wrong here and are told
+ * where they happen: due times stay on their grid (take_due), a dead device may not cost
+ * the live ones (fail, dead_pause), and identity comes before values (begin).
+ */
 #include "bedside/acquire.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SPREAD_MAX_US                                                                    \
-    UINT64_C(1000000) /* slow devices too are first asked within a second */
+/* Slow devices too are first asked within a second. */
+#define SPREAD_MAX_US  UINT64_C(1000000)
 #define RETRY_FIRST_US UINT64_C(1000000)
-#define SATURATED_US                                                                     \
-    UINT64_C(10000000) /* the line counts as full this long after a skip */
-#define IDLE_SHARE 4   /* silent devices' share of a line with room */
+/* The line counts as full this long after a skip. */
+#define SATURATED_US UINT64_C(10000000)
+/* Silent devices' share of a line with room. */
+#define IDLE_SHARE 4
 
 struct rate {
     uint64_t period_us;
-    uint64_t due_us; /* stays at the time it fell due until it is polled */
+    /* Stays at the time it fell due until it is polled. */
+    uint64_t due_us;
 };
 
 struct slot {
     const struct regmap *map;
-    bool *due;        /* one a field, for regmap_plan() */
-    uint8_t *rate_of; /* one a field */
+    /* One a field, for regmap_plan(). */
+    bool *due;
+    /* One a field. */
+    uint8_t *rate_of;
     struct rate rates[ACQUIRE_RATES_MAX];
     size_t rate_count;
-    uint32_t again; /* bit r: rate r was in a poll that failed and is asked for again */
+    /* Bit r: rate r was in a poll that failed and is asked for again. */
+    uint32_t again;
     uint32_t failures;
-    uint64_t retry_us; /* with failures: not before */
-    bool lost;         /* ACQUIRE_LOST was told, and no answer since */
-    bool identify;     /* identity is asked for before the next poll */
+    /* With failures: not before. */
+    uint64_t retry_us;
+    /* ACQUIRE_LOST was told, and no answer since. */
+    bool lost;
+    /* Identity is asked for before the next poll. */
+    bool identify;
     struct acquire_count count;
 };
 
 struct acquire {
     size_t device_count;
     struct slot slots[ACQUIRE_DEVICES_MAX];
-    uint64_t dead_us;    /* no silent device is asked before: their shared budget */
-    uint64_t skipped_us; /* when a poll of a present device was last skipped; 0: never */
+    /* No silent device is asked before: their shared budget. */
+    uint64_t dead_us;
+    /* When a poll of a present device was last skipped; 0: never. */
+    uint64_t skipped_us;
 
     /* The poll under way: 1. device < device_count; 2. index < plan.count; 3. blocks
      * before index have their data, or NULL if refused. */
     bool polling;
     bool identifying;
     size_t device, index;
-    uint32_t mask; /* the rates in it */
+    /* The rates in it. */
+    uint32_t mask;
     struct regmap_plan plan;
     const uint8_t *data[REGMAP_BLOCKS_MAX];
     uint8_t bytes[REGMAP_BLOCKS_MAX][ACQUIRE_BLOCK_BYTES];
 };
 
+/* All zero is a timetable without devices. */
 struct acquire *acquire_new(void)
 {
     return calloc(1, sizeof(struct acquire));
 }
 
+/* Each slot owns its two per-field arrays; the maps are the caller's. */
 void acquire_free(struct acquire *acquire)
 {
     if (acquire == NULL)
@@ -107,6 +127,8 @@ static bool mark_identity(struct slot *slot)
     return any;
 }
 
+/* Sorts the fields by rate. The map is planned once as a whole, so that one that cannot
+ * be asked for at all is refused now and not in the night. */
 static int slot_fill(struct slot *slot, const struct acquire_device *device)
 {
     uint32_t every_ms = device->every_ms != 0 ? device->every_ms : device->map->every_ms;
@@ -126,6 +148,8 @@ static int slot_fill(struct slot *slot, const struct acquire_device *device)
     return regmap_plan(slot->map, NULL, &plan) == REGMAP_OK ? ACQUIRE_OK : ACQUIRE_PLAN;
 }
 
+/* The slot is counted only once it is complete; a refused device leaves nothing behind.
+ */
 int acquire_add(struct acquire *acquire, const struct acquire_device *device)
 {
     struct slot *slot = &acquire->slots[acquire->device_count];
@@ -149,6 +173,10 @@ int acquire_add(struct acquire *acquire, const struct acquire_device *device)
     return ACQUIRE_OK;
 }
 
+/* Devices of one rate are spread over their period, or over a second if that is shorter:
+ * a gateway that starts must not wait a minute for a slow device's first word. What a
+ * device was before the line went says nothing about what is there now, so identity comes
+ * first again. */
 void acquire_start(struct acquire *acquire, uint64_t now_us)
 {
     for (size_t i = 0; i < acquire->device_count; i++) {
@@ -169,12 +197,15 @@ void acquire_start(struct acquire *acquire, uint64_t now_us)
     acquire->dead_us = 0;
 }
 
+/* Takes effect with the next poll; the one under way is not disturbed. */
 void acquire_identify(struct acquire *acquire, size_t device)
 {
     if (device < acquire->device_count)
         acquire->slots[device].identify = true;
 }
 
+/* When the slot wants the line. After a failure only its retry time counts, and for a
+ * device that is lost also the budget that all lost ones share. */
 static uint64_t slot_due(const struct acquire *acquire, const struct slot *slot)
 {
     uint64_t due = UINT64_MAX;
@@ -236,6 +267,8 @@ static void begin(struct acquire *acquire, size_t device, uint64_t now)
     }
 }
 
+/* A poll under way is finished before anyone else is asked: its blocks are to be as close
+ * together as they can be. */
 void acquire_next(struct acquire *acquire, uint64_t now_us, struct acquire_step *step)
 {
     memset(step, 0, sizeof *step);
@@ -309,6 +342,9 @@ static enum acquire_event fail(struct acquire *acquire, struct slot *slot, uint6
     return ACQUIRE_LOST;
 }
 
+/* A refusal ends nothing: the device lives, only that block has no data. Silence and
+ * broken frames end the poll, because a set with a hole where a value should be would
+ * look like a device that has none. */
 enum acquire_event acquire_result(struct acquire *acquire, uint64_t now_us,
                                   uint64_t busy_us, enum acquire_outcome outcome,
                                   const uint8_t *data, size_t n)
@@ -342,16 +378,19 @@ enum acquire_event acquire_result(struct acquire *acquire, uint64_t now_us,
     return any ? ACQUIRE_POLLED : ACQUIRE_FAILED;
 }
 
+/* Of the poll that was just completed. */
 const struct regmap_plan *acquire_plan(const struct acquire *acquire)
 {
     return &acquire->plan;
 }
 
+/* Each block's bytes, or NULL where the device refused it. */
 const uint8_t *const *acquire_data(const struct acquire *acquire)
 {
     return acquire->data;
 }
 
+/* A copy; the timetable goes on. */
 void acquire_count(const struct acquire *acquire, size_t device,
                    struct acquire_count *out)
 {

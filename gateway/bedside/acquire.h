@@ -26,20 +26,29 @@
 
 #include "drivers/regmap.h"
 
-#define ACQUIRE_DEVICES_MAX  64 /* devices of one line */
-#define ACQUIRE_RATES_MAX    8  /* different rates of one device's fields */
-#define ACQUIRE_LOST_AFTER   3 /* failures in a row after which a device counts as lost */
-#define ACQUIRE_LOST_NOISY   12 /* the same, where bytes come but none to believe */
-#define ACQUIRE_RETRY_MAX_US UINT64_C(10000000) /* longest pause between two tries */
-#define ACQUIRE_DEAD_SHARE                                                               \
-    30 /* silent devices together take at most 1/30 of a full line */
-#define ACQUIRE_DEAD_MAX_US UINT64_C(15000000) /* but one of them is tried this often */
-#define ACQUIRE_BLOCK_BYTES 250                /* data of one block */
+/* Devices of one line. */
+#define ACQUIRE_DEVICES_MAX 64
+/* Different rates of one device's fields. */
+#define ACQUIRE_RATES_MAX 8
+/* Failures in a row after which a device counts as lost. */
+#define ACQUIRE_LOST_AFTER 3
+/* The same, where bytes come but none to believe. */
+#define ACQUIRE_LOST_NOISY 12
+/* Longest pause between two tries. */
+#define ACQUIRE_RETRY_MAX_US UINT64_C(10000000)
+/* Silent devices together take at most 1/30 of a full line. */
+#define ACQUIRE_DEAD_SHARE 30
+/* But one of them is tried this often. */
+#define ACQUIRE_DEAD_MAX_US UINT64_C(15000000)
+/* Data of one block. */
+#define ACQUIRE_BLOCK_BYTES 250
 
 enum acquire_error {
     ACQUIRE_OK = 0,
-    ACQUIRE_FULL = -1, /* ACQUIRE_DEVICES_MAX or ACQUIRE_RATES_MAX is reached */
-    ACQUIRE_PLAN = -2, /* regmap_plan() refuses the map */
+    /* ACQUIRE_DEVICES_MAX or ACQUIRE_RATES_MAX is reached. */
+    ACQUIRE_FULL = -1,
+    /* regmap_plan() refuses the map. */
+    ACQUIRE_PLAN = -2,
 };
 
 struct acquire_device {       /* as the configuration has it; 0 = the map's own value */
@@ -49,25 +58,36 @@ struct acquire_device {       /* as the configuration has it; 0 = the map's own 
 };
 
 enum acquire_outcome {
-    ACQUIRE_ANSWERED, /* the reply is believed */
-    ACQUIRE_REFUSED,  /* an exception: the device lives, the block gives nothing */
-    ACQUIRE_SILENT,   /* no reply */
-    ACQUIRE_BROKEN,   /* bytes came, but none that can be believed */
+    /* The reply is believed. */
+    ACQUIRE_ANSWERED,
+    /* An exception: the device lives, the block gives nothing. */
+    ACQUIRE_REFUSED,
+    /* No reply. */
+    ACQUIRE_SILENT,
+    /* Bytes came, but none that can be believed. */
+    ACQUIRE_BROKEN,
 };
 
 enum acquire_event {
     ACQUIRE_NOTHING,
-    ACQUIRE_POLLED,   /* the poll is complete: decode plan and data */
-    ACQUIRE_IDENTITY, /* the identity blocks are complete: decode plan and data */
-    ACQUIRE_FAILED,   /* the poll gave nothing */
-    ACQUIRE_LOST,     /* the poll gave nothing, and the device counts as lost from now */
+    /* The poll is complete: decode plan and data. */
+    ACQUIRE_POLLED,
+    /* The identity blocks are complete: decode plan and data. */
+    ACQUIRE_IDENTITY,
+    /* The poll gave nothing. */
+    ACQUIRE_FAILED,
+    /* The poll gave nothing, and the device counts as lost from now. */
+    ACQUIRE_LOST,
 };
 
 struct acquire_step {
-    bool request;     /* false: nothing to ask before wake_us */
-    uint64_t wake_us; /* when to call acquire_next() again if not request */
+    /* False: nothing to ask before wake_us. */
+    bool request;
+    /* When to call acquire_next() again if not request. */
+    uint64_t wake_us;
     size_t device;
-    size_t index; /* which block of the plan */
+    /* Which block of the plan. */
+    size_t index;
     struct regmap_block block;
 };
 

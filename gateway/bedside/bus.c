@@ -1,4 +1,11 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What all lines have in common: the thread, the queue to the main loop, and what is only
+ * known when a sample is released: which one came before it and what is missing between
+ * the two. Locking is coarse, one lock a line over queue and statistics, since a line
+ * hands over a few items a second; nothing blocks under it but bus_emit(), which waits
+ * for room and lets go of it while it does.
+ */
 #include "bedside/bus.h"
 
 #include <errno.h>
@@ -13,19 +20,21 @@
 
 #include "bedside/bus_internal.h"
 
-#define STACK_BYTES  (256 * 1024)
-#define SLACK_NS     20000L /* the kernel's 50 us would cost 1 % of a fast line */
+#define STACK_BYTES (256 * 1024)
+/* The kernel's 50 us would cost 1 % of a fast line. */
+#define SLACK_NS     20000L
 #define RESPONSE_MS  500
 #define ROOM_WAIT_NS 100000000L
-#define COUNTER_SLACK                                                                    \
-    16 /* readings that a counter may run ahead of the clock's count                     \
-        */
+/* Readings that a counter may run ahead of the clock's count. */
+#define COUNTER_SLACK 16
 
+/* Asked in every loop; set once and never cleared. */
 bool bus_stopping(struct bus *bus)
 {
     return atomic_load(&bus->stop);
 }
 
+/* Both clocks are moved back by the same span, so that they go on belonging together. */
 struct instant bus_instant(const struct instant *now, uint64_t monotonic_us)
 {
     struct instant at = *now;
@@ -127,6 +136,7 @@ static void release_locked(struct bus *bus)
         abort(); /* an eventfd takes 2^64 - 2 before it refuses */
 }
 
+/* Called at every turn, so it looks at the time before it takes the lock. */
 void bus_release(struct bus *bus)
 {
     if (bus->release_us == UINT64_MAX || bus->release_us > clock_monotonic_us())
@@ -136,6 +146,9 @@ void bus_release(struct bus *bus)
     pthread_mutex_unlock(&bus->lock);
 }
 
+/* The queue is bounded and nothing in it is dropped to make room: the line waits instead.
+ * What it misses meanwhile is reported with its next sample, because that one knows what
+ * came before it. The wait is cut into pieces to look for the end of the bus. */
 bool bus_emit(struct bus *bus, struct bus_item *item, uint64_t release_us)
 {
     bool waited = false;
@@ -164,6 +177,8 @@ bool bus_emit(struct bus *bus, struct bus_item *item, uint64_t release_us)
     return waited;
 }
 
+/* A loss is dated back to when the device was last heard: that is where the gap begins.
+ */
 void bus_note(struct bus *bus, size_t unit, enum bus_kind kind, int reason)
 {
     struct bus_item item = {.kind = kind, .device = (uint16_t)unit};
@@ -177,6 +192,8 @@ void bus_note(struct bus *bus, size_t unit, enum bus_kind kind, int reason)
     (void)bus_emit(bus, &item, 0);
 }
 
+/* The voided samples' places in the queue are passed over; the polls that gave them show
+ * up as missed with the next sample. */
 void bus_void(struct bus *bus, size_t unit)
 {
     pthread_mutex_lock(&bus->lock);
@@ -188,6 +205,7 @@ void bus_void(struct bus *bus, size_t unit)
     pthread_mutex_unlock(&bus->lock);
 }
 
+/* The thread keeps a copy of its own so as not to take the lock for looking. */
 static void set_present(struct bus *bus, struct bus_unit *unit, bool present)
 {
     pthread_mutex_lock(&bus->lock);
@@ -196,6 +214,8 @@ static void set_present(struct bus *bus, struct bus_unit *unit, bool present)
     unit->present = present;
 }
 
+/* Any answer counts, a refusal too: the device is there. A line on which someone answers
+ * is worth opening again at once when it goes. */
 void bus_heard(struct bus *bus, size_t index, const struct instant *now)
 {
     struct bus_unit *unit = &bus->units[index];
@@ -208,6 +228,8 @@ void bus_heard(struct bus *bus, size_t index, const struct instant *now)
     bus_note(bus, index, BUS_APPEARED, 0);
 }
 
+/* The outage stays noted until a sample has been handed over, which then says that it
+ * does not know what lies before it. */
 void bus_silent(struct bus *bus, size_t index, int reason)
 {
     struct bus_unit *unit = &bus->units[index];
@@ -220,6 +242,7 @@ void bus_silent(struct bus *bus, size_t index, int reason)
     bus_note(bus, index, BUS_LOST, reason);
 }
 
+/* Told each time, also the first: the main loop closes the gap of the line with it. */
 void bus_line_open(struct bus *bus)
 {
     pthread_mutex_lock(&bus->lock);
@@ -230,6 +253,8 @@ void bus_line_open(struct bus *bus)
     bus_note(bus, 0, BUS_LINE_BACK, 0);
 }
 
+/* Every device goes with its line. Told once, however often opening it fails after that.
+ */
 void bus_line_gone(struct bus *bus, int error)
 {
     bus_void(bus,
@@ -248,6 +273,8 @@ void bus_line_gone(struct bus *bus, int error)
     bus->line_lost = true;
 }
 
+/* Doubles up to five seconds: an adapter that is gone for the night costs nothing, and
+ * one that is put back is seen soon. */
 void bus_reopen_pause(struct bus *bus)
 {
     struct pollfd wait = {.fd = bus->stop_fd, .events = POLLIN};
@@ -263,6 +290,8 @@ void bus_reopen_pause(struct bus *bus)
     pthread_mutex_unlock(&bus->lock);
 }
 
+/* The name shows in top and gdb; the timer slack is what the kernel may be late by, and
+ * its default would cost a percent of a fast line. */
 static void *run(void *context)
 {
     struct bus *bus = context;
@@ -338,6 +367,7 @@ static int add_unit(struct bus *bus, const struct bus_device *device)
     return 0;
 }
 
+/* One stream or any number of Modbus units; never both on one line. */
 static bool setting_valid(const struct bus_setting *setting)
 {
     if (setting->device_count == 0 || setting->device_count > BUS_DEVICES_MAX)
@@ -377,6 +407,7 @@ static int prepare(struct bus *bus, const struct bus_setting *setting)
     return error;
 }
 
+/* However far prepare() came: everything is zero, NULL or -1 until it is there. */
 static void dispose(struct bus *bus)
 {
     if (bus->items_fd >= 0)
@@ -410,6 +441,8 @@ static int start_thread(struct bus *bus)
     return -error;
 }
 
+/* The line itself is opened by the thread: a daemon must start while an adapter is
+ * missing. */
 int bus_start(const struct bus_setting *setting, struct bus **out)
 {
     struct bus *bus;
@@ -450,6 +483,7 @@ void bus_ask_stop(struct bus *bus)
     pthread_mutex_unlock(&bus->lock);
 }
 
+/* Wakes the thread wherever it waits: for bytes (stop_fd), for room (the condition). */
 void bus_quiesce(struct bus *bus)
 {
     if (!bus->running)
@@ -459,6 +493,7 @@ void bus_quiesce(struct bus *bus)
     bus->running = false;
 }
 
+/* The thread first, then what it used. */
 void bus_stop(struct bus *bus)
 {
     if (bus == NULL)
@@ -467,11 +502,14 @@ void bus_stop(struct bus *bus)
     dispose(bus);
 }
 
+/* Level-triggered: readable as long as items wait. */
 int bus_fd(const struct bus *bus)
 {
     return bus->items_fd;
 }
 
+/* The event is cleared with the last item, under the lock, so that a release in between
+ * cannot be slept through. */
 bool bus_take(struct bus *bus, struct bus_item *item)
 {
     uint64_t count;
@@ -488,12 +526,14 @@ bool bus_take(struct bus *bus, struct bus_item *item)
     return taken;
 }
 
+/* Only a flag: the timetable belongs to the thread. */
 void bus_identify(struct bus *bus, size_t device)
 {
     if (device < bus->unit_count)
         atomic_store(&bus->units[device].identify, true);
 }
 
+/* One copy under the lock, so that the counters agree with each other. */
 bool bus_statistics(struct bus *bus, size_t device, struct bus_statistics *out)
 {
     const struct bus_unit *unit = &bus->units[device];
@@ -510,6 +550,7 @@ bool bus_statistics(struct bus *bus, size_t device, struct bus_statistics *out)
     return true;
 }
 
+/* The same for the line. */
 void bus_line_statistics(struct bus *bus, struct bus_line_statistics *out)
 {
     pthread_mutex_lock(&bus->lock);

@@ -25,10 +25,14 @@
 #include "drivers/regmap.h"
 #include "ports/port.h"
 
-#define BUS_DEVICES_MAX  64    /* devices of one line */
-#define BUS_QUEUE_BYTES  32768 /* about 50 sets of 8 observations */
-#define BUS_IDENTITY_MAX 255   /* characters of an identity */
-#define BUS_STOP_MS      1000  /* bus_stop() returns within this */
+/* Devices of one line. */
+#define BUS_DEVICES_MAX 64
+/* About 50 sets of 8 observations. */
+#define BUS_QUEUE_BYTES 32768
+/* Characters of an identity. */
+#define BUS_IDENTITY_MAX 255
+/* bus_stop() returns within this. */
+#define BUS_STOP_MS 1000
 
 struct bus_device {              /* one device of a line; 0 = as the map or driver says */
     uint8_t unit;                /* Modbus address; 0 for a stream */
@@ -40,47 +44,64 @@ struct bus_device {              /* one device of a line; 0 = as the map or driv
 };
 
 struct bus_setting {
-    struct port_line line; /* tcp_port says whether it is TCP */
+    /* tcp_port says whether it is TCP. */
+    struct port_line line;
     const struct bus_device *devices;
-    size_t device_count; /* 1..BUS_DEVICES_MAX; exactly 1 with a driver */
+    /* 1..BUS_DEVICES_MAX; exactly 1 with a driver. */
+    size_t device_count;
 };
 
 enum bus_kind {
-    BUS_SAMPLE,   /* a device's set at one instant: sample */
-    BUS_IDENTITY, /* what the device says it is; at its appearing and after every outage
-                   */
-    BUS_APPEARED, /* the device answers (first time, or again); before its BUS_IDENTITY */
-    BUS_LOST, /* the device is silent: `at` is the last instant at which it was heard, or
-               * the start if it never was */
-    BUS_LINE_LOST, /* the whole line is gone (unplugged, connection lost); device = 0 */
-    BUS_LINE_BACK, /* the line is open (again) */
-    BUS_REJECTED,  /* a reply that the map refuses: reject says why (enum regmap_error) */
+    /* A device's set at one instant: sample. */
+    BUS_SAMPLE,
+    /* What the device says it is; at its appearing and after every outage. */
+    BUS_IDENTITY,
+    /* The device answers (first time, or again); before its BUS_IDENTITY. */
+    BUS_APPEARED,
+    /* The device is silent: `at` is the last instant at which it was heard, or the
+     * start if it never was. */
+    BUS_LOST,
+    /* The whole line is gone (unplugged, connection lost); device = 0. */
+    BUS_LINE_LOST,
+    /* The line is open (again). */
+    BUS_LINE_BACK,
+    /* A reply that the map refuses: reject says why (enum regmap_error). */
+    BUS_REJECTED,
 };
 
 struct bus_sample {
-    uint32_t span_us;  /* the device took its values between `at` and `at` + span_us: from
-                        * the  request's last byte to the last reply's first */
-    bool has_previous; /* `previous` is the instant of the sample before this one */
+    /* The device took its values between `at` and `at` + span_us: from the request's
+     * last byte to the last reply's first. */
+    uint32_t span_us;
+    /* `previous` is the instant of the sample before this one. */
+    bool has_previous;
     struct instant previous;
-    uint64_t missed; /* readings between `previous` and `at` that were due, or that the
-                      * device's own counter shows, and are not delivered: a gap */
-    bool missed_unknown; /* more may be missing than `missed` can say (an outage lies
-                            between) */
+    /* Readings between `previous` and `at` that were due, or that the device's own
+     * counter shows, and are not delivered: a gap. */
+    uint64_t missed;
+    /* More may be missing than `missed` can say (an outage lies between). */
+    bool missed_unknown;
     struct observation_set set;
 };
 
 struct bus_item {
     enum bus_kind kind;
-    uint16_t device;   /* index in the setting */
-    struct instant at; /* BUS_SAMPLE: when it was measured; others: when it was noticed */
+    /* Index in the setting. */
+    uint16_t device;
+    /* BUS_SAMPLE: when it was measured; others: when it was noticed. */
+    struct instant at;
     union {
         struct bus_sample sample;
-        char identity[BUS_IDENTITY_MAX + 1]; /* BUS_IDENTITY; "" if it has none */
+        /* BUS_IDENTITY; "" if it has none. */
+        char identity[BUS_IDENTITY_MAX + 1];
         struct {
-            int error;      /* BUS_REJECTED: enum regmap_error */
-            char field[64]; /* name of the field at fault; "" if none */
+            /* BUS_REJECTED: enum regmap_error. */
+            int error;
+            /* Name of the field at fault; "" if none. */
+            char field[64];
         } reject;
-        int reason; /* BUS_LINE_LOST: errno, BUS_LOST: enum port_error */
+        /* BUS_LINE_LOST: errno, BUS_LOST: enum port_error. */
+        int reason;
     };
 };
 
@@ -104,12 +125,14 @@ struct bus_statistics { /* of one device, since the start */
 };
 
 struct bus_line_statistics {
-    uint64_t held;   /* times that a full queue made the line wait */
-    uint64_t opened; /* times that the line was opened */
+    /* Times that a full queue made the line wait. */
+    uint64_t held;
+    /* Times that the line was opened. */
+    uint64_t opened;
     uint64_t bytes_in, bytes_out;
     bool open;
-    uint64_t
-        progress_us; /* monotonic: when the thread last came round (for the watchdog) */
+    /* Monotonic: when the thread last came round (for the watchdog). */
+    uint64_t progress_us;
 };
 
 struct bus;

@@ -47,22 +47,35 @@ struct bus {
     size_t unit_count;
     struct bus_unit *units;
     pthread_t thread;
-    bool running; /* the thread is to be joined */
-    int items_fd; /* eventfd: items wait */
-    int stop_fd;  /* eventfd: readable once the thread is to end */
+    /* The thread is to be joined. */
+    bool running;
+    /* Eventfd: items wait. */
+    int items_fd;
+    /* Eventfd: readable once the thread is to end. */
+    int stop_fd;
     atomic_bool stop;
-    pthread_mutex_t lock;                       /* queue and statistics */
-    pthread_cond_t room;                        /* something was taken */
-    struct bus_line_statistics line_statistics; /* under the lock */
-    struct bus_queue *queue;                    /* under the lock */
-    uint64_t release_us;                        /* when the oldest held item is due */
+    /* Queue and statistics. */
+    pthread_mutex_t lock;
+    /* Something was taken. */
+    pthread_cond_t room;
+    /* Under the lock. */
+    struct bus_line_statistics line_statistics;
+    /* Under the lock. */
+    struct bus_queue *queue;
+    /* When the oldest held item is due. */
+    uint64_t release_us;
 
-    struct acquire *acquire;    /* Modbus */
-    struct port_modbus *modbus; /* open line, or NULL */
-    struct port_serial *serial; /* stream */
+    /* Modbus. */
+    struct acquire *acquire;
+    /* Open line, or NULL. */
+    struct port_modbus *modbus;
+    /* Stream. */
+    struct port_serial *serial;
     void *driver_state;
-    uint64_t reopen_us; /* pause before the next try to open */
-    bool line_lost;     /* BUS_LINE_LOST was the last word about the line */
+    /* Pause before the next try to open. */
+    uint64_t reopen_us;
+    /* BUS_LINE_LOST was the last word about the line. */
+    bool line_lost;
 };
 
 /* What the thread does until it is told to stop. */

@@ -11,8 +11,10 @@
 #include "bedside/bus_internal.h"
 
 #define CONFIRM_TRIES 3
-#define COALESCE_US   20000 /* a release this close to the next request waits for it */
+/* A release this close to the next request waits for it. */
+#define COALESCE_US 20000
 
+/* The rules about doubt are for lines whose answers do not name their request. */
 static bool on_tcp(const struct bus *bus)
 {
     return bus->line.tcp_port != 0;
@@ -66,6 +68,7 @@ static void doubt(struct bus *bus, size_t index)
         acquire_identify(bus->acquire, index);
 }
 
+/* True if a good frame of that unit was among what was thrown away. */
 static bool spoke(const struct port_modbus_strays *strays, const struct bus_unit *unit)
 {
     uint8_t address = unit->device.unit;
@@ -215,7 +218,8 @@ static int ask_trusted(struct bus *bus, struct bus_unit *unit,
 /* When the poll's measurement was: the first request's end and the last reply's begin. */
 struct moment {
     uint64_t asked_us, first_us;
-    uint64_t strays; /* of the unit, once the first block was answered */
+    /* Of the unit, once the first block was answered. */
+    uint64_t strays;
 };
 
 /* Counts a poll that was answered and is not believed. */
@@ -226,6 +230,8 @@ static void spoil(struct bus *bus, struct bus_unit *unit)
     pthread_mutex_unlock(&bus->lock);
 }
 
+/* A reply the map refuses is no sample and no silence: the engineer must hear which field
+ * it was. */
 static void reject(struct bus *bus, size_t index, int error,
                    const struct regmap_field *field)
 {
@@ -245,6 +251,8 @@ static void reject(struct bus *bus, size_t index, int error,
     (void)bus_emit(bus, &item, 0);
 }
 
+/* Decoded at once, believed later: the queue holds the sample until no second reply can
+ * come (rule 5). */
 static void deliver(struct bus *bus, size_t index, const struct instant *now,
                     const struct moment *moment)
 {
@@ -276,6 +284,8 @@ static void deliver(struct bus *bus, size_t index, const struct instant *now,
     (void)bus_emit(bus, &item, release_us);
 }
 
+/* An identity decides whose readings follow, so it is held like a sample; the samples
+ * behind it wait for it, because the queue keeps the order. */
 static void identify(struct bus *bus, size_t index, const struct instant *now,
                      const struct moment *moment)
 {
@@ -290,6 +300,8 @@ static void identify(struct bus *bus, size_t index, const struct instant *now,
     (void)bus_emit(bus, &item, unit->identity_us);
 }
 
+/* Bytes that came and cannot be believed are another matter than silence: such a device
+ * is asked on and not backed off. */
 static enum acquire_outcome outcome_of(int error)
 {
     switch (error) {
@@ -394,6 +406,7 @@ static void work(struct bus *bus)
         bus_line_gone(bus, errno);
 }
 
+/* Opens, works until the line is gone, pauses, opens again; until told to stop. */
 void bus_run_modbus(struct bus *bus)
 {
     while (!bus_stopping(bus)) {

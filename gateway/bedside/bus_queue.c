@@ -1,4 +1,10 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One ring of bytes and three positions in it that only grow. An entry is a header and an
+ * item without the observations it does not have, so that a set of two takes a fifteenth
+ * of a full one. An entry that would cross the ring's end is put at its beginning, and
+ * the rest of the end becomes a dead entry.
+ */
 #include "bedside/bus_queue.h"
 
 #include <assert.h>
@@ -9,8 +15,10 @@
 /* Before each item in the ring. */
 struct entry {
     uint64_t release_us;
-    uint32_t size; /* bytes to the next entry */
-    bool dead;     /* voided, or padding at the ring's end */
+    /* Bytes to the next entry. */
+    uint32_t size;
+    /* Voided, or padding at the ring's end. */
+    bool dead;
 };
 
 #define ENTRY_SIZE ((sizeof(struct entry) + ALIGN - 1) / ALIGN * ALIGN)
@@ -29,16 +37,19 @@ _Static_assert(BUS_QUEUE_BYTES >= 4 * sizeof(struct bus_item),
 _Static_assert(OTHER <= SET_AT + sizeof(struct observation_set),
                "no item is larger than a set");
 
+/* The bytes need no clearing: nothing is read that was not written. */
 void bus_queue_init(struct bus_queue *queue)
 {
     queue->taken = queue->released = queue->written = queue->items = 0;
 }
 
+/* Positions count on for ever; the ring begins again. */
 static uint8_t *at(struct bus_queue *queue, uint64_t position)
 {
     return queue->bytes + position % BUS_QUEUE_BYTES;
 }
 
+/* Entries are copied out and in: the ring is bytes, not structs. */
 static struct entry entry_at(struct bus_queue *queue, uint64_t position)
 {
     struct entry entry;
@@ -47,12 +58,14 @@ static struct entry entry_at(struct bus_queue *queue, uint64_t position)
     return entry;
 }
 
+/* The counterpart. */
 static void entry_put(struct bus_queue *queue, uint64_t position,
                       const struct entry *entry)
 {
     memcpy(at(queue, position), entry, sizeof *entry);
 }
 
+/* What the item takes in the ring, header and alignment included. */
 static size_t stored_size(const struct bus_item *item)
 {
     size_t size = OTHER;
@@ -62,6 +75,7 @@ static size_t stored_size(const struct bus_item *item)
     return ENTRY_SIZE + (size + ALIGN - 1) / ALIGN * ALIGN;
 }
 
+/* Never more than stored_size() says. */
 static void store(uint8_t *to, const struct bus_item *item)
 {
     const uint8_t *from = (const uint8_t *)item;
@@ -78,6 +92,7 @@ static void store(uint8_t *to, const struct bus_item *item)
     memcpy(to + SET_AT + AFTER, from + SET_AT, used * sizeof(struct observation));
 }
 
+/* The counterpart of store(). What the set does not have stays as the caller had it. */
 static void load(const uint8_t *from, struct bus_item *item)
 {
     uint8_t *to = (uint8_t *)item;
@@ -94,6 +109,8 @@ static void load(const uint8_t *from, struct bus_item *item)
            item->sample.set.count * sizeof(struct observation));
 }
 
+/* Refuses rather than overwrites: what to do when there is no room is the caller's
+ * decision. */
 bool bus_queue_put(struct bus_queue *queue, const struct bus_item *item,
                    uint64_t release_us)
 {
@@ -116,6 +133,8 @@ bool bus_queue_put(struct bus_queue *queue, const struct bus_item *item,
     return true;
 }
 
+/* Only what is still held, and only what rests on a reply: that a line was lost stays
+ * true. */
 size_t bus_queue_void(struct bus_queue *queue, size_t device)
 {
     size_t count = 0;
@@ -138,6 +157,9 @@ size_t bus_queue_void(struct bus_queue *queue, size_t device)
     return count;
 }
 
+/* In order, so the oldest held item holds up all behind it; a voided one nothing.
+ * finish() sees an item when everything before it is settled, which is why previous and
+ * missed are filled in there and not when it was put. */
 uint64_t bus_queue_release(struct bus_queue *queue, uint64_t now_us,
                            bus_queue_finish finish, void *context)
 {
@@ -160,6 +182,7 @@ uint64_t bus_queue_release(struct bus_queue *queue, uint64_t now_us,
     return UINT64_MAX;
 }
 
+/* Dead entries are passed over here, so that void and release need not move anything. */
 bool bus_queue_take(struct bus_queue *queue, struct bus_item *item)
 {
     while (queue->taken < queue->released) {

@@ -18,7 +18,8 @@
  * start. */
 struct bus_queue {
     uint64_t taken, released, written;
-    uint64_t items; /* released, not void, not taken */
+    /* Released, not void, not taken. */
+    uint64_t items;
     _Alignas(16) uint8_t bytes[BUS_QUEUE_BYTES];
 };
 

@@ -9,9 +9,12 @@
 #include "bedside/bus_internal.h"
 
 #define READ_BYTES 1024
-#define LUMP_US    20000   /* bytes are collected this long after the first of them */
-#define STALE_US   200000  /* bytes that waited longer than this cannot be timed */
-#define ROUND_US   1000000 /* come round for the watchdog's sake */
+/* Bytes are collected this long after the first of them. */
+#define LUMP_US 20000
+/* Bytes that waited longer than this cannot be timed. */
+#define STALE_US 200000
+/* Come round for the watchdog's sake. */
+#define ROUND_US 1000000
 
 struct stream { /* what the sink needs to know while the driver is fed */
     struct bus *bus;
@@ -23,6 +26,8 @@ struct stream { /* what the sink needs to know while the driver is fed */
         poll_us; /* when to ask the driver for something to send; UINT64_MAX: never */
 };
 
+/* Called by the driver while it is fed. The set was complete somewhere in the lump that
+ * was read: between the lump's first byte and now. */
 static void on_set(void *context, const struct observation_set *set)
 {
     struct stream *stream = context;
@@ -41,6 +46,8 @@ static void on_set(void *context, const struct observation_set *set)
         stream->waited = true;
 }
 
+/* Counted by kind. What was in the bytes nobody knows, so the next sample says that
+ * something may be missing. */
 static void on_fault(void *context, enum driver_fault fault, size_t bytes)
 {
     struct stream *stream = context;
@@ -134,6 +141,8 @@ static void watch_silence(struct bus *bus, const struct stream *stream, uint64_t
     pthread_mutex_unlock(&bus->lock);
 }
 
+/* Listens, asks what the driver wants asked, and watches for silence; until the line is
+ * gone or the bus is to stop. */
 static void work(struct bus *bus)
 {
     struct stream stream = {.bus = bus, .heard_us = clock_monotonic_us()};
@@ -164,6 +173,7 @@ static void work(struct bus *bus)
         bus_line_gone(bus, errno);
 }
 
+/* Opens, works, pauses, opens again. The driver's allow-list goes to the port with it. */
 void bus_run_stream(struct bus *bus)
 {
     port_allow allow = bus->units[0].device.driver->may_send;

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What has to be right about a tty before a byte is read from it: a rate it really has,
+ * nobody else on it, and a transmitter that is switched by someone who is fast enough.
+ */
 #include "ports/line.h"
 
 #include <errno.h>
@@ -21,6 +25,7 @@ static const struct {
     {230400, B230400}, {460800, B460800}, {921600, B921600},
 };
 
+/* False for a rate that the table does not have, and never another in its place. */
 bool line_speed(uint32_t baud, speed_t *speed)
 {
     for (size_t i = 0; i < sizeof speeds / sizeof speeds[0]; i++) {
@@ -32,6 +37,7 @@ bool line_speed(uint32_t baud, speed_t *speed)
     return false;
 }
 
+/* What can be said without opening anything. */
 int line_check(const struct port_line *settings)
 {
     speed_t speed;
@@ -45,6 +51,8 @@ int line_check(const struct port_line *settings)
     return settings->parity <= DRIVER_PARITY_ODD ? PORT_OK : PORT_SETTING;
 }
 
+/* A descriptor of its own, because libmodbus opens the line by itself and sets it up in
+ * the same breath: whoever holds the line must not notice that we asked. */
 int line_lock(const struct port_line *settings, int *lock)
 {
     /* O_NONBLOCK: without it a line that waits for carrier would never open. */
@@ -68,6 +76,8 @@ int line_lock(const struct port_line *settings, int *lock)
     return PORT_OK;
 }
 
+/* After opening. Exclusive use keeps out whoever comes after us, flock whoever was
+ * before. */
 int line_take(const struct port_line *settings, int fd)
 {
     struct serial_rs485 rs485 = {0};
@@ -87,6 +97,7 @@ int line_take(const struct port_line *settings, int fd)
     return errno == ENOTTY || errno == EINVAL ? PORT_OK : PORT_SETTING;
 }
 
+/* By the kernel's device numbers, so it holds for links to them too. */
 bool line_is_pty(int fd)
 {
     struct stat status;

@@ -8,9 +8,11 @@
 
 #include "ports/port_modbus.h"
 
-#define MODBUS_RTU_MAX 256 /* bytes of the longest RTU frame */
+/* Bytes of the longest RTU frame. */
+#define MODBUS_RTU_MAX 256
 #define MODBUS_TCP_MAX 260
-#define MODBUS_MBAP    7 /* bytes before a TCP frame's function */
+/* Bytes before a TCP frame's function. */
+#define MODBUS_MBAP 7
 
 /* Writes the request's function and data to pdu (PORT_MODBUS_PDU_MAX bytes). Returns its
  * size, or 0 if the request is impossible (count 0 or too many) or not allowed. */

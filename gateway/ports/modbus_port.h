@@ -8,18 +8,26 @@
 
 #include "ports/modbus_frame.h"
 
-#define PORT_BUFFER 1024 /* bytes kept of one exchange and its aftermath */
+/* Bytes kept of one exchange and its aftermath. */
+#define PORT_BUFFER 1024
 
 struct port_modbus {
     struct port_line line;
-    void *context; /* modbus_t *; its type stays in port_modbus.c */
-    int fd;        /* libmodbus's own; -1: closed */
-    int lock;      /* RTU: holds the flock; -1: none */
+    /* modbus_t *; its type stays in port_modbus.c. */
+    void *context;
+    /* Libmodbus's own; -1: closed. */
+    int fd;
+    /* RTU: holds the flock; -1: none. */
+    int lock;
     int abort_fd;
-    bool pty;    /* no baud rate: bytes may come "before" they could have on a wire */
-    bool echoes; /* RTU: the adapter is known to give requests back */
-    uint16_t transaction; /* TCP: of the last request */
-    uint64_t quiet_us;    /* RTU: when the last byte was on the line */
+    /* No baud rate: bytes may come "before" they could have on a wire. */
+    bool pty;
+    /* RTU: the adapter is known to give requests back. */
+    bool echoes;
+    /* TCP: of the last request. */
+    uint16_t transaction;
+    /* RTU: when the last byte was on the line. */
+    uint64_t quiet_us;
     size_t have;
     uint8_t buffer[PORT_BUFFER];
 };

@@ -11,20 +11,26 @@
 #include "base/clock.h"
 #include "ports/modbus_port.h"
 
-#define REST_SLACK_US                                                                    \
-    30000                 /* a USB adapter hands bytes over in lumps up to 16 ms apart */
-#define QUIET_US  5000    /* a line is quiet after this, and never before t3.5 */
-#define BABBLE_US 2000000 /* a line that never falls quiet is not waited for longer */
-#define NAP_US    2000    /* shorter rests of a frame are not worth a sleep */
+/* A USB adapter hands bytes over in lumps up to 16 ms apart. */
+#define REST_SLACK_US 30000
+/* A line is quiet after this, and never before t3.5. */
+#define QUIET_US 5000
+/* A line that never falls quiet is not waited for longer. */
+#define BABBLE_US 2000000
+/* Shorter rests of a frame are not worth a sleep. */
+#define NAP_US 2000
 
 /* What came in answer to one request. */
 struct exchange {
     const struct port_modbus_request *request;
     struct port_modbus_reply *reply;
-    const uint8_t *sent; /* the request's frame, for the echo */
+    /* The request's frame, for the echo. */
+    const uint8_t *sent;
     size_t sent_size;
-    uint64_t sent_us;  /* when the request had left at the latest */
-    size_t first_size; /* bytes that came first, at reply->first_us */
+    /* When the request had left at the latest. */
+    uint64_t sent_us;
+    /* Bytes that came first, at reply->first_us. */
+    size_t first_size;
     bool early, napped;
 };
 
@@ -110,6 +116,9 @@ static uint32_t bytes_left(const struct port_modbus *port,
     return (uint32_t)(length - port->have);
 }
 
+/* Collects bytes until they are an answer, cannot be one any more, or stop coming. The
+ * times are kept as they come: what the first byte's time proves cannot be told
+ * afterwards. */
 static int receive(struct port_modbus *port, struct exchange *exchange)
 {
     struct port_modbus_reply *reply = exchange->reply;
@@ -195,6 +204,8 @@ static int quarantine(struct port_modbus *port, struct exchange *exchange, int e
     return error;
 }
 
+/* One exchange, as DESIGN.md lists it. Whatever its outcome, the line is quiet when it
+ * returns, or was for the device's worst time. */
 int modbus_rtu_ask(struct port_modbus *port, const struct port_modbus_request *request,
                    const uint8_t *pdu, size_t n, struct port_modbus_reply *reply)
 {

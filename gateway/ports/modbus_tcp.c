@@ -19,7 +19,8 @@
 #include "ports/modbus_port.h"
 
 #define CONNECT_MS 3000
-#define REST_US    1000000 /* a frame that has begun ends within this */
+/* A frame that has begun ends within this. */
+#define REST_US 1000000
 
 /* A peer that vanished without a word is found after about 20 s of silence. */
 static void keep_alive(int fd)
@@ -61,6 +62,8 @@ static int connect_one(const struct port_modbus *port, const struct addrinfo *ad
     return -1;
 }
 
+/* Each address of the name in turn, each with the whole time to connect. libmodbus would
+ * do it too, but where nobody can stop it. */
 int modbus_tcp_connect(struct port_modbus *port, int *fd)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
@@ -125,6 +128,8 @@ static int judge(struct port_modbus *port, const struct port_modbus_request *req
     }
 }
 
+/* Until a whole frame of this transaction is there. The peer may send it in any pieces.
+ */
 static int receive(struct port_modbus *port, const struct port_modbus_request *request,
                    struct port_modbus_reply *reply)
 {
@@ -152,6 +157,8 @@ static int receive(struct port_modbus *port, const struct port_modbus_request *r
     }
 }
 
+/* What lies in the socket before we ask answers nothing we are going to ask; it is
+ * dropped here, though its transaction would betray it as well. */
 int modbus_tcp_ask(struct port_modbus *port, const struct port_modbus_request *request,
                    const uint8_t *pdu, size_t n, struct port_modbus_reply *reply)
 {

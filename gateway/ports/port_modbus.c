@@ -20,7 +20,8 @@
 #include "ports/line.h"
 #include "ports/modbus_port.h"
 
-#define DESCRIPTOR_MAX 1000 /* libmodbus selects: FD_SETSIZE is 1,024 */
+/* Libmodbus selects: FD_SETSIZE is 1,024. */
+#define DESCRIPTOR_MAX 1000
 
 /* True while new descriptors are small enough for libmodbus's fd_sets: asked before it
  * gets one, since it writes past the set's end without looking. */
@@ -33,6 +34,8 @@ static bool descriptors_left(void)
     return fd >= 0 && fd < DESCRIPTOR_MAX;
 }
 
+/* The lock first, libmodbus second, what it leaves out third. Of two programs that start
+ * at the same moment only one comes past the lock, and the other has touched nothing. */
 static int open_rtu(struct port_modbus *port)
 {
     static const char parities[] = {'N', 'E', 'O'};
@@ -92,6 +95,7 @@ static int open_tcp(struct port_modbus *port)
     return PORT_OK;
 }
 
+/* Serial or TCP, as the settings say. */
 static int line_open(struct port_modbus *port)
 {
     if (!descriptors_left()) {
@@ -101,6 +105,7 @@ static int line_open(struct port_modbus *port)
     return port->line.tcp_port != 0 ? open_tcp(port) : open_rtu(port);
 }
 
+/* Harmless on a closed line. libmodbus puts the tty's settings back as it found them. */
 static void line_close(struct port_modbus *port)
 {
     if (port->fd < 0)
@@ -113,6 +118,7 @@ static void line_close(struct port_modbus *port)
     port->lock = -1;
 }
 
+/* A port exists only open; a TCP port may close and open itself again later. */
 int port_modbus_open(const struct port_line *settings, struct port_modbus **out)
 {
     struct port_modbus *port = calloc(1, sizeof *port);
@@ -135,6 +141,7 @@ int port_modbus_open(const struct port_line *settings, struct port_modbus **out)
     return PORT_OK;
 }
 
+/* The port and its line. */
 void port_modbus_close(struct port_modbus *port)
 {
     if (port == NULL)
@@ -143,16 +150,19 @@ void port_modbus_close(struct port_modbus *port)
     free(port);
 }
 
+/* The descriptor stays the caller's. */
 void port_modbus_abort_on(struct port_modbus *port, int fd)
 {
     port->abort_fd = fd;
 }
 
+/* -1 while a TCP port is between two connections. */
 int port_modbus_fd(const struct port_modbus *port)
 {
     return port->fd;
 }
 
+/* From now until then, for ppoll(); nothing if it is past. */
 static struct timespec span(uint64_t until_us)
 {
     uint64_t now = clock_monotonic_us();
@@ -162,6 +172,8 @@ static struct timespec span(uint64_t until_us)
                              .tv_nsec = (long)(us % 1000000) * 1000};
 }
 
+/* The one place where a port waits for bytes. Interrupted sleeps go on; an abort and the
+ * end of the time look the same to the caller, who looks at neither further. */
 int modbus_port_wait(const struct port_modbus *port, uint64_t until_us)
 {
     for (;;) {
@@ -181,6 +193,7 @@ int modbus_port_wait(const struct port_modbus *port, uint64_t until_us)
     }
 }
 
+/* Not for bytes: used where what comes is to be looked at afterwards, in one go. */
 void modbus_port_sleep(const struct port_modbus *port, uint64_t until_us)
 {
     struct pollfd wait = {.fd = port->abort_fd, .events = POLLIN};
@@ -193,6 +206,8 @@ void modbus_port_sleep(const struct port_modbus *port, uint64_t until_us)
     }
 }
 
+/* One read. What finds no room in the buffer is read all the same, since it must be off
+ * the line, and a frame so long is none. */
 int modbus_port_read(struct port_modbus *port)
 {
     uint8_t spill[256];
@@ -245,6 +260,8 @@ int modbus_port_send(struct port_modbus *port, uint8_t unit, const uint8_t *pdu,
                : PORT_GONE;
 }
 
+/* Refuses before it opens, opens before it asks. The reply is cleared first: whoever
+ * looks at it after a failure finds nothing of an earlier one. */
 int port_modbus_ask(struct port_modbus *port, const struct port_modbus_request *request,
                     struct port_modbus_reply *reply)
 {
@@ -278,6 +295,7 @@ int port_modbus_ask(struct port_modbus *port, const struct port_modbus_request *
     return error;
 }
 
+/* Reads until there is nothing more, and looks at it as a whole. */
 int port_modbus_strays(struct port_modbus *port, struct port_modbus_strays *strays)
 {
     if (port->fd < 0) {

@@ -22,50 +22,73 @@
 
 #include "ports/port.h"
 
-#define PORT_MODBUS_PDU_MAX 253 /* bytes of function and data */
+/* Bytes of function and data. */
+#define PORT_MODBUS_PDU_MAX 253
 
 struct port_modbus; /* an open line */
 
 struct port_modbus_request {
-    uint8_t unit;       /* 1-247; TCP also 0 and 255 */
-    uint8_t function;   /* on the allow-list */
-    uint16_t address;   /* functions 1-4, 24; 43: read device id code (1-4) */
-    uint16_t count;     /* functions 1-4: registers or bits; 43: object id */
-    uint8_t file_count; /* function 20: sub-requests used */
+    /* 1-247; TCP also 0 and 255. */
+    uint8_t unit;
+    /* On the allow-list. */
+    uint8_t function;
+    /* Functions 1-4, 24; 43: read device id code (1-4). */
+    uint16_t address;
+    /* Functions 1-4: registers or bits; 43: object id. */
+    uint16_t count;
+    /* Function 20: sub-requests used. */
+    uint8_t file_count;
     struct port_modbus_file {
-        uint16_t file, record, length; /* registers */
+        /* Registers. */
+        uint16_t file, record, length;
     } files[4];
-    uint32_t timeout_us; /* from the request's last byte to the reply's first */
+    /* From the request's last byte to the reply's first. */
+    uint32_t timeout_us;
     uint32_t
-        worst_us;    /* the device's worst time to a reply: after a failure nothing is
-                      * sent   until it has passed and the line is quiet; >= timeout_us */
-    uint32_t gap_us; /* silence before the request; t3.5 if that is more */
-    uint64_t not_before_us; /* monotonic: the request does not leave earlier */
+        /* The device's worst time to a reply: after a failure nothing is sent until
+         * it has passed and the line is quiet; >= timeout_us. */
+        worst_us;
+    /* Silence before the request; t3.5 if that is more. */
+    uint32_t gap_us;
+    /* Monotonic: the request does not leave earlier. */
+    uint64_t not_before_us;
 };
 
 /* What was thrown away because nobody had asked for it. */
 struct port_modbus_strays {
-    uint32_t bytes;  /* all of it */
-    uint32_t unread; /* bytes of it that are part of no good frame */
+    /* All of it. */
+    uint32_t bytes;
+    /* Bytes of it that are part of no good frame. */
+    uint32_t unread;
     uint64_t
-        units[4]; /* bit u % 64 of units[u / 64]: a good frame of unit u was among it */
+        /* Bit u % 64 of units[u / 64]: a good frame of unit u was among it. */
+        units[4];
 };
 
 struct port_modbus_reply {
     uint8_t function;
-    uint8_t exception;   /* PORT_EXCEPTION: 1-11 */
-    uint16_t size;       /* bytes used of data */
-    const uint8_t *data; /* the bytes after the byte count (1-4, 17, 20, 24) or after the
-                          * function (43); valid until the next call */
-    uint64_t asked_us;   /* monotonic: the request's last byte left then or later */
-    uint64_t first_us;   /* monotonic: the reply's first byte was seen; 0 if none */
-    uint64_t done_us;    /* monotonic: the reply was complete, or given up */
-    bool late_seen; /* after a failure: the answer to this very request came too late,
-                     * was recognised and thrown away */
-    struct port_modbus_strays strays; /* before, in and after this exchange; after a
-                                       * failure also what there was of this very reply */
+    /* PORT_EXCEPTION: 1-11. */
+    uint8_t exception;
+    /* Bytes used of data. */
+    uint16_t size;
+    /* The bytes after the byte count (1-4, 17, 20, 24) or after the function (43);
+     * valid until the next call. */
+    const uint8_t *data;
+    /* Monotonic: the request's last byte left then or later. */
+    uint64_t asked_us;
+    /* Monotonic: the reply's first byte was seen; 0 if none. */
+    uint64_t first_us;
+    /* Monotonic: the reply was complete, or given up. */
+    uint64_t done_us;
+    /* After a failure: the answer to this very request came too late, was recognised
+     * and thrown away. */
+    bool late_seen;
+    /* Before, in and after this exchange; after a failure also what there was of this
+     * very reply. */
+    struct port_modbus_strays strays;
     uint32_t bytes_in, bytes_out;
-    bool echo; /* the adapter gave our own request back; discarded */
+    /* The adapter gave our own request back; discarded. */
+    bool echo;
 };
 
 /* Opens and sets the line: PORT_OK, PORT_SETTING, PORT_BUSY or PORT_GONE (errno). */

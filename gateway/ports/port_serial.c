@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A line for a streaming driver. Nothing is interpreted here: bytes go up as they are and
+ * come down only through the driver's allow-list.
+ */
 #include "ports/port_serial.h"
 
 #include <errno.h>
@@ -9,8 +13,8 @@
 
 #include "ports/line.h"
 
-#define WRITE_WAIT_MS                                                                    \
-    1000 /* a request is short: a buffer full for longer is a dead adapter */
+/* A request is short: a buffer full for longer is a dead adapter. */
+#define WRITE_WAIT_MS 1000
 
 struct port_serial {
     int fd;
@@ -49,6 +53,7 @@ static int set_raw(int fd, const struct port_line *settings)
     return tcsetattr(fd, TCSAFLUSH, &tio) == 0 ? PORT_OK : PORT_GONE;
 }
 
+/* The lock comes before the settings: another program's line is not to be set over. */
 int port_serial_open(const struct port_line *settings, port_allow allow,
                      struct port_serial **out)
 {
@@ -86,6 +91,7 @@ err0:
     return error;
 }
 
+/* The settings stay as they are; whoever opens the line next sets his own. */
 void port_serial_close(struct port_serial *port)
 {
     if (port == NULL)
@@ -95,11 +101,13 @@ void port_serial_close(struct port_serial *port)
     free(port);
 }
 
+/* For poll() together with other things. */
 int port_serial_fd(const struct port_serial *port)
 {
     return port->fd;
 }
 
+/* Nothing to read is 0; the end of a tty is its unplugging. */
 int port_serial_read(struct port_serial *port, uint8_t *bytes, size_t size)
 {
     ssize_t n;
@@ -116,6 +124,8 @@ int port_serial_read(struct port_serial *port, uint8_t *bytes, size_t size)
     return PORT_GONE;
 }
 
+/* The allow-list sees the whole message, not its pieces: what is refused has not been
+ * begun. */
 int port_serial_write(struct port_serial *port, const uint8_t *bytes, size_t n)
 {
     if (port->allow == NULL || !port->allow(bytes, n))
@@ -138,6 +148,7 @@ int port_serial_write(struct port_serial *port, const uint8_t *bytes, size_t n)
     return PORT_OK;
 }
 
+/* Only what came in; what is on its way out was allowed. */
 void port_serial_flush(struct port_serial *port)
 {
     (void)tcflush(port->fd, TCIFLUSH);

@@ -100,6 +100,7 @@ struct unit_options {
     bool dead, each_row_read, loop;
 };
 
+/* Digits only: no sign, no blanks, no second base. */
 static bool number(const char *text, uint64_t maximum, uint64_t *out)
 {
     char *end;
@@ -111,6 +112,7 @@ static bool number(const char *text, uint64_t maximum, uint64_t *out)
     return errno == 0 && *end == '\0' && *out <= maximum;
 }
 
+/* As in the gateway's configuration: a number and ms, s or min. */
 static bool duration_us(const char *text, uint64_t *out)
 {
     static const struct {
@@ -411,6 +413,7 @@ static int make_device(struct emulate *run, const struct unit_options *unit)
     return 0;
 }
 
+/* The slave knows its framing from the line it is on. */
 static int open_line(struct emulate *run)
 {
     const struct emulator *emulator =
@@ -462,6 +465,7 @@ static uint64_t tick(void *context, uint64_t now_us)
     return next;
 }
 
+/* From the line's hook to the ward's book. */
 static void asked(void *context, uint8_t unit, uint8_t function, uint16_t address,
                   uint16_t count, uint64_t now_us)
 {
@@ -496,6 +500,8 @@ static int report(struct emulate *run)
     return wrote ? 3 : 0;
 }
 
+/* Signals come through a descriptor like everything else, so that the line's loop needs
+ * no handler and nothing is cut off in the middle of a write to the book. */
 static int serve(struct emulate *run)
 {
     sigset_t signals;
@@ -526,6 +532,7 @@ static int serve(struct emulate *run)
     return code;
 }
 
+/* All of it, however far the run came. */
 static void dispose(struct emulate *run)
 {
     for (size_t i = 0; i < run->ward.count; i++)
@@ -537,6 +544,8 @@ static void dispose(struct emulate *run)
     free(run);
 }
 
+/* Everything that can be wrong with the command is found before the line is opened: a
+ * gateway never sees a device that then goes away. */
 int verb_emulate(int argc, char **argv)
 {
     struct unit_options units[DEVICES_MAX];

@@ -1,4 +1,10 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The rows of the emulated devices, and the book of what was served. The book is what a
+ * test compares with what arrived: a row is entered when it is first read (or when it is
+ * replaced unread), with the time it came up, so that served = decoded + inside a gap can
+ * be checked from outside.
+ */
 #include "tool/emulate_device.h"
 
 #include <jansson.h>
@@ -20,6 +26,7 @@ static int nonin_field(const char *name)
     return -1;
 }
 
+/* By the field's own name; a profile and a recording agree on names or on nothing. */
 static int map_field(const struct regmap *map, const char *name)
 {
     for (size_t f = 0; f < map->field_count; f++) {
@@ -30,6 +37,8 @@ static int map_field(const struct regmap *map, const char *name)
     return -1;
 }
 
+/* Columns without a field are left out (a recording has its own clock, for one); a file
+ * without any column that fits is a mistake. */
 int emulate_device_bind(struct emulate_ward *ward, size_t index, char *error, size_t size)
 {
     struct emulate_device *device = &ward->devices[index];
@@ -209,6 +218,7 @@ uint64_t emulate_device_tick(void *context, uint64_t now_us)
     return next;
 }
 
+/* True if the request reads all of the field. */
 static bool covers(const struct regmap_field *field, uint8_t function, uint16_t address,
                    uint16_t count)
 {
@@ -216,6 +226,8 @@ static bool covers(const struct regmap_field *field, uint8_t function, uint16_t 
            field->address + regmap_span(field) <= address + count;
 }
 
+/* Called before the answer is made, so that the row in the book is the row in the answer.
+ */
 void emulate_device_asked(void *context, uint8_t unit, uint8_t function, uint16_t address,
                           uint16_t count, uint64_t now_us)
 {
@@ -244,6 +256,7 @@ void emulate_device_asked(void *context, uint8_t unit, uint8_t function, uint16_
     }
 }
 
+/* So that the book is whole: what was shown last and never read is in it too. */
 void emulate_device_end(struct emulate_ward *ward)
 {
     for (size_t i = 0; i < ward->count; i++) {

@@ -22,18 +22,25 @@
 
 struct emulate_device {
     uint8_t address;
-    const struct regmap *map; /* Modbus */
+    /* Modbus. */
+    const struct regmap *map;
     struct emulate_source *source;
-    bool each_row_read; /* a row stays until it was read */
-    bool loop;          /* begin again after the last row */
+    /* A row stays until it was read. */
+    bool each_row_read;
+    /* Begin again after the last row. */
+    bool loop;
     uint64_t every_us, next_us;
-    uint64_t sample; /* of the row shown; 0: none yet */
+    /* Of the row shown; 0: none yet. */
+    uint64_t sample;
     uint64_t served, unread;
     bool read, ended;
-    int64_t made_us; /* UTC */
+    /* UTC. */
+    int64_t made_us;
     struct emulate_row row;
-    int field_of[SOURCE_COLUMNS_MAX];   /* index in the map; -1: none */
-    const struct regmap_field *counter; /* its sample counter, or NULL */
+    /* Index in the map; -1: none. */
+    int field_of[SOURCE_COLUMNS_MAX];
+    /* Its sample counter, or NULL. */
+    const struct regmap_field *counter;
 };
 
 struct emulate_ward { /* all of one line */

@@ -1,4 +1,10 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The wire in front of an emulated device. Everything runs in one thread around ppoll():
+ * bytes received wait until their last one would have left a real wire, bursts to send
+ * leave in lumps no earlier than a wire would deliver them, and the last byte of a burst,
+ * on which a bus's speed depends, is timed by spinning the last few microseconds.
+ */
 #include "tool/emulate_line.h"
 
 #include <arpa/inet.h>
@@ -19,11 +25,15 @@
 #include "drivers/checksum.h"
 #include "drivers/cursor.h"
 
-#define SPIN_US      60 /* a sleeping thread wakes this late; the rest is spun */
-#define LUMP_US      1500 /* bytes of a burst leave in lumps of this, the last one exactly */
-#define HUNG_US      20000 /* how often to look whether someone opened the pty again */
+/* A sleeping thread wakes this late; the rest is spun. */
+#define SPIN_US 60
+/* Bytes of a burst leave in lumps of this, the last one exactly. */
+#define LUMP_US 1500
+/* How often to look whether someone opened the pty again. */
+#define HUNG_US      20000
 #define SLEEP_MAX_US 1000000
 
+/* A line without anything open. */
 static void clear(struct emulate_line *line, const struct emulator *emulator, void *state)
 {
     memset(line, 0, sizeof *line);
@@ -36,11 +46,14 @@ static void clear(struct emulate_line *line, const struct emulator *emulator, vo
         line->slave = state;
 }
 
+/* Rounded down: the emulated wire is never slower than a real one, so that the bus is
+ * measured against the true limit. */
 static uint64_t chars_us(const struct emulate_line *line, size_t n)
 {
     return line->baud == 0 ? 0 : (uint64_t)n * line->bits * 1000000 / line->baud;
 }
 
+/* Every byte as it is, and no echo. */
 static int raw(int fd)
 {
     struct termios tio;
@@ -103,6 +116,7 @@ err0:
     return error;
 }
 
+/* For a real line; a pty keeps time without one. */
 static speed_t speed_of(uint32_t baud)
 {
     static const struct {
@@ -118,6 +132,7 @@ static speed_t speed_of(uint32_t baud)
     return B0;
 }
 
+/* A real line paces itself, so bytes take no time here. */
 int emulate_line_tty(struct emulate_line *line, const char *path, uint32_t baud,
                      const struct emulator *emulator, void *state)
 {
@@ -142,6 +157,8 @@ int emulate_line_tty(struct emulate_line *line, const char *path, uint32_t baud,
     return 0;
 }
 
+/* Loopback by use, not by force: an engineer may want to emulate a device for a gateway
+ * on the bench. */
 int emulate_line_tcp(struct emulate_line *line, const char *address, uint16_t port,
                      struct modbus_slave *slave)
 {
@@ -167,6 +184,7 @@ int emulate_line_tcp(struct emulate_line *line, const char *address, uint16_t po
     return error;
 }
 
+/* The place is free again for the next connection. */
 static void drop_peer(struct emulate_peer *peer)
 {
     close(peer->fd);
@@ -174,6 +192,7 @@ static void drop_peer(struct emulate_peer *peer)
     peer->fd = -1;
 }
 
+/* One too many is closed at once, as a device with few sockets does. */
 static void accept_peer(struct emulate_line *line)
 {
     int fd = accept4(line->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -256,6 +275,8 @@ static void feed(struct emulate_line *line, struct emulate_peer *peer)
     queue_bursts(line, peer, &out);
 }
 
+/* The bytes are here at once, but on a wire the last of them would arrive only later:
+ * until then the emulator does not hear of them. */
 static void receive(struct emulate_line *line, struct emulate_peer *peer, uint64_t now)
 {
     size_t room = sizeof peer->received - peer->pending;
@@ -327,6 +348,7 @@ static uint64_t pump(struct emulate_line *line, struct emulate_peer *peer, uint6
     return UINT64_MAX;
 }
 
+/* Of two times. */
 static uint64_t minimum(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -415,6 +437,7 @@ int emulate_line_run(struct emulate_line *line, int stop_fd)
     return 0;
 }
 
+/* Unlinks what it linked. Whoever has the pty open sees it hang up. */
 void emulate_line_close(struct emulate_line *line)
 {
     for (size_t i = 0; i < EMULATE_PEERS_MAX; i++) {

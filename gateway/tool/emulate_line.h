@@ -17,9 +17,12 @@
 #include "drivers/emulate/emulate.h"
 #include "drivers/emulate/modbus_slave.h"
 
-#define EMULATE_PEERS_MAX 16  /* TCP connections at a time */
-#define EMULATE_BACKLOG   24  /* bursts that wait to leave */
-#define EMULATE_PENDING   512 /* bytes received and not yet given to the emulator */
+/* TCP connections at a time. */
+#define EMULATE_PEERS_MAX 16
+/* Bursts that wait to leave. */
+#define EMULATE_BACKLOG 24
+/* Bytes received and not yet given to the emulator. */
+#define EMULATE_PENDING   512
 #define EMULATE_PATH_SIZE 256
 
 /* What whoever runs a line wants to know. Any function may be NULL. */
@@ -53,17 +56,26 @@ struct emulate_peer { /* one pty, or one TCP connection */
 struct emulate_line {
     const struct emulator *emulator;
     void *state;
-    struct modbus_slave *slave; /* state, if it is one */
+    /* State, if it is one. */
+    struct modbus_slave *slave;
     struct emulate_hooks hooks;
-    bool in_order; /* a late reply holds up those after it, instead of being overtaken */
-    uint32_t baud; /* 0: bytes take no time */
-    uint32_t bits; /* of one character */
-    int listener;  /* TCP; -1 */
+    /* A late reply holds up those after it, instead of being overtaken. */
+    bool in_order;
+    /* 0: bytes take no time. */
+    uint32_t baud;
+    /* Of one character. */
+    uint32_t bits;
+    /* TCP; -1. */
+    int listener;
     uint16_t port;
-    char path[EMULATE_PATH_SIZE];  /* of the pty's other side */
-    char link[EMULATE_PATH_SIZE];  /* symbolic link to it; "" if none */
-    uint64_t tick_us, emulator_us; /* when the hook and the emulator want to be called */
-    uint64_t bytes_in, bytes_out, lost; /* lost: bursts or bytes that found no room */
+    /* Of the pty's other side. */
+    char path[EMULATE_PATH_SIZE];
+    /* Symbolic link to it; "" if none. */
+    char link[EMULATE_PATH_SIZE];
+    /* When the hook and the emulator want to be called. */
+    uint64_t tick_us, emulator_us;
+    /* Lost: bursts or bytes that found no room. */
+    uint64_t bytes_in, bytes_out, lost;
     struct emulate_peer peers[EMULATE_PEERS_MAX];
 };
 

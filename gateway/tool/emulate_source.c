@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Rows of text. They stay text up to the device's registers: a number that went through a
+ * float on the way would no longer be the recording's.
+ */
 #include "tool/emulate_source.h"
 
 #include <stdio.h>
@@ -10,13 +14,19 @@
 struct emulate_source {
     size_t columns;
     char names[SOURCE_COLUMNS_MAX][SOURCE_VALUE_SIZE];
-    char *text;     /* the file; NULL: generated */
-    size_t first;   /* of the first row in text */
-    size_t next;    /* of the next row */
-    uint64_t seed;  /* generated: as given */
-    uint64_t state; /* of the generator */
+    /* The file; NULL: generated. */
+    char *text;
+    /* Of the first row in text. */
+    size_t first;
+    /* Of the next row. */
+    size_t next;
+    /* Generated: as given. */
+    uint64_t seed;
+    /* Of the generator. */
+    uint64_t state;
     uint64_t row;
-    int levels[8]; /* tenths of the column's unit */
+    /* Tenths of the column's unit. */
+    int levels[8];
 };
 
 /* What the generated patient's values wander between, in tenths. */
@@ -30,10 +40,12 @@ static const struct {
     {"NBPMean", 600, 1200, 900, 15}, {"TEMP", 355, 400, 369, 1},
 };
 
-#define WANDERERS  (sizeof wander / sizeof wander[0])
-#define CUFF_FIRST 4 /* NBPSys, NBPDias, NBPMean: measured together */
+#define WANDERERS (sizeof wander / sizeof wander[0])
+/* NBPSys, NBPDias, NBPMean: measured together. */
+#define CUFF_FIRST 4
 #define CUFF_LAST  6
-#define CUFF_EVERY 10 /* rows between two cuff readings */
+/* Rows between two cuff readings. */
+#define CUFF_EVERY 10
 
 /* The end of the line that begins at `at`; its length is without CR and LF. */
 static size_t line_length(const char *line, size_t *skip)
@@ -84,6 +96,7 @@ static int check_rows(const struct emulate_source *source, const char *path, cha
     return 0;
 }
 
+/* Read whole and checked whole: a bad line is found before the first row is shown. */
 int emulate_source_csv(const char *path, struct emulate_source **out, char *error,
                        size_t error_size)
 {
@@ -138,6 +151,7 @@ void emulate_source_rewind(struct emulate_source *source)
         source->levels[c] = wander[c].start + (int)(draw(source) % 100) - 50;
 }
 
+/* The seed is all of its state: rewinding begins the same patient again. */
 struct emulate_source *emulate_source_seeded(uint64_t seed)
 {
     struct emulate_source *source = calloc(1, sizeof *source);
@@ -152,6 +166,7 @@ struct emulate_source *emulate_source_seeded(uint64_t seed)
     return source;
 }
 
+/* NULL is fine. */
 void emulate_source_free(struct emulate_source *source)
 {
     if (source == NULL)
@@ -160,21 +175,27 @@ void emulate_source_free(struct emulate_source *source)
     free(source);
 }
 
+/* A recording's digits must be kept; a made-up patient's may be rounded to what the
+ * device shows. */
 bool emulate_source_is_file(const struct emulate_source *source)
 {
     return source->text != NULL;
 }
 
+/* As many as the header has. */
 size_t emulate_source_columns(const struct emulate_source *source)
 {
     return source->columns;
 }
 
+/* Borrowed; lives as long as the source. */
 const char *emulate_source_column(const struct emulate_source *source, size_t column)
 {
     return source->names[column];
 }
 
+/* A walk within limits. Values are missing now and then, because devices' values are, and
+ * a reader that has never seen a missing value has not been tested. */
 static void generate(struct emulate_source *source, struct emulate_row *row)
 {
     memset(row, 0, sizeof *row);
@@ -201,6 +222,7 @@ static void generate(struct emulate_source *source, struct emulate_row *row)
     source->row++;
 }
 
+/* Each call gives another row; a file ends, a made-up patient does not. */
 bool emulate_source_next(struct emulate_source *source, struct emulate_row *row)
 {
     size_t skip, n;

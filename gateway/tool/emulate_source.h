@@ -12,11 +12,13 @@
 #include <stdint.h>
 
 #define SOURCE_COLUMNS_MAX 32
-#define SOURCE_VALUE_SIZE  32 /* bytes of one value with its terminator */
-#define SOURCE_FILE_MAX    (64 * 1024 * 1024)
+/* Bytes of one value with its terminator. */
+#define SOURCE_VALUE_SIZE 32
+#define SOURCE_FILE_MAX   (64 * 1024 * 1024)
 
 struct emulate_row {
-    char values[SOURCE_COLUMNS_MAX][SOURCE_VALUE_SIZE]; /* "" = no value */
+    /* "" = no value. */
+    char values[SOURCE_COLUMNS_MAX][SOURCE_VALUE_SIZE];
 };
 
 struct emulate_source;
