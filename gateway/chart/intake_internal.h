@@ -12,12 +12,17 @@
 /* What is to be said to one source. */
 struct intake_due {
     uint32_t source;
-    struct ranges fresh; /* of the open batch: not yet true */
-    struct ranges ready; /* committed: to be receipted */
+    /* of the open batch: not yet true */
+    struct ranges fresh;
+    /* committed: to be receipted */
+    struct ranges ready;
     bool resend_fresh, resend;
-    uint64_t resend_from; /* with either of them */
-    uint64_t hole;        /* oldest missing seq at its last state, 0 = none */
-    bool touched;         /* by the open batch */
+    /* with either of them */
+    uint64_t resend_from;
+    /* oldest missing seq at its last state, 0 = none */
+    uint64_t hole;
+    /* by the open batch */
+    bool touched;
 };
 
 /* The fixes around the last monotonic time asked for: good from low to below high. */
@@ -31,11 +36,15 @@ struct fix_cache {
 struct intake {
     struct ledger *ledger;
     struct intake_hooks hooks;
-    struct intake_counts counts, batch; /* committed; of the open batch */
-    struct intake_due *dues;            /* index = source - 1 */
-    uint32_t due_count, due_next;       /* due_next: where intake_receipt goes on */
+    /* committed; of the open batch */
+    struct intake_counts counts, batch;
+    /* index = source - 1 */
+    struct intake_due *dues;
+    /* due_next: where intake_receipt goes on */
+    uint32_t due_count, due_next;
     struct fix_cache fixes;
-    struct retime { /* the piece of work under way, derived from the ledger */
+    /* the piece of work under way, derived from the ledger */
+    struct retime {
         bool loaded, any;
         uint8_t key[LEDGER_KEY_MAX];
         size_t key_size;
@@ -43,7 +52,8 @@ struct intake {
         uint64_t at;
         int phase;
     } retime;
-    wardgate_Record record; /* too large for a stack that others share */
+    /* too large for a stack that others share */
+    wardgate_Record record;
     uint8_t bytes[RECORD_SIZE_MAX];
 };
 
@@ -54,9 +64,9 @@ void intake_event(struct intake *intake, const char *gateway, const char *format
 int intake_gap(struct intake *intake, const char *gateway,
                const struct ledger_entry *entry, const wardgate_Gap *wire);
 
-/* intake_receipt.c. Both return 0 or LEDGER_IO (out of memory). */
-struct intake_due *intake_due(struct intake *intake,
-                              uint32_t source); /* NULL: out of memory */
+/* intake_receipt.c. intake_due: NULL when out of memory; the others return LEDGER_IO
+ * then. */
+struct intake_due *intake_due(struct intake *intake, uint32_t source);
 int intake_due_add(struct intake *intake, uint32_t source, uint64_t first, uint64_t last);
 int intake_due_resend(struct intake *intake, uint32_t source, uint64_t from);
 

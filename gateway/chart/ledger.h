@@ -35,40 +35,57 @@
 
 enum ledger_error {
     LEDGER_OK = 0,
-    LEDGER_IO = -1,             /* the disk refused; ledger_failure() says what */
-    LEDGER_FULL = -2,           /* map or disk full, or free space below the reserve */
-    LEDGER_BAD_TRANSITION = -3, /* the table of states forbids it; nothing was changed */
+    /* the disk refused; ledger_failure() says what */
+    LEDGER_IO = -1,
+    /* map or disk full, or free space below the reserve */
+    LEDGER_FULL = -2,
+    /* the table of states forbids it; nothing was changed */
+    LEDGER_BAD_TRANSITION = -3,
     LEDGER_NOT_FOUND = -4,
-    LEDGER_DAMAGED = -5, /* a sealed row does not open: counted, never used */
-    LEDGER_INVALID = -6, /* argument out of its range; nothing was changed */
+    /* a sealed row does not open: counted, never used */
+    LEDGER_DAMAGED = -5,
+    /* argument out of its range; nothing was changed */
+    LEDGER_INVALID = -6,
     LEDGER_EXISTS = -7,
-    LEDGER_KEY = -8,     /* key file missing, readable by others, or not this ledger's */
-    LEDGER_VERSION = -9, /* another format version, or not a ledger */
+    /* key file missing, readable by others, or not this ledger's */
+    LEDGER_KEY = -8,
+    /* another format version, or not a ledger */
+    LEDGER_VERSION = -9,
 };
 
 /* What ledger_store and ledger_adt_append found. */
 enum ledger_found {
     LEDGER_NEW = 0,
-    LEDGER_SAME = 1, /* the same bytes are there already: harmless */
-    LEDGER_CONFLICT =
-        2, /* the same identity with other bytes: both are kept, neither is believed */
+    /* the same bytes are there already: harmless */
+    LEDGER_SAME = 1,
+    /* the same identity with other bytes: both are kept, neither is believed */
+    LEDGER_CONFLICT = 2,
 };
 
 /* received -> kept | held | matched -> sent -> charted | rejected; charted -> withdrawing
  * -> withdrawn -> matched of the next generation. ledger_may_move() is the whole table.
  */
 enum ledger_state {
-    LEDGER_NOTED =
-        0, /* not a reading (gap, clock fix, event, binding): nothing is to be decided */
-    LEDGER_RECEIVED,    /* stored, not yet judged: pending */
-    LEDGER_KEPT,        /* durable, not sent because not due */
-    LEDGER_HELD,        /* on the worklist, with a reason */
-    LEDGER_MATCHED,     /* stay known, message queued: pending */
-    LEDGER_SENT,        /* on its way to the EPR: pending */
-    LEDGER_CHARTED,     /* the EPR said yes */
-    LEDGER_REJECTED,    /* refused by the EPR for good, or discarded by a person */
-    LEDGER_WITHDRAWING, /* was charted, must not stand: pending */
-    LEDGER_WITHDRAWN,   /* gone from the chart, its new place not yet decided: pending */
+    /* not a reading (gap, clock fix, event, binding): nothing is to be decided */
+    LEDGER_NOTED = 0,
+    /* stored, not yet judged: pending */
+    LEDGER_RECEIVED,
+    /* durable, not sent because not due */
+    LEDGER_KEPT,
+    /* on the worklist, with a reason */
+    LEDGER_HELD,
+    /* stay known, message queued: pending */
+    LEDGER_MATCHED,
+    /* on its way to the EPR: pending */
+    LEDGER_SENT,
+    /* the EPR said yes */
+    LEDGER_CHARTED,
+    /* refused by the EPR for good, or discarded by a person */
+    LEDGER_REJECTED,
+    /* was charted, must not stand: pending */
+    LEDGER_WITHDRAWING,
+    /* gone from the chart, its new place not yet decided: pending */
+    LEDGER_WITHDRAWN,
     LEDGER_STATES
 };
 
@@ -76,28 +93,37 @@ enum ledger_state {
  * match's; 128-255 those of delivery and people. 0 = none. */
 enum ledger_reason {
     LEDGER_REASON_NONE = 0,
-    LEDGER_IDENTITY_CONFLICT = 1, /* two contents claim this identity */
-    LEDGER_SOURCE_DOUBTED = 2,    /* its gateway's store was rolled back or cloned */
-    LEDGER_TIME_UNKNOWN = 3,      /* no clock fix for that boot yet */
-    LEDGER_TIME_DISPUTED =
-        4, /* a clock fix contradicts the stamp beyond LEDGER_SPAN_MAX_US */
-    LEDGER_TIME_STORED =
-        5, /* from the device's memory, by a clock that nobody has compared */
-    LEDGER_RECORD_DAMAGED = 6, /* its sealed bytes no longer open */
+    /* two contents claim this identity */
+    LEDGER_IDENTITY_CONFLICT = 1,
+    /* its gateway's store was rolled back or cloned */
+    LEDGER_SOURCE_DOUBTED = 2,
+    /* no clock fix for that boot yet */
+    LEDGER_TIME_UNKNOWN = 3,
+    /* a clock fix contradicts the stamp beyond LEDGER_SPAN_MAX_US */
+    LEDGER_TIME_DISPUTED = 4,
+    /* from the device's memory, by a clock that nobody has compared */
+    LEDGER_TIME_STORED = 5,
+    /* its sealed bytes no longer open */
+    LEDGER_RECORD_DAMAGED = 6,
 };
 
 struct ledger;
 
 struct ledger_options {
-    const char *folder;   /* made with 0700 if missing */
-    const char *key_path; /* KEY_SIZE bytes, 0600; made with a new ledger only */
-    uint64_t size_max;    /* bytes of the map: a hard limit of the file */
-    uint64_t preallocate; /* bytes reserved on disk at open; 0 = none */
-    uint64_t free_min; /* a commit is refused when the disk has less left than this; 0 =
-                          no check */
+    /* made with 0700 if missing */
+    const char *folder;
+    /* KEY_SIZE bytes, 0600; made with a new ledger only */
+    const char *key_path;
+    /* bytes of the map: a hard limit of the file */
+    uint64_t size_max;
+    /* bytes reserved on disk at open; 0 = none */
+    uint64_t preallocate;
+    /* a commit is refused when the disk has less left than this; 0 = no check */
+    uint64_t free_min;
 };
 
-struct ledger_id { /* a reading: source stands for (gateway, epoch) */
+/* a reading: source stands for (gateway, epoch) */
+struct ledger_id {
     uint32_t source;
     uint64_t seq;
 };
@@ -105,30 +131,41 @@ struct ledger_id { /* a reading: source stands for (gateway, epoch) */
 struct ledger_entry {
     /* Set by ledger_store, never changed after. */
     struct ledger_id id;
-    uint8_t kind;     /* wardgate_Record_Kind */
-    uint32_t gateway; /* names, see ledger_name; 0 = none */
+    /* wardgate_Record_Kind */
+    uint8_t kind;
+    /* names, see ledger_name; 0 = none */
+    uint32_t gateway;
     uint32_t place, device;
     uint64_t boot, monotonic_us;
     int64_t received_us;
     /* Changed by ledger_update. */
     enum ledger_state state;
     uint8_t reason;
-    bool time_known;             /* false: t_low_us and t_high_us are 0 */
-    int64_t t_low_us, t_high_us; /* the measurement lies between, inclusive */
-    uint64_t stay, patient;      /* the census's numbers; 0 = none */
-    uint32_t generation;         /* 0 before the first message, then 1.. */
-    uint64_t message;            /* newest outbox message, 0 = none */
-    uint32_t charted_mask;       /* bit n: observation n went out */
+    /* false: t_low_us and t_high_us are 0 */
+    bool time_known;
+    /* the measurement lies between, inclusive */
+    int64_t t_low_us, t_high_us;
+    /* the census's numbers; 0 = none */
+    uint64_t stay, patient;
+    /* 0 before the first message, then 1.. */
+    uint32_t generation;
+    /* newest outbox message, 0 = none */
+    uint64_t message;
+    /* bit n: observation n went out */
+    uint32_t charted_mask;
     /* Kept by the ledger. */
-    bool conflicted;      /* another content claimed this identity */
-    uint64_t last_change; /* newest change of this reading, 0 = none */
+    /* another content claimed this identity */
+    bool conflicted;
+    /* newest change of this reading, 0 = none */
+    uint64_t last_change;
 };
 
 /* Opens or makes a ledger: checks stale readers, format and key, starts and syncs a new
  * seal session, preallocates. Returns 0 and *out, or an error and one line in error. */
 int ledger_open(const struct ledger_options *options, struct ledger **out,
                 char error[LEDGER_ERROR_SIZE]);
-void ledger_close(struct ledger *ledger); /* NULL is fine; an open batch is aborted */
+/* NULL is fine; an open batch is aborted */
+void ledger_close(struct ledger *ledger);
 
 /* Why the last call failed, for people; never empty after an error. */
 const char *ledger_failure(const struct ledger *ledger);
@@ -157,17 +194,25 @@ int ledger_name_text(struct ledger *ledger, uint32_t number, char out[LEDGER_NAM
 
 struct ledger_source {
     uint32_t source;
-    uint32_t gateway; /* its name's number */
+    /* its name's number */
+    uint32_t gateway;
     struct epoch epoch;
-    uint64_t base;  /* first seq of the epoch, as far as known; 0 = nothing known yet */
-    uint64_t head;  /* highest seq that its board has committed, as far as known */
-    uint64_t first; /* oldest seq its board still has, as its state said */
-    uint64_t received; /* records in the ledger */
-    uint64_t
-        replaced;     /* seqs that gap records stand for, less those received after all */
-    uint64_t lost;    /* seqs that the board no longer has and no gap record explains */
-    uint64_t missing; /* the rest of base..head: still to come */
-    bool doubted;     /* its readings are held */
+    /* first seq of the epoch, as far as known; 0 = nothing known yet */
+    uint64_t base;
+    /* highest seq that its board has committed, as far as known */
+    uint64_t head;
+    /* oldest seq its board still has, as its state said */
+    uint64_t first;
+    /* records in the ledger */
+    uint64_t received;
+    /* seqs that gap records stand for, less those received after all */
+    uint64_t replaced;
+    /* seqs that the board no longer has and no gap record explains */
+    uint64_t lost;
+    /* the rest of base..head: still to come */
+    uint64_t missing;
+    /* its readings are held */
+    bool doubted;
 };
 
 /* The number of (gateway, epoch); made if new when inside a batch, otherwise
@@ -175,8 +220,9 @@ struct ledger_source {
 int ledger_source(struct ledger *ledger, const char *gateway, const struct epoch *epoch,
                   uint32_t *source);
 int ledger_source_get(struct ledger *ledger, uint32_t source, struct ledger_source *out);
-uint32_t
-ledger_sources(const struct ledger *ledger); /* how many; they are numbered 1.. */
+
+/* How many sources there are; they are numbered 1.. */
+uint32_t ledger_sources(const struct ledger *ledger);
 
 /* Marks a source as not to be believed, or as trusted again by a person. */
 int ledger_source_doubt(struct ledger *ledger, uint32_t source, bool doubted);
@@ -204,12 +250,15 @@ int ledger_source_state(struct ledger *ledger, uint32_t source, uint64_t base,
 struct ledger_new {
     struct ledger_id id;
     uint8_t kind;
-    const uint8_t *record; /* as encoded by the gateway; borrowed */
-    size_t size;           /* 1..RECORD_SIZE_MAX */
+    /* as encoded by the gateway; borrowed */
+    const uint8_t *record;
+    /* 1..RECORD_SIZE_MAX */
+    size_t size;
     uint32_t gateway, place, device;
     uint64_t boot, monotonic_us;
     bool time_known;
-    int64_t t_low_us, t_high_us; /* at most LEDGER_SPAN_MAX_US apart */
+    /* at most LEDGER_SPAN_MAX_US apart */
+    int64_t t_low_us, t_high_us;
     int64_t received_us;
 };
 
@@ -242,7 +291,8 @@ int ledger_update(struct ledger *ledger, struct ledger_entry *entry, int64_t whe
 
 #define LEDGER_ANY UINT32_MAX
 
-struct ledger_cursor { /* zero it to begin; survives commits and changes between pages */
+/* zero it to begin; survives commits and changes between pages */
+struct ledger_cursor {
     uint8_t key[40];
     uint8_t size;
 };
@@ -261,9 +311,9 @@ int ledger_list_place(struct ledger *ledger, uint32_t place, int64_t from_us,
                       int64_t to_us, struct ledger_cursor *cursor,
                       struct ledger_entry *out, int max);
 
-/* Makes ledger_list_place begin with intervals that begin at low_us or later: cheaper where
- * the widest ones, which it would else look for up to LEDGER_SPAN_MAX_US earlier, do not
- * matter. */
+/* Makes ledger_list_place begin with intervals that begin at low_us or later: cheaper
+ * where the widest ones, which it would else look for up to LEDGER_SPAN_MAX_US earlier,
+ * do not matter. */
 void ledger_cursor_place(struct ledger_cursor *cursor, uint32_t place, int64_t low_us);
 
 /* Readings without a known time, of one boot of a gateway. Same returns. */
@@ -276,7 +326,8 @@ int ledger_list_source(struct ledger *ledger, uint32_t source, uint64_t first,
 
 /* One line of the worklist: all that a place holds for one reason. */
 struct ledger_line {
-    enum ledger_state state; /* HELD or REJECTED */
+    /* HELD or REJECTED */
+    enum ledger_state state;
     uint8_t reason;
     uint32_t place;
     uint64_t readings;
@@ -287,33 +338,43 @@ int ledger_lines(struct ledger *ledger, enum ledger_state state,
 /* --- changes: append-only --- */
 
 struct ledger_change {
-    uint64_t number;   /* 1.. */
-    uint64_t previous; /* the one before of the same reading, 0 = none */
+    /* 1.. */
+    uint64_t number;
+    /* the one before of the same reading, 0 = none */
+    uint64_t previous;
     struct ledger_id id;
     int64_t when_us;
     enum ledger_state from, to;
     uint8_t reason;
-    bool conflict; /* a second content was refused */
+    /* a second content was refused */
+    bool conflict;
     uint32_t generation;
     uint64_t stay;
     char who[LEDGER_WHO_SIZE];
 };
 int ledger_change_get(struct ledger *ledger, uint64_t number, struct ledger_change *out);
-uint64_t ledger_changes(const struct ledger *ledger); /* the newest number */
+/* the newest number */
+uint64_t ledger_changes(const struct ledger *ledger);
 
 /* --- books --- */
 
 struct ledger_books {
-    uint64_t readings; /* = sum of states[RECEIVED..WITHDRAWN] */
-    uint64_t
-        states[LEDGER_STATES]; /* states[NOTED] counts records that are not readings */
-    uint64_t conflicts;        /* second contents kept aside */
-    uint64_t gaps;             /* gap records */
-    uint64_t gap_readings;     /* readings inside gaps of known count, less those received
-                                  after all */
-    uint64_t gaps_unknown;     /* gaps whose count nobody knows */
-    uint64_t lost;             /* seqs lost without a gap record, over all sources */
-    uint64_t damaged;          /* sealed rows found not to open, since open */
+    /* = sum of states[RECEIVED..WITHDRAWN] */
+    uint64_t readings;
+    /* states[NOTED] counts records that are not readings */
+    uint64_t states[LEDGER_STATES];
+    /* second contents kept aside */
+    uint64_t conflicts;
+    /* gap records */
+    uint64_t gaps;
+    /* readings inside gaps of known count, less those received after all */
+    uint64_t gap_readings;
+    /* gaps whose count nobody knows */
+    uint64_t gaps_unknown;
+    /* seqs lost without a gap record, over all sources */
+    uint64_t lost;
+    /* sealed rows found not to open, since open */
+    uint64_t damaged;
 };
 
 /* pending = received, matched, sent, withdrawing, withdrawn. */

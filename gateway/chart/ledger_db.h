@@ -17,31 +17,54 @@
 
 /* What each table holds; LEDGER.md has the rows. */
 enum db_table {
-    DB_META,     /* text -> format, session, books */
-    DB_NAMES,    /* 'n' text -> number, 'i' number -> text */
-    DB_SOURCES,  /* source -> gateway, epoch, head... */
-    DB_BOOTS,    /* source, boot -> first seq */
-    DB_RANGES,   /* set, source, first -> last */
-    DB_REPLACED, /* source, first -> last, source and seq of the gap record */
-    DB_ENTRIES,  /* source, seq -> entry, digest */
-    DB_RECORDS,  /* source, seq -> sealed record */
-    DB_ASIDE,  /* source, seq, n -> digest, received, sealed record that lost its identity
-                */
-    DB_PLACES, /* place, t_low, source, seq */
-    DB_UNTIMED,   /* gateway, boot, monotonic, source, seq */
-    DB_WORK,      /* state, reason, place, source, seq */
-    DB_LINES,     /* state, reason, place -> readings */
-    DB_CHANGES,   /* number -> change */
-    DB_ADT,       /* number -> received, sealed message */
-    DB_ADT_KEYS,  /* digest of its key -> number, digest */
-    DB_OUT,       /* number -> message without its bytes */
-    DB_OUT_BYTES, /* number -> sealed bytes */
-    DB_OUT_WORK,  /* destination, state, order, number */
-    DB_OUT_IDS,   /* destination, control id -> number */
-    DB_OUT_COUNT, /* destination, state -> messages */
-    DB_FIXES,     /* gateway, boot, monotonic -> UTC, uncertainty */
-    DB_GAPS,      /* source, seq -> gap */
-    DB_VALUES,    /* any key -> sealed value */
+    /* text -> format, session, books */
+    DB_META,
+    /* 'n' text -> number, 'i' number -> text */
+    DB_NAMES,
+    /* source -> gateway, epoch, head... */
+    DB_SOURCES,
+    /* source, boot -> first seq */
+    DB_BOOTS,
+    /* set, source, first -> last */
+    DB_RANGES,
+    /* source, first -> last, source and seq of the gap record */
+    DB_REPLACED,
+    /* source, seq -> entry, digest */
+    DB_ENTRIES,
+    /* source, seq -> sealed record */
+    DB_RECORDS,
+    /* source, seq, n -> digest, received, sealed record that lost its identity */
+    DB_ASIDE,
+    /* place, t_low, source, seq */
+    DB_PLACES,
+    /* gateway, boot, monotonic, source, seq */
+    DB_UNTIMED,
+    /* state, reason, place, source, seq */
+    DB_WORK,
+    /* state, reason, place -> readings */
+    DB_LINES,
+    /* number -> change */
+    DB_CHANGES,
+    /* number -> received, sealed message */
+    DB_ADT,
+    /* digest of its key -> number, digest */
+    DB_ADT_KEYS,
+    /* number -> message without its bytes */
+    DB_OUT,
+    /* number -> sealed bytes */
+    DB_OUT_BYTES,
+    /* destination, state, order, number */
+    DB_OUT_WORK,
+    /* destination, control id -> number */
+    DB_OUT_IDS,
+    /* destination, state -> messages */
+    DB_OUT_COUNT,
+    /* gateway, boot, monotonic -> UTC, uncertainty */
+    DB_FIXES,
+    /* source, seq -> gap */
+    DB_GAPS,
+    /* any key -> sealed value */
+    DB_VALUES,
     DB_TABLES
 };
 
@@ -59,10 +82,14 @@ struct ledger_tallies {
 };
 
 struct source_slot {
-    struct ledger_source row, before; /* as it is, as it was when the batch began */
-    struct ranges fresh;              /* received in this batch, not yet in DB_RANGES */
-    uint64_t boot;                    /* the last boot known to be in DB_BOOTS */
-    bool dirty;                       /* before is set and the row is to be written */
+    /* as it is, as it was when the batch began */
+    struct ledger_source row, before;
+    /* received in this batch, not yet in DB_RANGES */
+    struct ranges fresh;
+    /* the last boot known to be in DB_BOOTS */
+    uint64_t boot;
+    /* before is set and the row is to be written */
+    bool dirty;
 };
 
 struct name_slot {
@@ -82,20 +109,24 @@ struct ledger {
     struct seal *seal;
     struct key digest_key;
     struct epoch epoch;
-    int lock; /* held while open */
+    /* held while open */
+    int lock;
     char path[FILE_PATH_MAX];
     bool batch;
-    bool full;  /* no room for new records, found when the batch began */
-    int broken; /* first LEDGER_IO or LEDGER_FULL of the batch */
+    /* no room for new records, found when the batch began */
+    bool full;
+    /* first LEDGER_IO or LEDGER_FULL of the batch */
+    int broken;
     struct ledger_tallies now, before;
     struct source_slot *sources;
     uint32_t source_count, source_capacity, source_before;
-    struct name_slot *names; /* direct-mapped cache */
+    /* direct-mapped cache */
+    struct name_slot *names;
     char failure[LEDGER_ERROR_SIZE];
 };
 
-struct db_span { /* borrowed from the map: valid until the next change or the end of the
-                    batch */
+/* borrowed from the map: valid until the next change or the end of the batch */
+struct db_span {
     const uint8_t *bytes;
     size_t size;
 };
@@ -165,17 +196,19 @@ size_t entry_work_key(const struct ledger_entry *entry, uint8_t *out);
 size_t entry_time_key(const struct ledger_entry *entry, enum db_table *table,
                       uint8_t *out);
 
-struct source_slot *source_slot(struct ledger *ledger,
-                                uint32_t source); /* NULL if there is none */
-struct source_slot *source_touch(struct ledger *ledger,
-                                 uint32_t source); /* marks it dirty */
+/* The slot of a source, NULL if there is none. source_touch also takes the copy for an
+ * abort, and has it written at the commit. Good until a source is made. */
+struct source_slot *source_slot(struct ledger *ledger, uint32_t source);
+struct source_slot *source_touch(struct ledger *ledger, uint32_t source);
 /* A seq of this epoch exists: widens base..head. */
 void source_reach(struct source_slot *slot, uint64_t seq);
 /* Enters a new record into the source's accounts. */
 int source_take(struct ledger *ledger, const struct ledger_new *record);
-int source_flush(struct ledger *ledger,
-                 struct source_slot *slot); /* fresh -> DB_RANGES */
-int sources_load(struct ledger *ledger);    /* anew: what was in memory goes */
+/* What the batch received goes into DB_RANGES. */
+int source_flush(struct ledger *ledger, struct source_slot *slot);
+/* All sources: from disk (what was in memory goes), to disk, and at the end of a batch.
+ */
+int sources_load(struct ledger *ledger);
 int sources_save(struct ledger *ledger);
 void sources_revert(struct ledger *ledger, bool committed);
 /* Sets of seqs. range_next: the first range that ends at or above from; range_before: the

@@ -22,7 +22,8 @@ int ledger_adt_append(struct ledger *ledger, const void *key, size_t key_size,
 /* Reads one back. *raw is allocated (free it). LEDGER_NOT_FOUND past the end. */
 int ledger_adt_read(struct ledger *ledger, uint64_t number, uint8_t **raw, size_t *n,
                     int64_t *received_us);
-uint64_t ledger_adt_last(const struct ledger *ledger); /* the newest number, 0 = none */
+/* the newest number, 0 = none */
+uint64_t ledger_adt_last(const struct ledger *ledger);
 
 /* Drops messages below number: for retention, once a snapshot covers them. Duplicates of
  * dropped ones are still recognised. At most max are dropped; returns how many, or an
@@ -40,16 +41,21 @@ int ledger_fix_near(struct ledger *ledger, uint32_t gateway, uint64_t boot,
                     uint64_t monotonic_us, struct timebase_fixes *fixes);
 
 struct ledger_gap {
-    struct ledger_id id; /* the gap record itself */
-    uint8_t reason;      /* wardgate_Gap_Reason */
+    /* the gap record itself */
+    struct ledger_id id;
+    /* wardgate_Gap_Reason */
+    uint8_t reason;
     bool count_unknown;
-    uint64_t count;    /* readings not kept */
-    struct range seqs; /* records it stands for; first 0 = none */
+    /* readings not kept */
+    uint64_t count;
+    /* records it stands for; first 0 = none */
+    struct range seqs;
     uint32_t device, place;
     int64_t received_us;
-    bool settled; /* kept by the ledger: see ledger_gap_settle */
-    uint64_t
-        outstanding; /* kept by the ledger: count less the readings received after all */
+    /* kept by the ledger: see ledger_gap_settle */
+    bool settled;
+    /* kept by the ledger: count less the readings received after all */
+    uint64_t outstanding;
 };
 
 /* Adds what a stored gap record says to the books; its seqs count as accounted for.
@@ -69,7 +75,8 @@ int ledger_gaps(struct ledger *ledger, struct ledger_cursor *cursor,
 int ledger_value_put(struct ledger *ledger, const void *key, size_t key_size,
                      const void *value, size_t n);
 int ledger_value_drop(struct ledger *ledger, const void *key,
-                      size_t key_size); /* absent is fine */
+                      /* absent is fine */
+                      size_t key_size);
 /* *value is allocated (free it). */
 int ledger_value_get(struct ledger *ledger, const void *key, size_t key_size,
                      uint8_t **value, size_t *n);

@@ -14,29 +14,41 @@
 #define LEDGER_MESSAGE_MAX  (256 * 1024) /* bytes of one message */
 
 enum ledger_out_state {
-    LEDGER_OUT_QUEUED,  /* never tried; listed by lane, then age */
-    LEDGER_OUT_WAITING, /* tried, to be tried again at due_us; listed by due_us */
-    LEDGER_OUT_SENT,    /* on the wire, no answer yet */
-    LEDGER_OUT_DONE,    /* answered yes; its bytes are dropped, its control id stays */
-    LEDGER_OUT_DEAD, /* dead letter: refused for good; bytes and detail stay for a person
-                      */
-    LEDGER_OUT_CANCELLED, /* overtaken before it was ever sent; bytes are dropped */
+    /* never tried; listed by lane, then age */
+    LEDGER_OUT_QUEUED,
+    /* tried, to be tried again at due_us; listed by due_us */
+    LEDGER_OUT_WAITING,
+    /* on the wire, no answer yet */
+    LEDGER_OUT_SENT,
+    /* answered yes; its bytes are dropped, its control id stays */
+    LEDGER_OUT_DONE,
+    /* dead letter: refused for good; bytes and detail stay for a person */
+    LEDGER_OUT_DEAD,
+    /* overtaken before it was ever sent; bytes are dropped */
+    LEDGER_OUT_CANCELLED,
     LEDGER_OUT_STATES
 };
 
 struct ledger_message {
-    uint64_t number;      /* given by ledger_out_add, ascending */
-    uint32_t destination; /* a name's number */
-    uint8_t kind;         /* the caller's: result, correction, withdrawal */
-    uint8_t lane;         /* 0 = live, 1 = backfill; lower goes first */
+    /* given by ledger_out_add, ascending */
+    uint64_t number;
+    /* a name's number */
+    uint32_t destination;
+    /* the caller's: result, correction, withdrawal */
+    uint8_t kind;
+    /* 0 = live, 1 = backfill; lower goes first */
+    uint8_t lane;
     enum ledger_out_state state;
     uint32_t attempts;
     int64_t due_us, created_us;
-    struct ledger_id id; /* the reading; source 0 = none */
+    /* the reading; source 0 = none */
+    struct ledger_id id;
     uint32_t generation;
-    uint64_t tag; /* the caller's own number, e.g. which observations */
+    /* the caller's own number, e.g. which observations */
+    uint64_t tag;
     char control[LEDGER_CONTROL_SIZE];
-    char detail[LEDGER_DETAIL_SIZE]; /* why dead or waiting; never patient data */
+    /* why dead or waiting; never patient data */
+    char detail[LEDGER_DETAIL_SIZE];
 };
 
 /* Adds a message as QUEUED; number, state and attempts are set. bytes are sealed and may

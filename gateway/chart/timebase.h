@@ -26,17 +26,22 @@
     100 /* what a board's crystal may be off, without discipline                         \
          */
 
-struct timebase_fix { /* "at this monotonic time of this boot it was this UTC" */
+/* "at this monotonic time of this boot it was this UTC" */
+struct timebase_fix {
     uint64_t monotonic_us;
     int64_t utc_us;
     uint32_t uncertainty_ms;
 };
 
-struct timebase_fixes { /* what is known of one boot, around one monotonic time */
+/* what is known of one boot, around one monotonic time */
+struct timebase_fixes {
     bool has_before, has_after;
-    struct timebase_fix before, after; /* the nearest ones */
-    bool contradicted; /* some fixes of this boot can't both be true; then: */
-    int64_t offset_low_us, offset_high_us; /* all they say of UTC minus monotonic */
+    /* the nearest ones */
+    struct timebase_fix before, after;
+    /* some fixes of this boot can't both be true; then: */
+    bool contradicted;
+    /* all they say of UTC minus monotonic */
+    int64_t offset_low_us, offset_high_us;
 };
 
 /* Can both be true, the crystal being off by no more than TIMEBASE_DRIFT_PPM? */
@@ -46,19 +51,26 @@ bool timebase_agree(const struct timebase_fix *a, const struct timebase_fix *b);
 void timebase_offsets(const struct timebase_fix *fix, int64_t *low_us, int64_t *high_us);
 
 enum timebase_verdict {
-    TIMEBASE_STAMP,    /* the reading's own UTC, uncontradicted */
-    TIMEBASE_REBASED,  /* by a clock fix */
-    TIMEBASE_WIDENED,  /* stamp and fix disagree; the interval covers both */
-    TIMEBASE_UNKNOWN,  /* held: no fix */
-    TIMEBASE_DISPUTED, /* held: stamp and fix are too far apart, or fixes contradict each
-                          other */
-    TIMEBASE_STORED,   /* held: the device's own clock is all there is */
+    /* the reading's own UTC, uncontradicted */
+    TIMEBASE_STAMP,
+    /* by a clock fix */
+    TIMEBASE_REBASED,
+    /* stamp and fix disagree; the interval covers both */
+    TIMEBASE_WIDENED,
+    /* held: no fix */
+    TIMEBASE_UNKNOWN,
+    /* held: stamp and fix are too far apart, or fixes contradict each other */
+    TIMEBASE_DISPUTED,
+    /* held: the device's own clock is all there is */
+    TIMEBASE_STORED,
 };
 
 struct timebase_interval {
     enum timebase_verdict verdict;
-    bool known;              /* false: the rest is 0 */
-    int64_t low_us, high_us; /* inclusive; at most LEDGER_SPAN_MAX_US apart */
+    /* false: the rest is 0 */
+    bool known;
+    /* inclusive; at most LEDGER_SPAN_MAX_US apart */
+    int64_t low_us, high_us;
 };
 
 /* time may be NULL (a record without one): TIMEBASE_UNKNOWN. fixes may be NULL. */
