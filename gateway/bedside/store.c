@@ -62,6 +62,8 @@ static int load(struct store *store)
     }
     if (found == STORE_OK)
         found = store_db_last(store, &last);
+    if (found == STORE_OK)
+        found = store_db_check(store);
     if (found == STORE_OK && last < store->next)
         return 1;
     if (found == STORE_OK || found == STORE_BROKEN)

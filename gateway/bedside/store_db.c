@@ -59,6 +59,7 @@ static int count_pages(struct store *store, MDB_txn *txn)
     const MDB_dbi all[] = {0, 1, store->records_db,
                            store->state_db}; /* 0: LMDB's free list, 1: its root */
     uint64_t used = 2;
+    MDB_envinfo info;
     MDB_stat stat;
     int rc;
 
@@ -73,7 +74,10 @@ static int count_pages(struct store *store, MDB_txn *txn)
         store->page_size = stat.ms_psize;
     }
     store->used_pages = used;
-    store->map_pages = store->map_bytes / store->page_size;
+    /* A map that was larger once stays as large as its pages need. */
+    if ((rc = mdb_env_info(store->env, &info)) != 0)
+        return rc;
+    store->map_pages = info.me_mapsize / store->page_size;
     return 0;
 }
 
@@ -340,6 +344,29 @@ static int put_notes(struct store *store, MDB_txn *txn)
     return rc;
 }
 
+/* What the trees say of themselves must fit what is known: room is made by their word,
+ * and a flipped bit in it would have records evicted that have all the room there is. */
+static int check_counts(const struct store *store, uint64_t next)
+{
+    uint64_t gone = ranges_overlap(&store->absent, 1, next - 1);
+
+    if (store->stored != next - 1 - gone || store->used_pages > store->map_pages)
+        return MDB_CORRUPTED;
+    return 0;
+}
+
+int store_db_check(struct store *store)
+{
+    MDB_envinfo info;
+    int rc = mdb_env_info(store->env, &info);
+
+    if (rc == 0)
+        rc = check_counts(store, store->next);
+    if (rc == 0 && store->used_pages > info.me_last_pgno + 1)
+        rc = MDB_CORRUPTED;
+    return rc == 0 ? STORE_OK : failed_mdb(store, "counts", rc);
+}
+
 int store_db_commit(struct store *store)
 {
     uint64_t bytes = store->unreceipted_bytes;
@@ -348,7 +375,8 @@ int store_db_commit(struct store *store)
 
     if (rc == 0) {
         if ((rc = put_removals(store, txn)) == 0 && (rc = put_batch(store, txn)) == 0 &&
-            (rc = put_notes(store, txn)) == 0 && (rc = count_pages(store, txn)) == 0)
+            (rc = put_notes(store, txn)) == 0 && (rc = count_pages(store, txn)) == 0 &&
+            (rc = check_counts(store, store->assigned)) == 0)
             rc = mdb_txn_commit(txn);
         else
             mdb_txn_abort(txn);

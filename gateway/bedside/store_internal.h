@@ -124,6 +124,8 @@ int store_db_commit(struct store *store);
 /* A value of the state database, copied: the caller frees *out. Returns 1, 0 if there is
  * none, or a store_error. */
 int store_db_get(struct store *store, const char *key, uint8_t **out, size_t *n);
+/* Whether the file's own counts fit what the state says. */
+int store_db_check(struct store *store);
 /* The newest record's seq; 0 if there is none. */
 int store_db_last(struct store *store, uint64_t *seq);
 uint64_t store_db_inode(const struct store *store);

@@ -374,6 +374,21 @@ static void says_that_a_store_was_lost(void **state)
     store_close(store);
 }
 
+static void opens_with_a_smaller_size(void **state)
+{
+    struct store *store;
+
+    (void)state;
+    store = sample_open(&config);
+    sample_fill(store, "mon-1", 0, 20000, 500);
+    store_close(store);
+    config.map_bytes = STORE_MAP_MIN; /* less than it holds */
+    store = sample_open(&config);
+    sample_fill(store, "mon-1", 20000, 1000, 50);
+    check_balance(store, 21000);
+    store_close(store);
+}
+
 static void refuses_to_open(void **state)
 {
     struct store *store = sample_open(&config), *second;
@@ -496,6 +511,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(remembers_last_readings, setup, teardown),
         cmocka_unit_test_setup_teardown(begins_an_epoch_when_copied, setup, teardown),
         cmocka_unit_test_setup_teardown(says_that_a_store_was_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(opens_with_a_smaller_size, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_to_open, setup, teardown),
         cmocka_unit_test_setup_teardown(never_gives_a_damaged_record, setup, teardown),
     };
