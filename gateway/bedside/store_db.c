@@ -81,6 +81,26 @@ static int count_pages(struct store *store, MDB_txn *txn)
     return 0;
 }
 
+/* A file never shrinks: one that is larger than configured keeps its size, and one whose
+ * pages fill it gets some to work with. */
+static int fit_map(struct store *store)
+{
+    MDB_envinfo info;
+    struct stat st;
+    uint64_t pages_size;
+    int fd, rc = mdb_env_get_fd(store->env, &fd);
+
+    if (rc != 0 || fstat(fd, &st) != 0 || (uint64_t)st.st_size <= store->map_bytes)
+        return rc;
+    if ((rc = mdb_env_info(store->env, &info)) != 0)
+        return rc;
+    store->map_bytes = (uint64_t)st.st_size;
+    pages_size = (info.me_last_pgno + 1) * (uint64_t)sysconf(_SC_PAGESIZE);
+    if (pages_size > store->map_bytes / 10 * 9)
+        store->map_bytes += store->map_bytes / 4;
+    return mdb_env_set_mapsize(store->env, store->map_bytes);
+}
+
 int store_db_open(struct store *store)
 {
     MDB_txn *txn = NULL;
@@ -92,7 +112,8 @@ int store_db_open(struct store *store)
     }
     if ((rc = mdb_env_set_mapsize(store->env, store->map_bytes)) != 0 ||
         (rc = mdb_env_set_maxdbs(store->env, 2)) != 0 ||
-        (rc = mdb_env_open(store->env, store->folder, MDB_NOTLS, 0600)) != 0) {
+        (rc = mdb_env_open(store->env, store->folder, MDB_NOTLS, 0600)) != 0 ||
+        (rc = fit_map(store)) != 0) {
         int error = failed_mdb(store, "open", rc);
         store_db_close(store);
         return error;
