@@ -92,6 +92,7 @@ static int names_of(struct intake *intake, const char *gateway,
     char device[LEDGER_NAME_SIZE] = "";
     int error;
 
+    /* Both parts are bounded by the wire's limits: together they fit. */
     if (record->has_device && record->device.id[0] != '\0') {
         size_t n = strlen(gateway);
         memcpy(device, gateway, n);
@@ -138,6 +139,7 @@ static int reading_take(struct intake *intake, struct ledger_entry *entry, bool 
     int error = LEDGER_OK;
 
     intake->batch.readings++;
+    /* Doubt outweighs time: when the source is trusted again the time is still known. */
     if (doubted)
         reason = LEDGER_SOURCE_DOUBTED;
     if (reason != LEDGER_REASON_NONE) {
@@ -203,6 +205,7 @@ static int record_take(struct intake *intake, const char *gateway, struct ledger
         (error = time_of(intake, &intake->record, new, &reason)) != LEDGER_OK ||
         (error = ledger_store(intake->ledger, new, &entry)) < 0)
         return error;
+    /* A repeat is receipted like the first: its gateway has not heard of it. */
     if (error == LEDGER_SAME) {
         intake->batch.same++;
         error = LEDGER_OK;
@@ -235,6 +238,8 @@ int intake_up(struct intake *intake, const char *gateway, const uint8_t *payload
 
     if (!name_valid(gateway) || n == 0 || envelope_open(&reader, payload, n) != WIRE_OK)
         return refuse(intake, gateway, INTAKE_MALFORMED, "envelope");
+    /* The broker lets a board publish under its own topic only, so the topic is the
+     * one to believe. */
     if (strcmp(reader.gateway, gateway) != 0)
         return refuse(intake, gateway, INTAKE_FOREIGN, NULL);
     if ((error = ledger_source(intake->ledger, gateway, &reader.epoch, &new.id.source)) !=
@@ -243,6 +248,8 @@ int intake_up(struct intake *intake, const char *gateway, const uint8_t *payload
         return error;
 
     while ((more = envelope_next(&reader, &new.record, &new.size)) > 0) {
+        /* One line a payload, whatever is wrong with it: a broken board must not fill
+         * the log. */
         if (record_decode(new.record, new.size, &intake->record, &field) != WIRE_OK) {
             if (bad++ == 0)
                 (void)refuse(intake, gateway, INTAKE_MALFORMED,
@@ -259,6 +266,7 @@ int intake_up(struct intake *intake, const char *gateway, const uint8_t *payload
         }
         taken++;
     }
+    /* The rest can't be found any more; what was before it is taken. */
     if (more < 0)
         (void)refuse(intake, gateway, INTAKE_MALFORMED, "envelope");
     intake->batch.envelopes++;
@@ -346,6 +354,7 @@ static int state_take(struct intake *intake, const char *gateway,
     if ((error = ledger_source_state(intake->ledger, source, base, state->first_seq,
                                      state->next_seq, &lost)) != LEDGER_OK)
         return error;
+    /* Said once: the next state finds them lost already. */
     if (lost > 0) {
         intake->batch.lost += lost;
         intake_event(

@@ -75,6 +75,7 @@ static int pair(struct intake *intake, const struct ledger_entry *entry,
     enum mark_kind mine = gap->has_to ? MARK_CLOSED : MARK_OPEN;
     int error, kind;
 
+    /* Gaps of evicted records and of the store itself are told once. */
     if (!gap->has_from || entry->device == 0 || gap->from_seq != 0)
         return LEDGER_OK;
     memcpy(key, MARK_PREFIX, MARK_PREFIX_SIZE);

@@ -15,6 +15,7 @@ struct intake_due *intake_due(struct intake *intake, uint32_t source)
 
     if (source > intake->due_count) {
         uint32_t count = source + 15;
+        /* A few more than asked: a ward's gateways arrive together. */
         struct intake_due *more = realloc(intake->dues, count * sizeof(*more));
 
         if (more == NULL)
@@ -163,6 +164,8 @@ static void ranges_take(struct intake_due *due, wardgate_Receipt *receipt)
  * dropped: the gateway offers again, which is harmless. */
 int intake_receipt(struct intake *intake, char *gateway, uint8_t *out)
 {
+    /* Where the last call ended: a source with much to say does not keep the others
+     * waiting for ever. */
     for (; intake->due_next < intake->due_count; intake->due_next++) {
         struct intake_due *due = &intake->dues[intake->due_next];
         static const wardgate_Receipt empty = wardgate_Receipt_init_zero;

@@ -129,6 +129,7 @@ static int entry_time(struct intake *intake, struct ledger_entry *entry,
     struct ledger_source source;
     int error;
 
+    /* The interval first; then who was waiting for it, or relied on the old one. */
     entry->time_known = is->known;
     entry->t_low_us = is->low_us;
     entry->t_high_us = is->high_us;
@@ -181,6 +182,7 @@ static int review_timed(struct intake *intake, struct ledger_entry *entry, int64
 
     if (error != LEDGER_OK)
         return error;
+    /* The same interval again is the usual case: nothing is written. */
     timebase_review(entry->t_low_us, entry->t_high_us, entry->monotonic_us, fixes, &is);
     if (is.known && is.low_us == entry->t_low_us && is.high_us == entry->t_high_us)
         return LEDGER_OK;
@@ -204,6 +206,8 @@ static int step_untimed(struct intake *intake, const struct work *work, int64_t 
         if (error != LEDGER_OK)
             return error;
     }
+    /* All of them seen. Those that came while this went on have got their time at
+     * once. */
     if (n == 0) {
         intake->retime.phase = PHASE_BACK;
         intake->retime.at = work->seq;
@@ -227,6 +231,7 @@ static int review_page(struct intake *intake, const struct work *work, uint64_t 
         int error;
 
         seen++;
+        /* Gaps and fixes have no interval; some have no boot either. */
         if (entry->kind != wardgate_Record_Kind_READING)
             continue;
         if (entry->boot != work->boot || entry->monotonic_us < work->low_us ||

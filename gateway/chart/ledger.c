@@ -73,10 +73,13 @@ static int db_error(struct ledger *ledger, int rc, const char *what)
         return LEDGER_NOT_FOUND;
     if (rc == MDB_KEYEXIST)
         return LEDGER_EXISTS;
+    /* Full is not broken: the caller stops taking in and waits for room, where after
+     * LEDGER_IO it tries again and tells somebody. */
     error = rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG ||
                     rc == MDB_TXN_FULL
                 ? LEDGER_FULL
                 : LEDGER_IO;
+    /* The first error is the one that explains; what follows is its echo. */
     if (ledger->batch && ledger->broken == 0)
         ledger->broken = error;
     return ledger_fail(ledger, error, "%s: %s", what, mdb_strerror(rc));
@@ -92,6 +95,7 @@ static MDB_txn *current(struct ledger *ledger, int *rc)
     struct ledger_db *db = ledger->db;
 
     *rc = MDB_SUCCESS;
+    /* Inside a batch everything sees what the batch has written. */
     if (db->batch != NULL)
         return db->batch;
     if (db->env == NULL) { /* could not be opened again: see ledger_begin */
@@ -130,6 +134,8 @@ static int cursor_of(struct ledger *ledger, enum db_table table, MDB_cursor **ou
     int rc;
     MDB_txn *txn = current(ledger, &rc);
 
+    /* Opened at the first use: a batch that only touches readings has no cursor on the
+     * outbox. */
     if (txn != NULL && db->cursors[table] == NULL)
         rc = mdb_cursor_open(txn, db->tables[table], &db->cursors[table]);
     *out = db->cursors[table];
@@ -263,6 +269,7 @@ static uint64_t free_pages(struct ledger_db *db, MDB_txn *txn)
 
     if (mdb_cursor_open(txn, 0, &cursor) != MDB_SUCCESS)
         return 0;
+    /* The free list is a table too: each row begins with how many pages it names. */
     while (mdb_cursor_get(cursor, &k, &v, MDB_NEXT) == MDB_SUCCESS)
         pages += *(const size_t *)v.mv_data;
     mdb_cursor_close(cursor);
@@ -318,6 +325,8 @@ static int room_check(struct ledger *ledger)
 
     if (error != LEDGER_OK)
         return error;
+    /* Two limits that know nothing of each other: the map is ours to set, the disk is
+     * everybody's. A preallocated file does not mind a full disk. */
     map_low = space.used + reserve > db->size_max;
     disk_low = space.disk_free < db->free_min && space.used + RESERVE_MIN > file_size;
     if (map_low || disk_low) {
@@ -383,6 +392,7 @@ int ledger_begin(struct ledger *ledger)
     }
     ledger->batch = true;
     ledger->broken = 0;
+    /* Sources made from here on go again with an abort. */
     ledger->source_before = ledger->source_count;
     if ((error = room_check(ledger)) != LEDGER_OK)
         ledger_abort(ledger);
@@ -551,6 +561,7 @@ int db_open(struct ledger *ledger, const char *path)
         error = db_error(ledger, rc, "open");
         goto err0;
     }
+    /* A file keeps the page size that it was made with, whatever the machine's is. */
     db->page_size = stat.ms_psize;
     if ((error = tables_open(ledger, txn, 0)) != LEDGER_OK) {
         mdb_txn_abort(txn);

@@ -38,6 +38,8 @@ int tallies_load(struct ledger *ledger)
     if (row.size != TALLIES_SIZE)
         return ledger_fail(ledger, LEDGER_VERSION, "books of wrong size");
     at = row.bytes;
+    /* In the order of tallies_save; a field more would be another size and so another
+     * version. */
     now->books.readings = get64(at);
     for (int i = 0; i < LEDGER_STATES; i++)
         now->books.states[i] = get64(at += 8);
@@ -98,6 +100,7 @@ static int entry_check(struct ledger *ledger, struct recount *count, struct db_s
     count->records++;
     count->books.states[entry.state]++;
     count->books.readings += entry.kind == wardgate_Record_Kind_READING;
+    /* An entry of a source that does not exist could never be receipted or asked for. */
     if (source_slot(ledger, entry.id.source) != NULL)
         count->received[entry.id.source - 1]++;
     else
@@ -111,6 +114,8 @@ static int entry_check(struct ledger *ledger, struct recount *count, struct db_s
         count->untimed += table == DB_UNTIMED;
         count->wrong += db_get(ledger, table, key, n, &row) != LEDGER_OK;
     }
+    /* An entry without its record could be charted by its header alone: it must not
+     * be. */
     entry_key(entry.id, key);
     count->wrong += db_get(ledger, DB_RECORDS, key, ENTRY_KEY_SIZE, &row) != LEDGER_OK;
     return LEDGER_OK;
@@ -140,6 +145,7 @@ static int count_source(struct ledger *ledger, struct recount *count,
         struct range is = {0, 0};
         int error;
 
+        /* Ranges never overlap, so each search begins behind the last one. */
         while ((error = range_next(ledger, i == 0 ? SET_RECEIVED : SET_LOST, row->source,
                                    is.last + 1, &is)) == LEDGER_OK)
             sums[i] += is.last - is.first + 1;
@@ -219,10 +225,14 @@ int ledger_recount(struct ledger *ledger, struct ledger_books *books, uint64_t *
     if (error != LEDGER_OK)
         return error;
 
+    /* What points nowhere shows as a difference in number: each entry has found its
+     * own rows above, so any others are too many. */
     count.wrong += db_rows(ledger, DB_RECORDS) != count.records;
     count.wrong += db_rows(ledger, DB_WORK) != count.worked;
     count.wrong += db_rows(ledger, DB_PLACES) != count.timed;
     count.wrong += db_rows(ledger, DB_UNTIMED) != count.untimed;
+    /* These two are not derived from entries: contents kept aside, and what was found
+     * damaged since start. */
     count.books.conflicts = db_rows(ledger, DB_ASIDE);
     count.books.damaged = ledger->now.books.damaged;
     *books = count.books;

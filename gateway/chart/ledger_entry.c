@@ -118,8 +118,11 @@ size_t entry_time_key(const struct ledger_entry *entry, enum db_table *table,
 {
     uint8_t *at = out;
 
+    /* Gaps and events are looked up by source and seq alone. */
     if (entry->kind != wardgate_Record_Kind_READING)
         return 0;
+    /* A reading without a place can't be matched by history; a person finds it on the
+     * worklist. */
     if (entry->time_known) {
         if (entry->place == 0)
             return 0;
@@ -150,6 +153,7 @@ static int work_move(struct ledger *ledger, const struct ledger_entry *old,
     size_t n = old != NULL ? entry_work_key(old, from) : 0, m = entry_work_key(new, to);
     int error = LEDGER_OK;
 
+    /* Most changes of other fields leave a reading in its list. */
     if (n == m && memcmp(from, to, n) == 0)
         return LEDGER_OK;
     if (n > 0 && ((error = db_drop(ledger, DB_WORK, from, n)) != LEDGER_OK ||
@@ -207,6 +211,7 @@ static int change_add(struct ledger *ledger, struct ledger_entry *entry,
     if ((error = db_append(ledger, DB_CHANGES, key, sizeof(key), row,
                            CHANGE_HEAD_SIZE + n)) != LEDGER_OK)
         return error;
+    /* Only now: a number that was not written must not be pointed to. */
     ledger->now.changes = entry->last_change = number;
     return LEDGER_OK;
 }
@@ -297,6 +302,7 @@ int ledger_record(struct ledger *ledger, struct ledger_id id, uint8_t *out, size
     entry_key(id, key);
     if ((error = db_get(ledger, DB_RECORDS, key, sizeof(key), &sealed)) != LEDGER_OK)
         return error;
+    /* The buffer of the caller has room for a record and no more. */
     if (sealed.size < SEAL_OVERHEAD || sealed.size > SEAL_OVERHEAD + RECORD_SIZE_MAX) {
         ledger->now.books.damaged++;
         return ledger_fail(ledger, LEDGER_DAMAGED, "a record of wrong size");
@@ -318,6 +324,8 @@ static int aside_look(struct ledger *ledger, struct ledger_id id, const uint8_t 
     (void)put32(key + ENTRY_KEY_SIZE, 0);
     error = db_seek(ledger, DB_ASIDE, key, sizeof(key), &found, &value);
     while (error == LEDGER_OK && memcmp(found.bytes, key, ENTRY_KEY_SIZE) == 0) {
+        /* This very content was refused before; its gateway only wants to know that it
+         * is kept. */
         if (memcmp(value.bytes, digest, DIGEST_SIZE) == 0)
             return LEDGER_SAME;
         *next = get32(found.bytes + ENTRY_KEY_SIZE) + 1;
@@ -352,6 +360,8 @@ static int conflict_take(struct ledger *ledger, const struct ledger_new *new,
         (error = entry_read(ledger, new->id, first, row)) != LEDGER_OK)
         return error;
 
+    /* The earlier one is held as well, unless it has left: then it is the next
+     * stage's. */
     ledger->now.books.conflicts++;
     first->conflicted = true;
     if (first->state == LEDGER_RECEIVED || first->state == LEDGER_KEPT ||
@@ -422,6 +432,7 @@ int ledger_store(struct ledger *ledger, const struct ledger_new *new,
     assert(ledger->batch);
     if (entry == NULL)
         entry = &mine;
+    /* Numbers from outside: a seq that overflows would count as missing for ever. */
     if (source_slot(ledger, new->id.source) == NULL || new->id.seq == 0 ||
         new->id.seq > SEQ_MAX || new->size == 0 || new->size > RECORD_SIZE_MAX ||
         (new->time_known && (new->t_high_us < new->t_low_us ||
@@ -437,6 +448,7 @@ int ledger_store(struct ledger *ledger, const struct ledger_new *new,
                    : conflict_take(ledger, new, digest, entry);
     if (error != LEDGER_NOT_FOUND)
         return error;
+    /* Only new records need room. */
     if (ledger->full)
         return LEDGER_FULL;
     return record_add(ledger, new, digest, entry);
@@ -455,6 +467,8 @@ int ledger_update(struct ledger *ledger, struct ledger_entry *entry, int64_t whe
     assert(ledger->batch);
     if ((error = entry_read(ledger, entry->id, &old, row)) != LEDGER_OK)
         return error;
+    /* A forbidden step is a mistake of the caller; the reading stays where it was, and
+     * the batch goes on. */
     if (!ledger_may_move(old.state, entry->state))
         return ledger_fail(ledger, LEDGER_BAD_TRANSITION,
                            "a reading can't go from state %d to %d", (int)old.state,
@@ -463,6 +477,7 @@ int ledger_update(struct ledger *ledger, struct ledger_entry *entry, int64_t whe
                               entry->t_high_us - entry->t_low_us > LEDGER_SPAN_MAX_US))
         return ledger_fail(ledger, LEDGER_INVALID, "an interval out of its limits");
 
+    /* Field by field: identity, place and arrival are not the caller's to change. */
     new = old;
     new.state = entry->state;
     new.reason = entry->reason;
@@ -474,6 +489,7 @@ int ledger_update(struct ledger *ledger, struct ledger_entry *entry, int64_t whe
     new.generation = entry->generation;
     new.message = entry->message;
     new.charted_mask = entry->charted_mask;
+    /* A time that was made better, or a message's number, is nobody's decision. */
     if (new.state != old.state || new.reason != old.reason || new.stay != old.stay ||
         new.generation != old.generation)
         error = change_add(ledger, &new, old.state, when_us, false, who);

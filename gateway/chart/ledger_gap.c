@@ -91,6 +91,7 @@ static int outstanding_less(struct ledger *ledger, struct ledger_id gap)
         return error;
     memcpy(row, value.bytes, sizeof(row));
     outstanding = get64(row + OUTSTANDING_AT);
+    /* Unknown counts, and counts that were less than the seqs: nothing to take back. */
     if (outstanding == 0)
         return LEDGER_OK;
     (void)put64(row + OUTSTANDING_AT, outstanding - 1);
@@ -142,6 +143,8 @@ static int readings_within(struct ledger *ledger, uint32_t source, struct range 
         struct db_span gap;
 
         entry_decode(found.bytes, value.bytes, &entry);
+        /* A gap that lies inside was swallowed by this one: what it still missed is in
+         * this one's count too. */
         *count += entry.kind == wardgate_Record_Kind_READING;
         if (entry.kind == wardgate_Record_Kind_GAP &&
             db_get(ledger, DB_GAPS, found.bytes, found.size, &gap) == LEDGER_OK)
@@ -190,6 +193,7 @@ static int seqs_cover(struct ledger *ledger, struct source_slot *slot,
 
     if (error != LEDGER_OK)
         return error;
+    /* What had been given up without a word has an explanation now. */
     slot->row.lost -= removed;
     ledger->now.books.lost -= removed;
     source_reach(slot, seqs.last);
@@ -220,6 +224,7 @@ static int seqs_share(struct ledger *ledger, const struct ledger_gap *gap,
         struct source_slot *slot = source_slot(ledger, source);
         struct range part = rest;
 
+        /* Other gateways' sources lie between, and sources of which nothing is known. */
         if (slot->row.gateway != gateway || slot->row.base == 0 ||
             slot->row.base > rest.last)
             continue;
@@ -229,6 +234,7 @@ static int seqs_share(struct ledger *ledger, const struct ledger_gap *gap,
         if ((error = source_flush(ledger, slot)) == LEDGER_OK &&
             (error = readings_within(ledger, source, part, known)) == LEDGER_OK)
             error = seqs_cover(ledger, slot, gap, part);
+        /* The rest lies below this epoch: it is of an earlier one. */
         if (part.first == rest.first)
             break;
         rest.last = part.first - 1;

@@ -20,6 +20,8 @@ int counter_add(struct ledger *ledger, enum db_table table, const void *key, siz
         count = get64(row.bytes);
     else if (error != LEDGER_NOT_FOUND)
         return error;
+    /* A counter below zero would be a row that was counted twice; the fresh count
+     * finds it. */
     count = delta >= 0 ? count + (uint64_t)delta : count - (uint64_t)-delta;
     if (count == 0)
         return db_drop(ledger, table, key, n);
@@ -36,6 +38,8 @@ int cursor_step(struct ledger *ledger, enum db_table table, const uint8_t *prefi
     static const uint8_t start[1] = {0};
     int error;
 
+    /* On from the last key given out: it may be gone, so the search is for it or the
+     * next. */
     if (cursor->size > 0) {
         error = db_seek(ledger, table, cursor->key, cursor->size, found, value);
         if (error == LEDGER_OK && found->size == cursor->size &&
@@ -132,10 +136,12 @@ int ledger_list_place(struct ledger *ledger, uint32_t place, int64_t from_us,
     }
     while (n < max && (step = cursor_step(ledger, DB_PLACES, prefix, sizeof(prefix),
                                           cursor, &found, &value)) > 0) {
+        /* Intervals that begin behind the window can't meet it, and so can none after. */
         if (get64(found.bytes + 4) > time_key(to_us))
             break;
         if ((error = entry_of(ledger, found, &out[n])) != LEDGER_OK)
             return error;
+        /* Began early enough; did it last long enough? */
         n += out[n].t_high_us >= from_us;
     }
     return step < 0 ? step : n;

@@ -94,12 +94,14 @@ int ledger_adt_append(struct ledger *ledger, const void *key, size_t key_size,
         (error = row_digest(ledger, raw, n, row + 8)) != LEDGER_OK)
         return error;
     error = db_get(ledger, DB_ADT_KEYS, index, ADT_INDEX_SIZE, &earlier);
+    /* Word for word what was logged before: the PAS has not heard our answer. */
     if (error == LEDGER_OK && memcmp(earlier.bytes + 8, row + 8, DIGEST_SIZE) == 0) {
         *number = get64(earlier.bytes);
         return LEDGER_SAME;
     }
     if (error != LEDGER_OK && error != LEDGER_NOT_FOUND)
         return error;
+    /* No room: the PAS is told nothing, and will repeat. */
     if (ledger->full)
         return LEDGER_FULL;
     if (error == LEDGER_OK) /* the index stays with the first */
@@ -150,6 +152,7 @@ int ledger_adt_trim(struct ledger *ledger, uint64_t number, int max)
     for (; n < max; n++) {
         uint8_t key[8];
 
+        /* The oldest is always the first; nothing is searched. */
         error = db_seek(ledger, DB_ADT, start, sizeof(start), &found, &value);
         if (error != LEDGER_OK || get64(found.bytes) >= number)
             break;
@@ -196,6 +199,7 @@ static int boot_read(struct ledger *ledger, const uint8_t *key,
     struct db_span row;
     int error = db_get(ledger, DB_FIXES, key, BOOT_KEY_SIZE, &row);
 
+    /* Nothing known yet: any fix is lower and higher than this. */
     fixes->offset_low_us = INT64_MAX;
     fixes->offset_high_us = INT64_MIN;
     if (error == LEDGER_OK && row.size == BOOT_ROW_SIZE) {
@@ -246,6 +250,7 @@ int ledger_fix_add(struct ledger *ledger, uint32_t gateway, uint64_t boot,
 
     if (error != LEDGER_OK)
         return error;
+    /* The same record again, after a conflict or a resend into a restored ledger. */
     if (fixes.has_before && fixes.before.monotonic_us == fix->monotonic_us &&
         fixes.before.utc_us == fix->utc_us &&
         fixes.before.uncertainty_ms == fix->uncertainty_ms)

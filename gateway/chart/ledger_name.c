@@ -47,6 +47,7 @@ int ledger_name(struct ledger *ledger, const char *text, uint32_t *number)
     size_t n = strlen(text);
     int error = name_look(ledger, text, number);
 
+    /* Known, or refused, or only asked about. */
     if (error != LEDGER_NOT_FOUND || !ledger->batch)
         return error;
     if (ledger->now.names == UINT32_MAX - 1) /* LEDGER_ANY is no name */

@@ -96,6 +96,7 @@ static int file_make(struct ledger *ledger, const char *path, const struct key *
 
     (void)snprintf(fresh, sizeof(fresh), "%s.new", path);
     (void)snprintf(lock, sizeof(lock), "%s-lock", fresh);
+    /* Left from a start that was cut short: nothing in it was ever promised. */
     (void)unlink(fresh);
     (void)unlink(lock);
     (void)put32(row, FORMAT_VERSION);
@@ -104,6 +105,8 @@ static int file_make(struct ledger *ledger, const char *path, const struct key *
         return ledger_fail(ledger, LEDGER_IO, "no random bytes");
     memcpy(row + 4 + EPOCH_SIZE, mark, 16);
 
+    /* From here the new file is complete under its wrong name; giving it the right one
+     * is a single step, and the folder's sync makes that step last. */
     error = db_make(ledger, fresh, row, sizeof(row));
     (void)unlink(lock);
     if (error == LEDGER_OK && rename(fresh, path) != 0)
@@ -159,8 +162,11 @@ static int file_open(struct ledger *ledger, const struct ledger_options *options
             FILE_PATH_MAX ||
         snprintf(lock, sizeof(lock), "%s/lock", options->folder) >= (int)sizeof(lock))
         return ledger_fail(ledger, LEDGER_INVALID, "%s: path too long", options->folder);
+    /* Before anything is looked at: another process may be making the file right now. */
     if ((error = lock_take(ledger, lock)) != LEDGER_OK)
         return error;
+    /* A key is made for a new ledger only: with an old one it would hide that the true
+     * key is lost. */
     exists = access(path, F_OK) == 0;
     if (key_file(options->key_path, !exists, key) != CRYPTO_OK)
         return ledger_fail(ledger, LEDGER_KEY, "%s: %s", options->key_path,

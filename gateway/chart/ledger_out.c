@@ -165,9 +165,11 @@ int ledger_out_add(struct ledger *ledger, struct ledger_message *message,
     int error;
 
     assert(ledger->batch);
+    /* Without a control id it could not be told from another, and would be sent twice. */
     if (message->control[0] == '\0' || n == 0 || n > LEDGER_MESSAGE_MAX)
         return ledger_fail(ledger, LEDGER_INVALID, "a message out of its limits");
     error = ledger_out_find(ledger, message->destination, message->control, &earlier);
+    /* Made before a crash and made again: the first one's bytes are what is sent. */
     if (error == LEDGER_OK) {
         *message = earlier;
         return LEDGER_EXISTS;
@@ -240,11 +242,14 @@ int ledger_out_set(struct ledger *ledger, const struct ledger_message *message)
     new.detail[sizeof(new.detail) - 1] = '\0';
 
     (void)put64(key, new.number);
+    /* Out of the old list and into the new one; when nothing has changed it is the
+     * same place. */
     if ((error = work_leave(ledger, &old)) != LEDGER_OK ||
         (error = work_enter(ledger, &new)) != LEDGER_OK ||
         (error = db_put(ledger, DB_OUT, key, sizeof(key), row,
                         message_encode(&new, row))) != LEDGER_OK)
         return error;
+    /* Bytes stay for a dead letter: a person may want to send them after all. */
     if (new.state == old.state ||
         (new.state != LEDGER_OUT_DONE &&new.state != LEDGER_OUT_CANCELLED))
         return LEDGER_OK;

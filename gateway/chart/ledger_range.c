@@ -90,11 +90,13 @@ int range_add(struct ledger *ledger, enum range_set set, uint32_t source,
     int error = add.first > 1 ? range_before(ledger, set, source, add.first - 1, &other)
                               : LEDGER_NOT_FOUND;
 
+    /* Grows the neighbour below, whose row is then written over, ... */
     if (error == LEDGER_OK && other.last == add.first - 1)
         add.first = other.first;
     else if (error != LEDGER_OK && error != LEDGER_NOT_FOUND)
         return error;
     error = range_next(ledger, set, source, add.last + 1, &other);
+    /* ... and takes in the one above, whose row goes. */
     if (error == LEDGER_OK && other.first == add.last + 1) {
         add.last = other.last;
         if ((error = range_drop(ledger, set, source, other.first)) != LEDGER_OK)

@@ -65,6 +65,7 @@ int ledger_source(struct ledger *ledger, const char *gateway, const struct epoch
     uint32_t name = ledger_name_find(ledger, gateway);
     int error;
 
+    /* Newest epochs are at the end, but an old one may come back with a backlog. */
     for (uint32_t i = 0; name != 0 && i < ledger->source_count; i++) {
         const struct ledger_source *row = &ledger->sources[i].row;
         if (row->gateway == name && epoch_equal(&row->epoch, epoch)) {
@@ -148,6 +149,7 @@ static int boot_take(struct ledger *ledger, struct source_slot *slot, uint64_t b
 /* Base and head only ever move apart. */
 void source_reach(struct source_slot *slot, uint64_t seq)
 {
+    /* A lower seq than any seen: the epoch began earlier than was thought. */
     if (seq > slot->row.head)
         slot->row.head = seq;
     if (slot->row.base == 0 || seq < slot->row.base)
@@ -202,6 +204,7 @@ int ledger_received(struct ledger *ledger, uint32_t source, struct range *out, i
         return LEDGER_NOT_FOUND;
     if ((error = source_flush(ledger, slot)) != LEDGER_OK)
         return error;
+    /* Each search ends before the range just found. */
     while (n < max && (error = range_before(ledger, SET_RECEIVED, source, below,
                                             &out[n])) == LEDGER_OK) {
         below = out[n++].first - 1;
@@ -219,6 +222,7 @@ static int accounted(struct ledger *ledger, uint32_t source, uint64_t at, bool *
     uint64_t next = UINT64_MAX;
 
     *yes = false;
+    /* Received, lost, replaced: whoever holds the seq, it need not be waited for. */
     for (int i = 0; i < 3; i++) {
         struct range is;
         int error = i == 2 ? gap_range_next(ledger, source, at, &is)
@@ -282,6 +286,7 @@ int ledger_source_state(struct ledger *ledger, uint32_t source, uint64_t base,
     *lost = 0;
     if (slot == NULL)
         return LEDGER_NOT_FOUND;
+    /* Numbers from outside must fit together before they are believed. */
     if (base == 0 || base >= next || next > SEQ_MAX)
         base = 0;
     /* Without being told, a base is only what was seen: the lowest seq received. */

@@ -20,6 +20,7 @@ static struct interval rebase(const struct timebase_fix *fix, uint64_t monotonic
     uint64_t far = distance(fix->monotonic_us, monotonic_us);
     int64_t middle =
         fix->utc_us + (monotonic_us >= fix->monotonic_us ? (int64_t)far : -(int64_t)far);
+    /* Rounded up: an interval may be a microsecond too wide, never too narrow. */
     int64_t wide = (int64_t)fix->uncertainty_ms * 1000 +
                    (int64_t)(far / (1000000 / TIMEBASE_DRIFT_PPM)) + 1;
 
@@ -89,8 +90,11 @@ static bool by_fixes(const struct timebase_fixes *fixes, uint64_t monotonic_us,
         *out = before = rebase(&fixes->before, monotonic_us);
     if (fixes->has_after)
         *out = after = rebase(&fixes->after, monotonic_us);
+    /* Two fixes that agree are better than one; two that don't may each be right. */
     if (fixes->has_before && fixes->has_after)
         *out = meet(before, after) ? common(before, after) : cover(before, after);
+    /* Somewhere in this boot the clock was set. A reading may lie on either side of
+     * that, whatever its neighbours say. */
     if (fixes->contradicted) {
         struct interval all = {(int64_t)monotonic_us + fixes->offset_low_us,
                                (int64_t)monotonic_us + fixes->offset_high_us};
