@@ -54,12 +54,12 @@ void intake_event(struct intake *intake, const char *gateway, const char *format
     char text[LEDGER_ERROR_SIZE];
     va_list arguments;
 
-    if (intake->hooks.event == NULL)
-        return;
     va_start(arguments, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it has just been started */
     (void)vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    intake->hooks.event(intake->hooks.context, gateway, text);
+    if (intake->hooks.event != NULL)
+        intake->hooks.event(intake->hooks.context, gateway, text);
 }
 
 /* Refused messages say who sent them and which field was at fault, never what was in it.
@@ -95,7 +95,7 @@ static int names_of(struct intake *intake, const char *gateway,
     /* Both parts are bounded by the wire's limits: together they fit. */
     if (record->has_device && record->device.id[0] != '\0') {
         size_t n = strlen(gateway);
-        memcpy(device, gateway, n);
+        memcpy(device, gateway, n + 1);
         device[n] = '/';
         memcpy(device + n + 1, record->device.id, strlen(record->device.id) + 1);
     }

@@ -9,10 +9,11 @@
 
 #include "chart/intake_internal.h"
 
-#define MARK_PREFIX      "gap/"
 #define MARK_PREFIX_SIZE 4
 #define MARK_KEY_SIZE    (MARK_PREFIX_SIZE + 4 + 8 + 8)
 #define MARK_VALUE_SIZE  (1 + 4 + 8)
+
+static const uint8_t mark_prefix[MARK_PREFIX_SIZE] = {'g', 'a', 'p', '/'};
 
 enum mark_kind { MARK_OPEN = 'o', MARK_CLOSED = 'c' };
 
@@ -78,7 +79,7 @@ static int pair(struct intake *intake, const struct ledger_entry *entry,
     /* Gaps of evicted records and of the store itself are told once. */
     if (!gap->has_from || entry->device == 0 || gap->from_seq != 0)
         return LEDGER_OK;
-    memcpy(key, MARK_PREFIX, MARK_PREFIX_SIZE);
+    memcpy(key, mark_prefix, MARK_PREFIX_SIZE);
     be(key + MARK_PREFIX_SIZE, entry->device, 4);
     be(key + MARK_PREFIX_SIZE + 4, gap->from.boot, 8);
     be(key + MARK_PREFIX_SIZE + 12, gap->from.monotonic_us, 8);

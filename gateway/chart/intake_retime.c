@@ -9,7 +9,6 @@
 
 #include "chart/intake_internal.h"
 
-#define WORK_PREFIX      "retime/"
 #define WORK_PREFIX_SIZE 7
 #define PAGE             64 /* entries looked at together */
 
@@ -22,6 +21,8 @@ struct work {
 
 #define WORK_KEY_SIZE   (WORK_PREFIX_SIZE + 12)
 #define WORK_VALUE_SIZE (4 + 3 * 8)
+
+static const uint8_t work_prefix[WORK_PREFIX_SIZE] = {'r', 'e', 't', 'i', 'm', 'e', '/'};
 
 /* The note of work is a row like others: big-endian. */
 static void be32(uint8_t *at, uint32_t v)
@@ -103,7 +104,7 @@ int intake_fix(struct intake *intake, const struct ledger_entry *entry,
         low = near.has_before ? near.before.monotonic_us : 0;
         high = near.has_after ? near.after.monotonic_us : UINT64_MAX;
     }
-    memcpy(key, WORK_PREFIX, WORK_PREFIX_SIZE);
+    memcpy(key, work_prefix, WORK_PREFIX_SIZE);
     be32(key + WORK_PREFIX_SIZE, entry->id.source);
     be64(key + WORK_PREFIX_SIZE + 4, entry->id.seq);
     be32(value, entry->gateway);
@@ -293,7 +294,7 @@ static int work_load(struct intake *intake, struct work *work)
 
     if (!at->loaded) {
         memset(at, 0, sizeof(*at));
-        error = ledger_value_next(intake->ledger, WORK_PREFIX, WORK_PREFIX_SIZE, NULL, 0,
+        error = ledger_value_next(intake->ledger, work_prefix, WORK_PREFIX_SIZE, NULL, 0,
                                   at->key, &at->key_size);
         if (error != LEDGER_OK && error != LEDGER_NOT_FOUND)
             return error;

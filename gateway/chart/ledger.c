@@ -148,7 +148,7 @@ static int cursor_find(struct ledger *ledger, enum db_table table, MDB_cursor_op
                        const void *key, size_t n, struct db_span *found,
                        struct db_span *value)
 {
-    MDB_val k = {n, (void *)(uintptr_t)key}, v = {0, NULL};
+    MDB_val k = {n, (void *)key}, v = {0, NULL};
     MDB_cursor *cursor;
     int rc = cursor_of(ledger, table, &cursor);
 
@@ -205,7 +205,7 @@ int db_seek_back(struct ledger *ledger, enum db_table table, const void *key, si
 static int db_write(struct ledger *ledger, enum db_table table, const void *key, size_t n,
                     const void *value, size_t size, unsigned flags)
 {
-    MDB_val k = {n, (void *)(uintptr_t)key}, v = {size, (void *)(uintptr_t)value};
+    MDB_val k = {n, (void *)key}, v = {size, (void *)value};
     MDB_cursor *cursor;
     int rc;
 
@@ -235,7 +235,7 @@ int db_append(struct ledger *ledger, enum db_table table, const void *key, size_
 /* Deletes a row; LEDGER_NOT_FOUND is for the caller to judge. */
 int db_drop(struct ledger *ledger, enum db_table table, const void *key, size_t n)
 {
-    MDB_val k = {n, (void *)(uintptr_t)key};
+    MDB_val k = {n, (void *)key};
 
     assert(ledger->batch);
     if (ledger->broken != 0)
@@ -317,9 +317,9 @@ int ledger_space(struct ledger *ledger, struct ledger_space *space)
 static int room_check(struct ledger *ledger)
 {
     struct ledger_db *db = ledger->db;
-    uint64_t file_size,
-        reserve = db->size_max / 16 > RESERVE_MIN ? db->size_max / 16 : RESERVE_MIN;
-    struct ledger_space space;
+    uint64_t file_size = 0,
+             reserve = db->size_max / 16 > RESERVE_MIN ? db->size_max / 16 : RESERVE_MIN;
+    struct ledger_space space = {0};
     int error = space_now(ledger, &space, &file_size);
     bool map_low, disk_low;
 
@@ -516,7 +516,7 @@ int db_make(struct ledger *ledger, const char *path, const void *format, size_t 
 {
     MDB_env *env = NULL;
     MDB_txn *txn = NULL;
-    MDB_val k = {6, (void *)(uintptr_t) "format"}, v = {n, (void *)(uintptr_t)format};
+    MDB_val k = {6, "format"}, v = {n, (void *)format};
     int error, rc;
 
     if ((error = env_open(ledger, path, &env)) != LEDGER_OK)

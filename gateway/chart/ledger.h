@@ -143,20 +143,19 @@ struct ledger_entry {
     uint8_t reason;
     /* false: t_low_us and t_high_us are 0 */
     bool time_known;
+    /* another content claimed this identity; kept by the ledger */
+    bool conflicted;
     /* the measurement lies between, inclusive */
     int64_t t_low_us, t_high_us;
     /* the census's numbers; 0 = none */
     uint64_t stay, patient;
     /* 0 before the first message, then 1.. */
     uint32_t generation;
-    /* newest outbox message, 0 = none */
-    uint64_t message;
     /* bit n: observation n went out */
     uint32_t charted_mask;
-    /* Kept by the ledger. */
-    /* another content claimed this identity */
-    bool conflicted;
-    /* newest change of this reading, 0 = none */
+    /* newest outbox message, 0 = none */
+    uint64_t message;
+    /* newest change of this reading, 0 = none; kept by the ledger */
     uint64_t last_change;
 };
 

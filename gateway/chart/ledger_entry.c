@@ -425,8 +425,8 @@ static int record_add(struct ledger *ledger, const struct ledger_new *new,
 int ledger_store(struct ledger *ledger, const struct ledger_new *new,
                  struct ledger_entry *entry)
 {
-    uint8_t digest[DIGEST_SIZE], row[ENTRY_ROW_SIZE];
-    struct ledger_entry mine;
+    uint8_t digest[DIGEST_SIZE], row[ENTRY_ROW_SIZE] = {0};
+    struct ledger_entry mine = {0};
     int error;
 
     assert(ledger->batch);
@@ -461,7 +461,7 @@ int ledger_update(struct ledger *ledger, struct ledger_entry *entry, int64_t whe
                   const char *who)
 {
     uint8_t row[ENTRY_ROW_SIZE];
-    struct ledger_entry old, new;
+    struct ledger_entry old = {0}, new;
     int error;
 
     assert(ledger->batch);

@@ -10,8 +10,8 @@
 #include "chart/ledger.h"
 #include "chart/timebase.h"
 
-#define LEDGER_ADT_MAX (1024 * 1024) /* bytes of one ADT message */
-#define LEDGER_KEY_MAX 200           /* bytes of a small value's key */
+#define LEDGER_ADT_MAX ((size_t)1024 * 1024) /* bytes of one ADT message */
+#define LEDGER_KEY_MAX 200                   /* bytes of a small value's key */
 
 /* Logs one raw ADT message, sealed. key (1..512 bytes) identifies it as its sender does
  * (MSH-3, MSH-4, MSH-10). LEDGER_NEW and LEDGER_CONFLICT append and set *number (1..);
@@ -46,14 +46,14 @@ struct ledger_gap {
     /* wardgate_Gap_Reason */
     uint8_t reason;
     bool count_unknown;
+    /* kept by the ledger: see ledger_gap_settle */
+    bool settled;
     /* readings not kept */
     uint64_t count;
     /* records it stands for; first 0 = none */
     struct range seqs;
     uint32_t device, place;
     int64_t received_us;
-    /* kept by the ledger: see ledger_gap_settle */
-    bool settled;
     /* kept by the ledger: count less the readings received after all */
     uint64_t outstanding;
 };

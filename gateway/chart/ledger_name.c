@@ -31,7 +31,7 @@ static int name_look(struct ledger *ledger, const char *text, uint32_t *number)
         *number = slot->number;
         return LEDGER_OK;
     }
-    memcpy(key + 1, text, n);
+    memcpy(key + 1, text, n + 1); /* there is room for its NUL */
     if ((error = db_get(ledger, DB_NAMES, key, 1 + n, &row)) != LEDGER_OK)
         return error;
     *number = slot->number = get32(row.bytes);
@@ -53,7 +53,7 @@ int ledger_name(struct ledger *ledger, const char *text, uint32_t *number)
     if (ledger->now.names == UINT32_MAX - 1) /* LEDGER_ANY is no name */
         return LEDGER_FULL;
     *number = ledger->now.names + 1;
-    memcpy(by_text + 1, text, n);
+    memcpy(by_text + 1, text, n + 1);
     (void)put32(by_number + 1, *number);
     if ((error = db_put(ledger, DB_NAMES, by_text, 1 + n, by_number + 1, 4)) !=
             LEDGER_OK ||

@@ -221,7 +221,7 @@ int ledger_out_bytes(struct ledger *ledger, uint64_t number, void *out, size_t c
 int ledger_out_set(struct ledger *ledger, const struct ledger_message *message)
 {
     uint8_t key[8], row[ROW_MAX];
-    struct ledger_message old, new;
+    struct ledger_message old = {0}, new;
     int error = ledger_out_get(ledger, message->number, &old);
 
     assert(ledger->batch);
@@ -261,7 +261,7 @@ int ledger_out_set(struct ledger *ledger, const struct ledger_message *message)
 int ledger_out_forget(struct ledger *ledger, uint64_t number)
 {
     uint8_t key[8], id[ID_KEY_MAX];
-    struct ledger_message message;
+    struct ledger_message message = {0};
     size_t id_size;
     int error = ledger_out_get(ledger, number, &message);
 

@@ -9,9 +9,9 @@
 
 #include "chart/ledger.h"
 
-#define LEDGER_CONTROL_SIZE 80           /* bytes of a control id with its NUL */
-#define LEDGER_DETAIL_SIZE  160          /* bytes of a refusal's text with its NUL */
-#define LEDGER_MESSAGE_MAX  (256 * 1024) /* bytes of one message */
+#define LEDGER_CONTROL_SIZE 80  /* bytes of a control id with its NUL */
+#define LEDGER_DETAIL_SIZE  160 /* bytes of a refusal's text with its NUL */
+#define LEDGER_MESSAGE_MAX  ((size_t)256 * 1024) /* bytes of one message */
 
 enum ledger_out_state {
     /* never tried; listed by lane, then age */

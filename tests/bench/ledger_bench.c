@@ -33,7 +33,8 @@ static long rss_kib(void)
     char line[256];
 
     while (file != NULL && fgets(line, sizeof(line), file) != NULL)
-        (void)sscanf(line, "RssAnon: %ld", &kib);
+        if (strncmp(line, "RssAnon:", 8) == 0)
+            kib = strtol(line + 8, NULL, 10);
     if (file != NULL)
         (void)fclose(file);
     return kib;

@@ -218,7 +218,7 @@ static struct ledger_entry entry_of(uint64_t seq)
 
 static void receipts_only_after_the_commit(void **state)
 {
-    wardgate_Receipt receipt;
+    wardgate_Receipt receipt = wardgate_Receipt_init_zero;
     struct intake_counts counts;
 
     (void)state;
@@ -257,7 +257,7 @@ static void receipts_only_after_the_commit(void **state)
 
 static void many_ranges_take_many_receipts(void **state)
 {
-    wardgate_Receipt receipt;
+    wardgate_Receipt receipt = wardgate_Receipt_init_zero;
     int receipts = 0, ranges = 0;
 
     (void)state;
@@ -276,7 +276,7 @@ static void what_is_not_understood_is_not_receipted(void **state)
     static const uint8_t bad_item[] = {0x1a, 0x02, 0x08,
                                        0x00}; /* a record without a seq */
     struct intake_counts counts;
-    wardgate_Receipt receipt;
+    wardgate_Receipt receipt = wardgate_Receipt_init_zero;
 
     (void)state;
     assert_int_equal(intake_up(seen.intake, "gw-1", junk, sizeof(junk), T0),
@@ -311,7 +311,7 @@ static void what_is_not_understood_is_not_receipted(void **state)
 static void conflict_and_doubt(void **state)
 {
     struct intake_counts counts;
-    wardgate_Receipt receipt;
+    wardgate_Receipt receipt = wardgate_Receipt_init_zero;
 
     (void)state;
     assert_int_equal(send_one(reading(1, 70)), 1);
@@ -336,7 +336,7 @@ static void conflict_and_doubt(void **state)
 static void gaps_and_others_are_noted(void **state)
 {
     struct ledger_books books;
-    wardgate_Receipt receipt;
+    wardgate_Receipt receipt = wardgate_Receipt_init_zero;
 
     (void)state;
     begin_as("gw-1", &epoch);
@@ -416,7 +416,7 @@ static void one_silence_counts_once(void **state)
 
 static void a_board_that_does_not_say_where_it_begins(void **state)
 {
-    wardgate_Receipt receipt;
+    wardgate_Receipt receipt = wardgate_Receipt_init_zero;
 
     (void)state;
     assert_int_equal(send_state(0, 40, 600, 50), LEDGER_OK);
@@ -445,7 +445,9 @@ static void a_fix_gives_times_back(void **state)
         assert_int_equal(seen.last.reason, LEDGER_TIME_UNKNOWN);
     }
     assert_int_equal(intake_work(seen.intake, 100, T0), 0);
-    assert_int_equal(send_one(fix(301, 400 * 1000000, T0 + 400 * INT64_C(1000000))), 1);
+    assert_int_equal(send_one(
+                         fix(301, UINT64_C(400) * 1000000, T0 + 400 * INT64_C(1000000))),
+                     1);
     assert_int_equal(intake_work(seen.intake, 100, T0), 128);
     assert_int_equal(seen.retimed, 128);
     commit();
@@ -514,7 +516,7 @@ static void a_contradicting_fix_widens(void **state)
 static void a_rolled_back_store_is_doubted(void **state)
 {
     struct intake_counts counts;
-    wardgate_Receipt receipt;
+    wardgate_Receipt receipt = wardgate_Receipt_init_zero;
 
     (void)state;
     for (uint64_t seq = 1; seq <= 50; seq++)
@@ -543,7 +545,7 @@ static void a_rolled_back_store_is_doubted(void **state)
 
 static void a_lost_ledger_asks_again(void **state)
 {
-    wardgate_Receipt receipt;
+    wardgate_Receipt receipt = wardgate_Receipt_init_zero;
 
     (void)state;
     assert_int_equal(send_state(100, 40, 600, 50),

@@ -58,7 +58,7 @@ static void plaintext_is_nowhere_on_disk(void **state)
     static const char secret[] = "QUITE-UNMISTAKABLE-CONTENT";
     char path[400];
     uint8_t *file;
-    struct stat st;
+    struct stat st = {0};
     int fd;
 
     assert_int_equal(ledger_begin(bench->ledger), LEDGER_OK);
@@ -71,7 +71,7 @@ static void plaintext_is_nowhere_on_disk(void **state)
     fd = open(path, O_RDONLY);
     assert_true(fd >= 0 && fstat(fd, &st) == 0);
     assert_int_equal(st.st_mode & 0777, 0600);
-    file = malloc((size_t)st.st_size);
+    file = malloc((size_t)st.st_size + 1);
     assert_non_null(file);
     assert_int_equal(read(fd, file, (size_t)st.st_size), st.st_size);
     assert_null(memmem(file, (size_t)st.st_size, secret, sizeof(secret) - 1));
@@ -451,7 +451,7 @@ static void a_flipped_bit_is_counted_and_never_read(void **state)
     struct ledger_books books;
     uint8_t *file, out[RECORD_SIZE_MAX];
     char path[400];
-    struct stat st;
+    struct stat st = {0};
     size_t n;
     long at = -1;
     int fd;
@@ -466,7 +466,7 @@ static void a_flipped_bit_is_counted_and_never_read(void **state)
     (void)snprintf(path, sizeof(path), "%s/ledger.mdb", bench->folder);
     fd = open(path, O_RDWR);
     assert_true(fd >= 0 && fstat(fd, &st) == 0);
-    file = malloc((size_t)st.st_size);
+    file = malloc((size_t)st.st_size + 1);
     assert_int_equal(pread(fd, file, (size_t)st.st_size, 0), st.st_size);
     /* A row of the records table: its key is followed by session and counter; change the
      * ciphertext after. */

@@ -151,7 +151,7 @@ static void check_step(int64_t wrong, int64_t fixed_at, bool lied_synced)
 
 static void steps_are_covered_or_held(void **state)
 {
-    static const int64_t steps[] = {1, 2, 30, 3600, 3700, 86400, 365 * 86400};
+    static const int64_t steps[] = {1, 2, 30, 3600, 3700, 86400, INT64_C(365) * 86400};
 
     (void)state;
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)

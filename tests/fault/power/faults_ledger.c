@@ -19,7 +19,7 @@
 #include "recorder.h"
 
 #define BATCHES    6
-#define PER_BATCH  8
+#define PER_BATCH  UINT64_C(8)
 #define FAULTS_MAX 400 /* calls of one workload that are made to fail, one at a time */
 
 static char scratch[200];

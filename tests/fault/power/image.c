@@ -146,7 +146,7 @@ static void list_add(const struct event ***list, size_t *count, size_t *capacity
 {
     if (*count == *capacity) {
         *capacity = *capacity == 0 ? 64 : *capacity * 2;
-        if ((*list = realloc(*list, *capacity * sizeof(**list))) == NULL)
+        if ((*list = realloc(*list, *capacity * sizeof(const struct event *))) == NULL)
             abort();
     }
     (*list)[(*count)++] = event;

@@ -22,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/unit/temporary.h"
+
 #include "image.h"
 #include "power.h"
 
@@ -415,11 +417,6 @@ int main(int argc, char **argv)
                  " different ones checked in %.1f s: %s\n",
                  subject.name, made, checked, took,
                  result == 0 ? "every promise held" : "a promise was broken");
-    {
-        char command[300];
-        (void)snprintf(command, sizeof(command), "rm -rf '%s'", scratch);
-        if (system(command) != 0)
-            (void)fprintf(stderr, "%s is left\n", scratch);
-    }
+    temporary_remove(scratch);
     return options.unsynced ? result == 0 : result != 0;
 }

@@ -220,7 +220,7 @@ static ssize_t pwrite_any(int fd, const void *data, size_t n, off_t offset)
         return -1;
     done = next(fd, data, n, offset);
     if (done > 0)
-        record_write(fd, (uint64_t)offset, &(struct iovec){(void *)(uintptr_t)data, n}, 1,
+        record_write(fd, (uint64_t)offset, &(struct iovec){(void *)data, n}, 1,
                      (size_t)done);
     return done;
 }
@@ -245,7 +245,7 @@ ssize_t write(int fd, const void *data, size_t n)
     done = next(fd, data, n);
     if (done > 0 && fd_look(fd) != NULL)
         record_write(fd, (uint64_t)(lseek(fd, 0, SEEK_CUR) - done),
-                     &(struct iovec){(void *)(uintptr_t)data, n}, 1, (size_t)done);
+                     &(struct iovec){(void *)data, n}, 1, (size_t)done);
     return done;
 }
 

@@ -172,7 +172,7 @@ static struct store *store_or_salvage(const char *folder, const struct promise *
 
     if (result == STORE_BROKEN && promise->next == 1 &&
         store_salvage(&config, INT64_C(1790000000000000), &report, error) == STORE_OK)
-        result = store_open(&config, &store, error);
+        (void)store_open(&config, &store, error);
     return store;
 }
 
@@ -231,8 +231,8 @@ static int work(const char *folder, int batches)
         }
         promise->receipting = promise->receipted;
         /* After a quarter receipts stop, so that the oldest must make room. */
-        if (i < batches / 4 && promise->next > BEHIND * PER_BATCH) {
-            promise->receipting = promise->next - BEHIND * PER_BATCH;
+        if (i < batches / 4 && promise->next > (uint64_t)BEHIND * PER_BATCH) {
+            promise->receipting = promise->next - (uint64_t)BEHIND * PER_BATCH;
             if (store_receipt(store, &promise->epoch, 1, promise->receipting, NULL) !=
                 STORE_OK)
                 return -1;
