@@ -393,6 +393,7 @@ int main(int argc, char **argv)
     int result;
 
     options_read(argc, argv);
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     /* Memory if there is any to use: the states are as many as a disk sees in years. */
     (void)snprintf(scratch, sizeof(scratch), "%s/wardgate-power-XXXXXX",
                    access("/dev/shm", W_OK) == 0 ? "/dev/shm"

@@ -22,7 +22,7 @@
 #define PER_BATCH 5
 #define BEHIND    8 /* batches until a receipt comes */
 #define SEQS_MAX  16384
-#define MARKS_MAX 512
+#define MARKS_MAX 1024
 
 struct seen {
     uint64_t seq;
@@ -148,8 +148,10 @@ static void promise_take(struct store *store, struct promise *promise)
 static void begin(const char *scratch, int batches)
 {
     (void)scratch;
-    if (batches >= MARKS_MAX)
-        abort();
+    if (batches >= MARKS_MAX) {
+        (void)fprintf(stderr, "at most %d batches in all rounds\n", MARKS_MAX - 1);
+        exit(64);
+    }
 }
 
 static struct store *store_at(const char *folder, char *error)
