@@ -232,8 +232,10 @@ static int work(const char *folder, int batches)
                 return -1;
         }
         promise->receipting = promise->receipted;
-        /* After a quarter receipts stop, so that the oldest must make room. */
-        if (i < batches / 4 && promise->next > (uint64_t)BEHIND * PER_BATCH) {
+        /* Then receipts stop, so that the oldest must make room: first receipted ones,
+         * in the end those that are waiting. */
+        if (round_now < 2 && i < batches / 4 &&
+            promise->next > (uint64_t)BEHIND * PER_BATCH) {
             promise->receipting = promise->next - (uint64_t)BEHIND * PER_BATCH;
             if (store_receipt(store, &promise->epoch, 1, promise->receipting, NULL) !=
                 STORE_OK)
