@@ -68,7 +68,7 @@ def room_of(path):
 def resolve(include):
     """A project include names a path from the root or from gateway/."""
     for candidate in (include, 'gateway/' + include):
-        if os.path.exists(candidate) or candidate.endswith('.pb.h'):
+        if os.path.exists(candidate) or (candidate.endswith('.pb.h') and candidate.startswith('gateway/')):
             return candidate
     return None
 

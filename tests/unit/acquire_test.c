@@ -11,15 +11,34 @@
 #define S UINT64_C(1000000)
 
 static const struct regmap_field fields[] = {
-    {.name = "sample", .role = REGMAP_SAMPLE, .function = 3, .address = 0, .type = REGMAP_U16},
+    {.name = "sample",
+     .role = REGMAP_SAMPLE,
+     .function = 3,
+     .address = 0,
+     .type = REGMAP_U16},
     {.name = "HR", .function = 3, .address = 1, .type = REGMAP_U16, .scale = 1},
-    {.name = "TEMP", .function = 4, .address = 9, .type = REGMAP_U16, .scale = 1, .every_ms = 60000},
-    {.name = "serial", .role = REGMAP_IDENTITY, .function = 3, .address = 100, .type = REGMAP_U16},
+    {.name = "TEMP",
+     .function = 4,
+     .address = 9,
+     .type = REGMAP_U16,
+     .scale = 1,
+     .every_ms = 60000},
+    {.name = "serial",
+     .role = REGMAP_IDENTITY,
+     .function = 3,
+     .address = 100,
+     .type = REGMAP_U16},
 };
-static const struct regmap map = {.name = "test", .every_ms = 1000, .response_ms = 100,
-                                  .fields = fields, .field_count = 4};
-static const struct regmap plain = {.name = "plain", .every_ms = 1000, .response_ms = 100,
-                                    .fields = fields, .field_count = 2};
+static const struct regmap map = {.name = "test",
+                                  .every_ms = 1000,
+                                  .response_ms = 100,
+                                  .fields = fields,
+                                  .field_count = 4};
+static const struct regmap plain = {.name = "plain",
+                                    .every_ms = 1000,
+                                    .response_ms = 100,
+                                    .fields = fields,
+                                    .field_count = 2};
 static const uint8_t zeros[ACQUIRE_BLOCK_BYTES];
 
 /* A device per slot of `dead`; runs the timetable on a virtual clock. */
@@ -27,8 +46,9 @@ struct world {
     struct acquire *acquire;
     uint64_t now, cost, dead_cost;
     bool dead[ACQUIRE_DEVICES_MAX];
-    uint64_t polled[ACQUIRE_DEVICES_MAX], asked[ACQUIRE_DEVICES_MAX], lost[ACQUIRE_DEVICES_MAX],
-        identified[ACQUIRE_DEVICES_MAX], last[ACQUIRE_DEVICES_MAX];
+    uint64_t polled[ACQUIRE_DEVICES_MAX], asked[ACQUIRE_DEVICES_MAX],
+        lost[ACQUIRE_DEVICES_MAX], identified[ACQUIRE_DEVICES_MAX],
+        last[ACQUIRE_DEVICES_MAX];
 };
 
 static void run(struct world *w, uint64_t until)
@@ -45,9 +65,10 @@ static void run(struct world *w, uint64_t until)
         }
         w->asked[step.device]++;
         w->now += w->dead[step.device] ? w->dead_cost : w->cost;
-        event = acquire_result(w->acquire, w->now, w->dead[step.device] ? w->dead_cost : w->cost,
-                               w->dead[step.device] ? ACQUIRE_SILENT : ACQUIRE_ANSWERED, zeros,
-                               step.block.count * 2u);
+        event = acquire_result(w->acquire, w->now,
+                               w->dead[step.device] ? w->dead_cost : w->cost,
+                               w->dead[step.device] ? ACQUIRE_SILENT : ACQUIRE_ANSWERED,
+                               zeros, step.block.count * 2u);
         w->polled[step.device] += event == ACQUIRE_POLLED;
         w->lost[step.device] += event == ACQUIRE_LOST;
         w->identified[step.device] += event == ACQUIRE_IDENTITY;
@@ -56,7 +77,8 @@ static void run(struct world *w, uint64_t until)
     }
 }
 
-static void begin(struct world *w, size_t devices, const struct regmap *of, uint32_t every_ms)
+static void begin(struct world *w, size_t devices, const struct regmap *of,
+                  uint32_t every_ms)
 {
     memset(w, 0, sizeof *w);
     w->acquire = acquire_new();
@@ -104,7 +126,8 @@ static void spreads_phases(void **state)
         assert_true(step.request);
         assert_int_equal(step.device, i);
         at[i] = w.now;
-        (void)acquire_result(w.acquire, w.now, 0, ACQUIRE_ANSWERED, zeros, step.block.count * 2u);
+        (void)acquire_result(w.acquire, w.now, 0, ACQUIRE_ANSWERED, zeros,
+                             step.block.count * 2u);
     }
     for (size_t i = 1; i < 4; i++)
         assert_int_equal(at[i] - at[i - 1], 250000);
@@ -117,7 +140,8 @@ static void shares_a_full_line_evenly(void **state)
     struct acquire_count count;
 
     (void)state;
-    begin(&w, 8, &plain, 10); /* wants 800 polls a second of a line that has room for 43 */
+    begin(&w, 8, &plain,
+          10); /* wants 800 polls a second of a line that has room for 43 */
     run(&w, 5 * S + 60 * S);
     for (size_t i = 0; i < 8; i++)
         assert_in_range(w.polled[i], 320, 332);
@@ -272,7 +296,9 @@ static void refuses_what_it_cannot_hold(void **state)
 {
     struct acquire *acquire = acquire_new();
     struct regmap_field many[ACQUIRE_RATES_MAX + 1];
-    struct regmap wild = {.name = "wild", .every_ms = 1000, .fields = many,
+    struct regmap wild = {.name = "wild",
+                          .every_ms = 1000,
+                          .fields = many,
                           .field_count = ACQUIRE_RATES_MAX + 1};
     struct acquire_device device = {.map = &wild};
 

@@ -15,19 +15,48 @@
 #include "tests/unit/temporary.h"
 
 static const struct regmap_field fields[] = {
-    {.name = "sample", .role = REGMAP_SAMPLE, .function = 3, .address = 0, .type = REGMAP_U16},
-    {.name = "HR", .function = 3, .address = 1, .type = REGMAP_U16, .scale = 1, .code = 147842},
-    {.name = "SpO2", .function = 3, .address = 2, .type = REGMAP_U16, .scale = 1, .code = 150456},
+    {.name = "sample",
+     .role = REGMAP_SAMPLE,
+     .function = 3,
+     .address = 0,
+     .type = REGMAP_U16},
+    {.name = "HR",
+     .function = 3,
+     .address = 1,
+     .type = REGMAP_U16,
+     .scale = 1,
+     .code = 147842},
+    {.name = "SpO2",
+     .function = 3,
+     .address = 2,
+     .type = REGMAP_U16,
+     .scale = 1,
+     .code = 150456},
 };
-static const struct regmap map = {.name = "test", .every_ms = 100, .response_ms = 300,
-                                  .fields = fields, .field_count = 3};
+static const struct regmap map = {.name = "test",
+                                  .every_ms = 100,
+                                  .response_ms = 300,
+                                  .fields = fields,
+                                  .field_count = 3};
 static const struct regmap_field named[] = {
-    {.name = "HR", .function = 3, .address = 1, .type = REGMAP_U16, .scale = 1, .code = 147842},
-    {.name = "model", .role = REGMAP_IDENTITY, .function = 3, .address = 40, .type = REGMAP_TEXT,
+    {.name = "HR",
+     .function = 3,
+     .address = 1,
+     .type = REGMAP_U16,
+     .scale = 1,
+     .code = 147842},
+    {.name = "model",
+     .role = REGMAP_IDENTITY,
+     .function = 3,
+     .address = 40,
+     .type = REGMAP_TEXT,
      .length = 4},
 };
-static const struct regmap named_map = {.name = "named", .every_ms = 100, .response_ms = 300,
-                                        .fields = named, .field_count = 2};
+static const struct regmap named_map = {.name = "named",
+                                        .every_ms = 100,
+                                        .response_ms = 300,
+                                        .fields = named,
+                                        .field_count = 2};
 
 static char folder[256];
 
@@ -74,7 +103,9 @@ static void count_up(void *context, uint8_t address, uint8_t function, uint16_t 
 
 static struct bus *begin(struct rig *rig, struct bus_device *devices, size_t n)
 {
-    struct bus_setting setting = {.line = rig_line(rig), .devices = devices, .device_count = n};
+    struct bus_setting setting = {.line = rig_line(rig),
+                                  .devices = devices,
+                                  .device_count = n};
     struct bus *bus;
 
     assert_int_equal(bus_start(&setting, &bus), 0);
@@ -208,7 +239,9 @@ static void a_line_that_is_not_there_costs_nothing_and_stops_at_once(void **stat
     uint64_t before;
 
     (void)state;
-    setting.line = (struct port_line){.path = "/nonexistent/line", .baud = 9600, .data_bits = 8,
+    setting.line = (struct port_line){.path = "/nonexistent/line",
+                                      .baud = 9600,
+                                      .data_bits = 8,
                                       .stop_bits = 1};
     assert_int_equal(bus_start(&setting, &bus), 0);
     assert_true(rig_await(bus, BUS_LINE_LOST, &item, 2000));
@@ -307,7 +340,8 @@ static void tcp_reads_and_reconnects(void **state)
     bus = begin(&rig, devices, 2);
     for (int i = 0; i < 20; i++) {
         assert_true(rig_await(bus, BUS_SAMPLE, &item, 3000));
-        assert_int_equal(item.sample.set.items[0].mantissa, 60 + (int64_t)item.sample.set.sample);
+        assert_int_equal(item.sample.set.items[0].mantissa,
+                         60 + (int64_t)item.sample.set.sample);
     }
     rig_unplug(&rig);
     assert_true(rig_await(bus, BUS_LINE_LOST, &item, 5000));
@@ -323,10 +357,10 @@ static void tcp_reads_and_reconnects(void **state)
 
 #define DAMAGED 9999 /* what no request finds but by damage that the check lets pass */
 
-/* Of ten replies two are damaged so that the check tells, and from the 40th on one so that it
- * does not. */
-static void spoil(void *context, uint8_t address, uint8_t function, uint16_t first, uint16_t count,
-                  uint64_t now)
+/* Of ten replies two are damaged so that the check tells, and from the 40th on one so
+ * that it does not. */
+static void spoil(void *context, uint8_t address, uint8_t function, uint16_t first,
+                  uint16_t count, uint64_t now)
 {
     static const struct modbus_fault flip = {.kind = MODBUS_FAULT_FLIP, .value = 37};
     struct rig *rig = context;
@@ -345,11 +379,24 @@ static void spoil(void *context, uint8_t address, uint8_t function, uint16_t fir
 static void damage_that_passes_the_check_is_not_believed(void **state)
 {
     static const struct regmap_field quick[] = {
-        {.name = "HR", .function = 3, .address = 1, .type = REGMAP_U16, .scale = 1, .code = 147842},
-        {.name = "SpO2", .function = 3, .address = 2, .type = REGMAP_U16, .scale = 1, .code = 150456},
+        {.name = "HR",
+         .function = 3,
+         .address = 1,
+         .type = REGMAP_U16,
+         .scale = 1,
+         .code = 147842},
+        {.name = "SpO2",
+         .function = 3,
+         .address = 2,
+         .type = REGMAP_U16,
+         .scale = 1,
+         .code = 150456},
     };
-    static const struct regmap quick_map = {.name = "quick", .every_ms = 20, .response_ms = 20,
-                                            .fields = quick, .field_count = 2};
+    static const struct regmap quick_map = {.name = "quick",
+                                            .every_ms = 20,
+                                            .response_ms = 20,
+                                            .fields = quick,
+                                            .field_count = 2};
     static struct rig rig;
     struct bus_device device = {.unit = 7, .map = &quick_map};
     struct bus_item item;
@@ -381,9 +428,9 @@ static void bad_settings_are_refused(void **state)
 {
     static const struct driver driver = {.name = "x", .state_size = 8};
     struct bus_device devices[2] = {{.unit = 7, .map = &map}, {.unit = 7, .map = &map}};
-    struct bus_setting setting = {.line = {.path = "/dev/null", .baud = 9600, .data_bits = 8,
-                                           .stop_bits = 1},
-                                  .devices = devices};
+    struct bus_setting setting = {
+        .line = {.path = "/dev/null", .baud = 9600, .data_bits = 8, .stop_bits = 1},
+        .devices = devices};
     struct bus *bus = NULL;
 
     (void)state;
@@ -395,7 +442,8 @@ static void bad_settings_are_refused(void **state)
     devices[1].unit = 248;
     assert_int_equal(bus_start(&setting, &bus), -EINVAL);
     devices[1] = (struct bus_device){.driver = &driver};
-    assert_int_equal(bus_start(&setting, &bus), -EINVAL); /* a stream beside a Modbus unit */
+    assert_int_equal(bus_start(&setting, &bus),
+                     -EINVAL); /* a stream beside a Modbus unit */
     devices[1] = (struct bus_device){.unit = 9};
     assert_int_equal(bus_start(&setting, &bus), -EINVAL); /* no map */
     bus_stop(NULL);

@@ -38,10 +38,11 @@ static void make(uint16_t device, uint64_t sample, size_t observations)
     item.sample.set.stored = sample % 3 == 0;
     item.sample.set.count = observations;
     for (size_t i = 0; i < observations; i++)
-        item.sample.set.items[i] = (struct observation){.kind = OBSERVATION_NUMERIC,
-                                                        .code = (uint32_t)i,
-                                                        .mantissa = (int64_t)(sample * 100 + i),
-                                                        .text = "text"};
+        item.sample.set.items[i] =
+            (struct observation){.kind = OBSERVATION_NUMERIC,
+                                 .code = (uint32_t)i,
+                                 .mantissa = (int64_t)(sample * 100 + i),
+                                 .text = "text"};
 }
 
 static void check(uint16_t device, uint64_t sample, size_t observations)

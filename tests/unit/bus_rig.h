@@ -64,12 +64,14 @@ static inline void rig_unplug(struct rig *rig)
     emulate_line_close(&rig->line);
 }
 
-/* A pty with rig->slave behind it at rig->link, halted. Hooks may be set before rig_start(). */
+/* A pty with rig->slave behind it at rig->link, halted. Hooks may be set before
+ * rig_start(). */
 static inline void rig_pty(struct rig *rig, const char *folder, uint32_t baud)
 {
     (void)snprintf(rig->link, sizeof rig->link, "%.180s/line", folder);
     rig->baud = baud;
-    if (emulate_line_pty(&rig->line, rig->link, baud, 11, &modbus_rtu_emulator, &rig->slave) != 0)
+    if (emulate_line_pty(&rig->line, rig->link, baud, 11, &modbus_rtu_emulator,
+                         &rig->slave) != 0)
         abort();
 }
 
@@ -102,7 +104,8 @@ static inline bool rig_item(struct bus *bus, struct bus_item *item, int ms)
 }
 
 /* The next item of a kind; others are dropped. */
-static inline bool rig_await(struct bus *bus, enum bus_kind kind, struct bus_item *item, int ms)
+static inline bool rig_await(struct bus *bus, enum bus_kind kind, struct bus_item *item,
+                             int ms)
 {
     uint64_t until = clock_monotonic_us() + (uint64_t)ms * 1000;
 

@@ -37,7 +37,8 @@ static void plug(uint8_t format)
     nonin_emulator_set(&nonin, &values);
     (void)snprintf(rig.link, sizeof rig.link, "%.180s/line", folder);
     rig.baud = 9600;
-    assert_int_equal(emulate_line_pty(&rig.line, rig.link, 9600, 10, &nonin_line_emulator, &nonin),
+    assert_int_equal(emulate_line_pty(&rig.line, rig.link, 9600, 10, &nonin_line_emulator,
+                                      &nonin),
                      0);
     rig_start(&rig);
 }
@@ -45,7 +46,9 @@ static void plug(uint8_t format)
 static struct bus *begin(const char *name)
 {
     struct bus_device device = {.driver = driver_by_name(name)};
-    struct bus_setting setting = {.line = rig_line(&rig), .devices = &device, .device_count = 1};
+    struct bus_setting setting = {.line = rig_line(&rig),
+                                  .devices = &device,
+                                  .device_count = 1};
     struct bus *bus;
 
     assert_non_null(device.driver);
@@ -139,7 +142,8 @@ static void noise_is_counted_and_no_value(void **state)
     bus = begin("nonin-df2");
     usleep(2500000);
     while (bus_take(bus, &item)) {
-        if (item.kind == BUS_SAMPLE) /* a packet may survive one broken frame; its values are right */
+        if (item.kind ==
+            BUS_SAMPLE) /* a packet may survive one broken frame; its values are right */
             assert_true(value_of(&item, 150456) == 97 || value_of(&item, 150456) == -1);
     }
     assert_true(bus_statistics(bus, 0, &statistics));

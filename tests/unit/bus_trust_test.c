@@ -12,8 +12,9 @@
 static const struct trust_failure unseen = {0}, seen = {.seen = true, .spoke = true},
                                   probe_unseen = {.probe = true};
 
-static const struct regmap_block ten = {3, 0, 10}, other_ten = {3, 50, 10}, one = {3, 7, 1},
-                                 bits = {1, 0, 8}, many_bits = {1, 0, 20};
+static const struct regmap_block ten = {3, 0, 10}, other_ten = {3, 50, 10},
+                                 one = {3, 7, 1}, bits = {1, 0, 8},
+                                 many_bits = {1, 0, 20};
 
 static void a_good_device_is_asked_directly(void **state)
 {
@@ -124,7 +125,8 @@ static void a_late_device_is_waited_for_and_a_dead_one_is_not(void **state)
     assert_int_equal(trust_response_us(&trust), TRUST_LATE * WORST);
     trust_answered(&trust, 400000);
     trust_cleared(&trust);
-    assert_int_equal(trust_response_us(&trust), 600000); /* what it needs, and half of it more */
+    assert_int_equal(trust_response_us(&trust),
+                     600000); /* what it needs, and half of it more */
     trust_answered(&trust, 5000000);
     assert_int_equal(trust_response_us(&trust), TRUST_LATE * WORST);
 }
@@ -147,7 +149,8 @@ static void too_many_missing_shapes_end_in_lone_rounds(void **state)
     assert_int_equal(trust_way(&trust, &ten, &probe), TRUST_SOLO);
     assert_int_equal(trust_window_us(&trust), WORST);
     trust_asked(&trust, &ten, 1000);
-    assert_int_equal(trust_not_before(&trust, &ten), 1000 + 2000000); /* 7 times, at most 2 s */
+    assert_int_equal(trust_not_before(&trust, &ten),
+                     1000 + 2000000);   /* 7 times, at most 2 s */
     trust_failed(&trust, &ten, unseen); /* a failure on the way begins again */
     assert_true(trust_solo_round(&trust));
     assert_false(trust_solo_round(&trust));
@@ -189,7 +192,8 @@ static void same_lengths_are_kept_apart_and_the_window_is_learned(void **state)
     for (int i = 0; i < 8; i++)
         assert_true(trust_answered(&trust, 10000 + (uint32_t)i * 100));
     assert_in_range(trust_window_us(&trust), 20000, 50000);
-    assert_int_equal(trust_not_before(&trust, &other_ten), 5000 + trust_window_us(&trust));
+    assert_int_equal(trust_not_before(&trust, &other_ten),
+                     5000 + trust_window_us(&trust));
     /* Never more than the worst time, and all of it in doubt. */
     assert_true(trust_answered(&trust, 200000));
     assert_int_equal(trust_window_us(&trust), WORST);

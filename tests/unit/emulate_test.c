@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `wardgate emulate` as a program, read by a real bus: the books must balance, every digit.
+ * `wardgate emulate` as a program, read by a real bus: the books must balance, every
+ * digit.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,7 +57,8 @@ static pid_t begin(char *const *argv)
     pid_t pid;
 
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 1, output, O_CREAT | O_WRONLY | O_TRUNC, 0600);
+    posix_spawn_file_actions_addopen(&actions, 1, output, O_CREAT | O_WRONLY | O_TRUNC,
+                                     0600);
     posix_spawn_file_actions_adddup2(&actions, 1, 2);
     assert_int_equal(posix_spawn(&pid, EMULATE, &actions, NULL, argv, environ), 0);
     posix_spawn_file_actions_destroy(&actions);
@@ -114,7 +116,8 @@ static void make_rows(void)
 
         for (int c = 0; c < 3; c++)
             value_of(row, c, v[c]);
-        n += (size_t)snprintf(text + n, sizeof text - n, "%d,%s,%s,%s\n", row, v[0], v[1], v[2]);
+        n += (size_t)snprintf(text + n, sizeof text - n, "%d,%s,%s,%s\n", row, v[0], v[1],
+                              v[2]);
     }
     write_file(csv, text);
 }
@@ -147,8 +150,9 @@ static void check_row(const struct observation_set *set, int row)
             int64_t ten = 1;
             for (int e = 0; e > found->exponent; e--)
                 ten *= 10;
-            (void)snprintf(digits, sizeof digits, "%lld.%0*lld", (long long)(found->mantissa / ten),
-                           -found->exponent, (long long)(found->mantissa % ten));
+            (void)snprintf(digits, sizeof digits, "%lld.%0*lld",
+                           (long long)(found->mantissa / ten), -found->exponent,
+                           (long long)(found->mantissa % ten));
         } else {
             (void)snprintf(digits, sizeof digits, "%lld", (long long)found->mantissa);
         }
@@ -158,10 +162,27 @@ static void check_row(const struct observation_set *set, int row)
 
 static void every_row_is_read_once_and_the_books_agree(void **state)
 {
-    char *argv[] = {"emulate", "modbus", "--pty", link_path, "--baud", "115200", "--profile",
-                    "wardgate-monitor", "--unit", "7", "--replay", csv, "--every", "30ms",
-                    "--each-row-once-read", "--exit-at-end", "--served", served, NULL};
-    struct bus_device device = {.unit = 7, .map = regmap_by_name("wardgate-monitor"),
+    char *argv[] = {"emulate",
+                    "modbus",
+                    "--pty",
+                    link_path,
+                    "--baud",
+                    "115200",
+                    "--profile",
+                    "wardgate-monitor",
+                    "--unit",
+                    "7",
+                    "--replay",
+                    csv,
+                    "--every",
+                    "30ms",
+                    "--each-row-once-read",
+                    "--exit-at-end",
+                    "--served",
+                    served,
+                    NULL};
+    struct bus_device device = {.unit = 7,
+                                .map = regmap_by_name("wardgate-monitor"),
                                 .every_ms = 10};
     struct bus_setting setting = {.device_count = 1, .devices = &device};
     struct bus_item item;
@@ -175,7 +196,9 @@ static void every_row_is_read_once_and_the_books_agree(void **state)
     make_rows();
     pid = begin(argv);
     await_ready(text, sizeof text);
-    setting.line = (struct port_line){.baud = 115200, .data_bits = 8, .stop_bits = 1,
+    setting.line = (struct port_line){.baud = 115200,
+                                      .data_bits = 8,
+                                      .stop_bits = 1,
                                       .parity = DRIVER_PARITY_EVEN};
     (void)snprintf(setting.line.path, sizeof setting.line.path, "%.250s", link_path);
     assert_int_equal(bus_start(&setting, &bus), 0);
@@ -199,12 +222,14 @@ static void every_row_is_read_once_and_the_books_agree(void **state)
     book = fopen(served, "re");
     assert_non_null(book);
     while (fgets(line, sizeof line, book) != NULL) {
-        json_t *object = json_loads(line, 0, NULL), *values = json_object_get(object, "row");
+        json_t *object = json_loads(line, 0, NULL),
+               *values = json_object_get(object, "row");
         char want[16];
 
         assert_non_null(object);
         assert_int_equal(json_integer_value(json_object_get(object, "unit")), 7);
-        assert_int_equal(json_integer_value(json_object_get(object, "sample")), lines + 1);
+        assert_int_equal(json_integer_value(json_object_get(object, "sample")),
+                         lines + 1);
         assert_null(json_object_get(object, "unread"));
         assert_null(json_object_get(values, "minute"));
         value_of(lines, 0, want);
@@ -222,10 +247,16 @@ static void every_row_is_read_once_and_the_books_agree(void **state)
 
 static void tcp_takes_a_free_port_and_tells_unread_rows(void **state)
 {
-    char *argv[] = {"emulate", "modbus", "--tcp", "127.0.0.1:0", "--profile", "wardgate-monitor",
-                    "--seed", "5", "--every", "100ms", "--unit", "3", "--unit", "4", "--dead", NULL};
-    struct bus_device devices[2] = {{.unit = 3, .map = regmap_by_name("wardgate-monitor")},
-                                    {.unit = 4, .map = regmap_by_name("wardgate-monitor")}};
+    char *argv[] = {"emulate",     "modbus",    "--tcp",
+                    "127.0.0.1:0", "--profile", "wardgate-monitor",
+                    "--seed",      "5",         "--every",
+                    "100ms",       "--unit",    "3",
+                    "--unit",      "4",         "--dead",
+                    NULL};
+    struct bus_device devices[2] = {{.unit = 3,
+                                     .map = regmap_by_name("wardgate-monitor")},
+                                    {.unit = 4,
+                                     .map = regmap_by_name("wardgate-monitor")}};
     struct bus_setting setting = {.device_count = 2, .devices = devices};
     struct bus_item item;
     struct bus *bus;
@@ -254,8 +285,8 @@ static void tcp_takes_a_free_port_and_tells_unread_rows(void **state)
 
 static void a_write_is_refused_and_told_by_the_exit_code(void **state)
 {
-    char *argv[] = {"emulate", "modbus", "--pty", link_path, "--baud", "0", "--profile",
-                    "wardgate-monitor", NULL};
+    char *argv[] = {"emulate",   "modbus",           "--pty", link_path, "--baud", "0",
+                    "--profile", "wardgate-monitor", NULL};
     static const uint8_t write_request[] = {1, 6, 0, 2, 0, 1, 0xE9, 0xCA};
     uint8_t reply[8];
     char text[2000];
@@ -267,7 +298,8 @@ static void a_write_is_refused_and_told_by_the_exit_code(void **state)
     await_ready(text, sizeof text);
     fd = open(link_path, O_RDWR | O_NOCTTY);
     assert_true(fd >= 0);
-    assert_int_equal(write(fd, write_request, sizeof write_request), sizeof write_request);
+    assert_int_equal(write(fd, write_request, sizeof write_request),
+                     sizeof write_request);
     assert_true(read(fd, reply, sizeof reply) > 0);
     assert_int_equal(reply[0], 1);
     close(fd);
@@ -293,16 +325,23 @@ static void bad_commands_say_what_is_wrong(void **state)
         {{"modbus", "--fault", "late@x=5"}, 2, "--fault late@x=5: not a value"},
         {{"modbus", "--nonsense"}, 2, "unrecognized option"},
         {{"modbus", "extra"}, 2, "extra is no option"},
-        {{"modbus", "--profile", "wardgate-monitor", "--replay", "/nonexistent"}, 2,
+        {{"modbus", "--profile", "wardgate-monitor", "--replay", "/nonexistent"},
+         2,
          "/nonexistent:0: cannot be read"},
-        {{"modbus", "--profile", "wardgate-monitor", "--replay", bad_csv}, 2, "no column has the name"},
-        {{"modbus", "--profile", "wardgate-monitor", "--replay", short_csv}, 2,
+        {{"modbus", "--profile", "wardgate-monitor", "--replay", bad_csv},
+         2,
+         "no column has the name"},
+        {{"modbus", "--profile", "wardgate-monitor", "--replay", short_csv},
+         2,
          "short.csv:3: 2 values expected, as in line 1"},
         {{"modbus", "--profile", "wardgate-monitor"}, 1, "the line cannot be opened"},
         {{"modbus", "--profile", "wardgate-monitor", "--pty", plain}, 1, "File exists"},
-        {{"modbus", "--profile", "wardgate-monitor", "--tcp", "300.0.0.1:0"}, 1,
+        {{"modbus", "--profile", "wardgate-monitor", "--tcp", "300.0.0.1:0"},
+         1,
          "the line cannot be opened"},
-        {{"modbus", "--profile", "wardgate-monitor", "--replay", wide_csv, "--tcp", "127.0.0.1:0"}, 1,
+        {{"modbus", "--profile", "wardgate-monitor", "--replay", wide_csv, "--tcp",
+          "127.0.0.1:0"},
+         1,
          "row 1: HR = 12345678.9: the device cannot show that"},
         {{"nonin", "--format", "df9"}, 2, "--format df9: not a value"},
     };

@@ -40,7 +40,10 @@ static void only_reading_functions_may_leave(void **state)
 static void requests_are_built_or_refused(void **state)
 {
     uint8_t pdu[PORT_MODBUS_PDU_MAX];
-    struct port_modbus_request r = {.unit = 1, .function = 3, .address = 0x0102, .count = 10};
+    struct port_modbus_request r = {.unit = 1,
+                                    .function = 3,
+                                    .address = 0x0102,
+                                    .count = 10};
     static const uint8_t want[] = {3, 1, 2, 0, 10};
 
     (void)state;
@@ -62,8 +65,11 @@ static void requests_are_built_or_refused(void **state)
     for (unsigned f = 0; f < 256; f++) {
         bool reads = (f >= 1 && f <= 4) || f == 17 || f == 20 || f == 24 || f == 43;
 
-        r = (struct port_modbus_request){.function = (uint8_t)f, .count = 1, .file_count = 1,
-                                         .files = {{.file = 4, .record = 1, .length = 2}}};
+        r = (struct port_modbus_request){.function = (uint8_t)f,
+                                         .count = 1,
+                                         .file_count = 1,
+                                         .files = {
+                                             {.file = 4, .record = 1, .length = 2}}};
         assert_int_equal(modbus_frame_pdu(&r, pdu) > 0, reads);
     }
     r = (struct port_modbus_request){.function = 20};
@@ -79,7 +85,8 @@ static void reply_lengths_are_known_as_early_as_can_be(void **state)
 {
     static const uint8_t registers[] = {7, 3, 4, 0, 1, 0, 2};
     static const uint8_t refused[] = {7, 0x83, 2, 0, 0};
-    static const uint8_t id[] = {7, 43, 14, 1, 1, 0, 0, 2, 0, 3, 'a', 'b', 'c', 1, 1, 'x', 0, 0};
+    static const uint8_t id[] = {7, 43,  14,  1,   1, 0, 0,   2, 0,
+                                 3, 'a', 'b', 'c', 1, 1, 'x', 0, 0};
     uint8_t odd[4] = {7, 99, 1, 1};
 
     (void)state;
@@ -97,7 +104,10 @@ static void reply_lengths_are_known_as_early_as_can_be(void **state)
 
 static void only_the_asked_shape_matches(void **state)
 {
-    const struct port_modbus_request r = {.unit = 7, .function = 3, .address = 0, .count = 2};
+    const struct port_modbus_request r = {.unit = 7,
+                                          .function = 3,
+                                          .address = 0,
+                                          .count = 2};
     uint8_t pdu[] = {3, 4, 1, 2, 3, 4};
     const uint8_t *data;
     size_t size;
@@ -119,12 +129,16 @@ static void only_the_asked_shape_matches(void **state)
                      PORT_LENGTH);
     assert_int_equal(modbus_frame_match(&r, (const uint8_t[]){0x84, 2}, 2, &data, &size),
                      PORT_LENGTH);
-    assert_int_equal(modbus_frame_match(&r, (const uint8_t[]){0x83}, 1, &data, &size), PORT_LENGTH);
+    assert_int_equal(modbus_frame_match(&r, (const uint8_t[]){0x83}, 1, &data, &size),
+                     PORT_LENGTH);
 }
 
 static void frames_are_found_in_noise(void **state)
 {
-    const struct port_modbus_request r = {.unit = 7, .function = 3, .address = 0, .count = 1};
+    const struct port_modbus_request r = {.unit = 7,
+                                          .function = 3,
+                                          .address = 0,
+                                          .count = 1};
     struct port_modbus_strays strays = {0};
     uint8_t bytes[40] = {0xFF, 0x07, 0x03};
     size_t n = 3;
@@ -155,7 +169,9 @@ static void frames_are_found_in_noise(void **state)
 
 static void times_are_those_of_the_standard(void **state)
 {
-    struct port_line line = {.baud = 9600, .data_bits = 8, .parity = DRIVER_PARITY_EVEN,
+    struct port_line line = {.baud = 9600,
+                             .data_bits = 8,
+                             .parity = DRIVER_PARITY_EVEN,
                              .stop_bits = 1};
 
     (void)state;

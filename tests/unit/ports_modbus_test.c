@@ -46,7 +46,8 @@ static void slave(enum modbus_framing framing)
     assert_int_equal(modbus_unit_init(&rig.units[0], 7, &map), EMULATE_OK);
     assert_int_equal(modbus_unit_init(&rig.units[1], 8, &map), EMULATE_OK);
     for (uint16_t r = 0; r < 10; r++)
-        assert_int_equal(modbus_unit_set_raw(&rig.units[0], 3, r, (uint16_t)(100 + r)), 0);
+        assert_int_equal(modbus_unit_set_raw(&rig.units[0], 3, r, (uint16_t)(100 + r)),
+                         0);
     rig.units[0].turnaround_us = rig.units[1].turnaround_us = 3000;
     modbus_slave_init(&rig.slave, framing, rig.units, 2);
     rig.slave.faults = faults;
@@ -77,8 +78,11 @@ static void script(const struct modbus_fault *first, size_t n)
 static int ask(struct port_modbus *port, uint16_t address, uint16_t count,
                struct port_modbus_reply *reply)
 {
-    const struct port_modbus_request request = {.unit = 7, .function = 3, .address = address,
-                                                .count = count, .timeout_us = 250000,
+    const struct port_modbus_request request = {.unit = 7,
+                                                .function = 3,
+                                                .address = address,
+                                                .count = count,
+                                                .timeout_us = 250000,
                                                 .worst_us = 400000};
 
     return port_modbus_ask(port, &request, reply);
@@ -187,8 +191,12 @@ static void an_echo_is_taken_off(void **state)
     const struct modbus_fault echo = {.kind = MODBUS_FAULT_ECHO};
     struct port_modbus *port = on_pty(0);
     struct port_modbus_reply reply;
-    struct port_modbus_request bits = {.unit = 7, .function = 1, .address = 770, .count = 1,
-                                       .timeout_us = 300000, .worst_us = 300000};
+    struct port_modbus_request bits = {.unit = 7,
+                                       .function = 1,
+                                       .address = 770,
+                                       .count = 1,
+                                       .timeout_us = 300000,
+                                       .worst_us = 300000};
 
     (void)state;
     script(&echo, 1);
@@ -206,8 +214,8 @@ static void other_units_and_wrong_requests(void **state)
 {
     struct port_modbus *port = on_pty(0);
     struct port_modbus_reply reply;
-    struct port_modbus_request request = {.unit = 9, .function = 3, .count = 1,
-                                          .timeout_us = 300000, .worst_us = 300000};
+    struct port_modbus_request request = {
+        .unit = 9, .function = 3, .count = 1, .timeout_us = 300000, .worst_us = 300000};
     uint64_t requests;
 
     (void)state;
@@ -277,7 +285,9 @@ static int ask_raw(const struct port_modbus_request *request, uint8_t *frame, si
     int error;
 
     modbus_frame_seal(frame, n);
-    assert_int_equal(emulate_line_pty(&line, NULL, 0, 11, &modbus_rtu_emulator, &rig.slave), 0);
+    assert_int_equal(emulate_line_pty(&line, NULL, 0, 11, &modbus_rtu_emulator,
+                                      &rig.slave),
+                     0);
     (void)snprintf(settings.path, sizeof settings.path, "%.200s", line.path);
     assert_int_equal(port_modbus_open(&settings, &port), PORT_OK);
     raw = (struct raw){.fd = line.peers[0].fd, .reply = frame, .size = n + 2};
@@ -294,12 +304,16 @@ static int ask_raw(const struct port_modbus_request *request, uint8_t *frame, si
 
 static void functions_that_libmodbus_cuts_are_read_whole(void **state)
 {
-    uint8_t id[64] = {7, 43, 14, 1, 1, 0, 0, 2, 0, 4, 'A', 'C', 'M', 'E', 1, 3, 'X', '-', '1'};
+    uint8_t id[64] = {7,   43,  14,  1,   1, 0, 0,   2,   0,  4,
+                      'A', 'C', 'M', 'E', 1, 3, 'X', '-', '1'};
     uint8_t report[16] = {7, 17, 5, 0x42, 0xFF, 'a', 'b', 'c'};
     uint8_t file[32] = {7, 20, 6, 5, 6, 0x0D, 0xFE, 0, 0x20};
     uint8_t fifo[16] = {7, 24, 0, 6, 0, 2, 1, 2, 3, 4};
-    struct port_modbus_request request = {.unit = 7, .function = 43, .address = 1,
-                                          .timeout_us = 200000, .worst_us = 200000};
+    struct port_modbus_request request = {.unit = 7,
+                                          .function = 43,
+                                          .address = 1,
+                                          .timeout_us = 200000,
+                                          .worst_us = 200000};
     struct port_modbus_reply reply;
     uint8_t data[PORT_MODBUS_PDU_MAX];
 
@@ -401,8 +415,11 @@ static void an_unplugged_line_is_gone(void **state)
 static void a_wait_can_be_ended_from_outside(void **state)
 {
     struct port_modbus *port = on_pty(0);
-    const struct port_modbus_request request = {.unit = 9, .function = 3, .count = 1,
-                                                .timeout_us = 30000000, .worst_us = 30000000};
+    const struct port_modbus_request request = {.unit = 9,
+                                                .function = 3,
+                                                .count = 1,
+                                                .timeout_us = 30000000,
+                                                .worst_us = 30000000};
     struct port_modbus_reply reply;
     uint64_t before = clock_monotonic_us(), one = 1;
     int fd = eventfd(0, EFD_CLOEXEC);

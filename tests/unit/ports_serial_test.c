@@ -26,8 +26,10 @@ struct pair {
 
 static struct pair make(void)
 {
-    struct pair pair = {
-        .line = {.baud = 9600, .data_bits = 8, .stop_bits = 1, .parity = DRIVER_PARITY_NONE}};
+    struct pair pair = {.line = {.baud = 9600,
+                                 .data_bits = 8,
+                                 .stop_bits = 1,
+                                 .parity = DRIVER_PARITY_NONE}};
     int slave;
 
     assert_int_equal(openpty(&pair.master, &slave, pair.line.path, NULL, NULL), 0);

@@ -14,34 +14,77 @@
 
 /* Two quantities in two requests of the same shape: the worst map there is. */
 static const struct regmap_field apart[] = {
-    {.name = "HR", .function = 3, .address = 0, .type = REGMAP_U16, .scale = 1, .code = 147842},
-    {.name = "SpO2", .function = 3, .address = 100, .type = REGMAP_U16, .scale = 1, .code = 150456},
+    {.name = "HR",
+     .function = 3,
+     .address = 0,
+     .type = REGMAP_U16,
+     .scale = 1,
+     .code = 147842},
+    {.name = "SpO2",
+     .function = 3,
+     .address = 100,
+     .type = REGMAP_U16,
+     .scale = 1,
+     .code = 150456},
 };
 /* A block with a sample counter, as a good map has it. */
 static const struct regmap_field counted[] = {
-    {.name = "sample", .role = REGMAP_SAMPLE, .function = 3, .address = 0, .type = REGMAP_U16},
-    {.name = "HR", .function = 3, .address = 1, .type = REGMAP_U16, .scale = 1, .code = 147842},
-    {.name = "SpO2", .function = 3, .address = 2, .type = REGMAP_U16, .scale = 1, .code = 150456},
+    {.name = "sample",
+     .role = REGMAP_SAMPLE,
+     .function = 3,
+     .address = 0,
+     .type = REGMAP_U16},
+    {.name = "HR",
+     .function = 3,
+     .address = 1,
+     .type = REGMAP_U16,
+     .scale = 1,
+     .code = 147842},
+    {.name = "SpO2",
+     .function = 3,
+     .address = 2,
+     .type = REGMAP_U16,
+     .scale = 1,
+     .code = 150456},
 };
 /* A block without. */
 static const struct regmap_field block[] = {
-    {.name = "HR", .function = 3, .address = 1, .type = REGMAP_U16, .scale = 1, .code = 147842},
-    {.name = "SpO2", .function = 3, .address = 2, .type = REGMAP_U16, .scale = 1, .code = 150456},
+    {.name = "HR",
+     .function = 3,
+     .address = 1,
+     .type = REGMAP_U16,
+     .scale = 1,
+     .code = 147842},
+    {.name = "SpO2",
+     .function = 3,
+     .address = 2,
+     .type = REGMAP_U16,
+     .scale = 1,
+     .code = 150456},
 };
 
-const struct regmap lane_apart = {.name = "apart", .every_ms = 50, .response_ms = RESPONSE_MS,
-                                  .fields = apart, .field_count = 2};
-const struct regmap lane_counted = {.name = "counted", .every_ms = 50, .response_ms = RESPONSE_MS,
-                                    .fields = counted, .field_count = 3};
-const struct regmap lane_block = {.name = "block", .every_ms = 50, .response_ms = RESPONSE_MS,
-                                  .fields = block, .field_count = 2};
+const struct regmap lane_apart = {.name = "apart",
+                                  .every_ms = 50,
+                                  .response_ms = RESPONSE_MS,
+                                  .fields = apart,
+                                  .field_count = 2};
+const struct regmap lane_counted = {.name = "counted",
+                                    .every_ms = 50,
+                                    .response_ms = RESPONSE_MS,
+                                    .fields = counted,
+                                    .field_count = 3};
+const struct regmap lane_block = {.name = "block",
+                                  .every_ms = 50,
+                                  .response_ms = RESPONSE_MS,
+                                  .fields = block,
+                                  .field_count = 2};
 
-static const struct regmap *const maps[LANE_UNITS] = {&lane_apart, &lane_counted, &lane_block,
-                                                     &lane_block};
+static const struct regmap *const maps[LANE_UNITS] = {&lane_apart, &lane_counted,
+                                                      &lane_block, &lane_block};
 
 /* Called in the line's thread before a request is answered. */
-static void asked(void *context, uint8_t address, uint8_t function, uint16_t first, uint16_t count,
-                  uint64_t now)
+static void asked(void *context, uint8_t address, uint8_t function, uint16_t first,
+                  uint16_t count, uint64_t now)
 {
     struct lane *lane = context;
     struct served *last;
@@ -55,8 +98,10 @@ static void asked(void *context, uint8_t address, uint8_t function, uint16_t fir
             now < last->at_us + AGAIN_US;
     n = (uint16_t)((again ? lane->requests : ++lane->requests) % LANE_NUMBERS);
     if (!again)
-        lane->book[n] = (struct served){
-            .at_us = now, .address = first, .count = count, .unit = address};
+        lane->book[n] = (struct served){.at_us = now,
+                                        .address = first,
+                                        .count = count,
+                                        .unit = address};
     lane->book[n].last_us = now;
     lane->bad_functions += function != 3;
     for (size_t i = 0; i < LANE_UNITS; i++) {
@@ -102,7 +147,8 @@ void lane_open(struct lane *lane, const char *folder, unsigned index, uint32_t b
     }
     modbus_slave_init(&lane->slave, MODBUS_RTU, lane->units, LANE_UNITS);
     lane->slave.faults = lane->faults;
-    if (emulate_line_pty(&lane->line, lane->link, baud, 11, &modbus_rtu_emulator, &lane->slave) != 0)
+    if (emulate_line_pty(&lane->line, lane->link, baud, 11, &modbus_rtu_emulator,
+                         &lane->slave) != 0)
         abort();
     lane->line.hooks = (struct emulate_hooks){.context = lane, .asked = asked};
     lane->stop_fd = eventfd(0, EFD_CLOEXEC);
@@ -162,8 +208,8 @@ bool lane_hit(struct lane *lane)
     return done;
 }
 
-const char *lane_judge(struct lane *lane, uint8_t unit, bool hr, int64_t value, uint64_t at_us,
-                       uint64_t until_us)
+const char *lane_judge(struct lane *lane, uint8_t unit, bool hr, int64_t value,
+                       uint64_t at_us, uint64_t until_us)
 {
     int64_t n = value - (hr ? HR_AT : SPO2_AT);
     uint16_t address = unit == 7 ? (hr ? 0 : 100) : (hr ? 1 : 2);

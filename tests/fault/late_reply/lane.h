@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One line of the late-reply test: emulated units whose every reply is unique, a book of when each
- * was made, and faults injected into chosen requests.
+ * One line of the late-reply test: emulated units whose every reply is unique, a book of
+ * when each was made, and faults injected into chosen requests.
  *
- * Request n of the line finds HR = 1000 + n and SpO2 = 20000 + n in every unit, so a value names
- * the request that it answered. A delivered value is right if that request was for its unit and
- * its register, and was made between the sample's `at` and `at` + span; anything else is wrong:
- * swapped, stale, foreign or made of noise.
+ * Request n of the line finds HR = 1000 + n and SpO2 = 20000 + n in every unit, so a
+ * value names the request that it answered. A delivered value is right if that request
+ * was for its unit and its register, and was made between the sample's `at` and `at` +
+ * span; anything else is wrong: swapped, stale, foreign or made of noise.
  */
 #ifndef TESTS_FAULT_LANE_H
 #define TESTS_FAULT_LANE_H
@@ -16,11 +16,11 @@
 #include "bedside/bus.h"
 #include "tool/emulate_line.h"
 
-#define LANE_UNITS   4
-#define LANE_NUMBERS 18000 /* requests that have numbers of their own */
-#define HR_AT        1000
-#define SPO2_AT      20000
-#define RESPONSE_MS  60 /* the worst time that the bus is told */
+#define LANE_UNITS     4
+#define LANE_NUMBERS   18000 /* requests that have numbers of their own */
+#define HR_AT          1000
+#define SPO2_AT        20000
+#define RESPONSE_MS    60 /* the worst time that the bus is told */
 #define FAULTS_AT_ONCE 4
 
 enum lane_kind {
@@ -34,12 +34,13 @@ struct injection {
     unsigned skip;  /* requests after the line has settled */
     unsigned count; /* requests in a row that are hit */
     struct modbus_fault fault;
-    bool in_order;  /* the slave holds up what comes after a late reply */
+    bool in_order; /* the slave holds up what comes after a late reply */
     const char *name;
 };
 
 struct served {
-    uint64_t at_us, last_us; /* the same block asked again at once finds the same, until last_us */
+    uint64_t at_us,
+        last_us; /* the same block asked again at once finds the same, until last_us */
     uint16_t address, count;
     uint8_t unit;
 };
@@ -74,11 +75,13 @@ size_t lane_settings(const struct lane *lane, enum lane_kind kind, struct port_l
 void lane_arm(struct lane *lane, const struct injection *injection);
 bool lane_hit(struct lane *lane); /* it was injected */
 
-/* Why a value is wrong; NULL if it is right. hr: which of the two quantities it is said to be. */
-const char *lane_judge(struct lane *lane, uint8_t unit, bool hr, int64_t value, uint64_t at_us,
-                       uint64_t until_us);
+/* Why a value is wrong; NULL if it is right. hr: which of the two quantities it is said
+ * to be. */
+const char *lane_judge(struct lane *lane, uint8_t unit, bool hr, int64_t value,
+                       uint64_t at_us, uint64_t until_us);
 
-/* The same scenario with plain libmodbus calls. Returns how many of `polls` were wrong. */
+/* The same scenario with plain libmodbus calls. Returns how many of `polls` were wrong.
+ */
 unsigned plain_run(const char *folder, bool flush, unsigned polls, unsigned *shifted);
 
 #endif

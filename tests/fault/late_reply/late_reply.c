@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Promise P4 on an RTU line: a slave answers late, twice, short, with another's id, with bits
- * flipped, with noise, with its own echo, or not at all, at every request of the line's round in
- * turn. Not one wrong value may be delivered, and every unit must be heard again. Beside it, the
- * same with plain libmodbus calls, which must go wrong, or this test would prove nothing.
+ * Promise P4 on an RTU line: a slave answers late, twice, short, with another's id, with
+ * bits flipped, with noise, with its own echo, or not at all, at every request of the
+ * line's round in turn. Not one wrong value may be delivered, and every unit must be
+ * heard again. Beside it, the same with plain libmodbus calls, which must go wrong, or
+ * this test would prove nothing.
  *
  * late_reply [--quick | --long] [--seed N]
  */
@@ -20,16 +21,17 @@
 #include "tests/fault/late_reply/lane.h"
 #include "tests/unit/temporary.h"
 
-#define LANES        60 /* lines at a time, a third of each kind: each mostly waits */
-#define RECOVER_US   UINT64_C(20000000)
-#define ROUND        5 /* requests of one round: two of unit 7, one each of 8, 9 and 10 */
-#define CASES_MAX    20000
+#define LANES      60 /* lines at a time, a third of each kind: each mostly waits */
+#define RECOVER_US UINT64_C(20000000)
+#define ROUND      5 /* requests of one round: two of unit 7, one each of 8, 9 and 10 */
+#define CASES_MAX  20000
 
 static struct injection cases[CASES_MAX];
 static size_t case_count;
 static atomic_size_t next_case[LANE_KINDS]; /* each kind of line meets every case */
 
-static void add(const char *name, uint8_t kind, uint32_t value, unsigned count, bool in_order)
+static void add(const char *name, uint8_t kind, uint32_t value, unsigned count,
+                bool in_order)
 {
     for (unsigned skip = 0; skip < ROUND && case_count < CASES_MAX; skip++)
         cases[case_count++] = (struct injection){.name = name,
@@ -48,11 +50,12 @@ static void make_cases(unsigned step)
     }
     for (uint32_t ms = 1; ms < 120; ms += 2 * step)
         add("twice", MODBUS_FAULT_TWICE, ms * 1000, 1, false);
-    for (uint32_t us = 100; us < 12000; us += 400 * step) /* around the next request's reply */
+    for (uint32_t us = 100; us < 12000;
+         us += 400 * step) /* around the next request's reply */
         add("twice", MODBUS_FAULT_TWICE, us, 1, false);
     for (uint32_t ms = 55; ms < 75; ms += 2 * step)
         add("all late", MODBUS_FAULT_LATE, ms * 1000, 8, true);
-    for (uint32_t bytes = 0; bytes < 11; bytes += step > 2 ? 2 : 1)
+    for (uint32_t bytes = 0; bytes<11; bytes += step> 2 ? 2 : 1)
         add("short", MODBUS_FAULT_SHORT, bytes, 1, false);
     for (uint32_t unit = 7; unit < 12; unit++)
         add("foreign", MODBUS_FAULT_FOREIGN, unit, 1, false);
@@ -98,9 +101,10 @@ static void judge(struct lane *lane, uint8_t unit, const struct bus_item *item,
         if (why == NULL)
             continue;
         tally->wrong++;
-        (void)printf("WRONG: unit %u %s = %" PRId64 ": %s; after %s value %u at request %u\n", unit,
-                     hr ? "HR" : "SpO2", set->items[i].mantissa, why, now->name, now->fault.value,
-                     now->skip + 1);
+        (void)printf("WRONG: unit %u %s = %" PRId64
+                     ": %s; after %s value %u at request %u\n",
+                     unit, hr ? "HR" : "SpO2", set->items[i].mantissa, why, now->name,
+                     now->fault.value, now->skip + 1);
     }
 }
 
@@ -207,9 +211,11 @@ static bool run_plain(const char *folder)
     unsigned flushed = plain_run(folder, true, 60, &flushed_shift);
     bool shown = wrong > 10 && shifted > 0;
 
-    (void)printf("plain libmodbus, one reply 80 ms late: %u of 60 reads wrong, %s at the end\n",
-                 wrong, shifted > 0 ? "still wrong" : "right");
-    (void)printf("plain libmodbus with modbus_flush() before each read: %u of 60 wrong\n", flushed);
+    (void)printf(
+        "plain libmodbus, one reply 80 ms late: %u of 60 reads wrong, %s at the end\n",
+        wrong, shifted > 0 ? "still wrong" : "right");
+    (void)printf("plain libmodbus with modbus_flush() before each read: %u of 60 wrong\n",
+                 flushed);
     (void)printf("%s: plain libmodbus shows the fault\n", shown ? "pass" : "fail");
     return shown;
 }
@@ -232,16 +238,19 @@ int main(int argc, char **argv)
     if (temporary_folder(folder) != 0)
         return 1;
     make_cases(step);
-    (void)printf("%zu cases on each of %d kinds of line, %d lines\n", case_count, LANE_KINDS, LANES);
+    (void)printf("%zu cases on each of %d kinds of line, %d lines\n", case_count,
+                 LANE_KINDS, LANES);
     plain = run_plain(folder);
     run_bus(folder, &sum);
     temporary_remove(folder);
-    (void)printf("faults injected %" PRIu64 " of %zu, requests %" PRIu64 ", samples %" PRIu64
-                 ", values %" PRIu64 ", wrong %" PRIu64 ", not recovered %" PRIu64
-                 ", writes asked for %" PRIu64 ", longest way back %" PRIu64 " ms\n",
-                 sum.hit, case_count * LANE_KINDS, sum.requests, sum.samples, sum.values, sum.wrong,
-                 sum.unrecovered, sum.writes, sum.worst_recovery_us / 1000);
-    good = sum.hit == case_count * LANE_KINDS && sum.wrong == 0 && sum.unrecovered == 0 && sum.writes == 0;
+    (void)printf("faults injected %" PRIu64 " of %zu, requests %" PRIu64
+                 ", samples %" PRIu64 ", values %" PRIu64 ", wrong %" PRIu64
+                 ", not recovered %" PRIu64 ", writes asked for %" PRIu64
+                 ", longest way back %" PRIu64 " ms\n",
+                 sum.hit, case_count * LANE_KINDS, sum.requests, sum.samples, sum.values,
+                 sum.wrong, sum.unrecovered, sum.writes, sum.worst_recovery_us / 1000);
+    good = sum.hit == case_count * LANE_KINDS && sum.wrong == 0 && sum.unrecovered == 0 &&
+           sum.writes == 0;
     (void)printf("%s: no wrong value, the bus recovers\n", good ? "pass" : "fail");
     return good && plain ? 0 : 1;
 }

@@ -17,14 +17,16 @@ unsigned plain_run(const char *folder, bool flush, unsigned polls, unsigned *shi
     static struct lane lane;
     const struct injection late = {.skip = 4,
                                    .count = 1,
-                                   .fault = {.kind = MODBUS_FAULT_LATE, .value = LATE_MS * 1000},
+                                   .fault = {.kind = MODBUS_FAULT_LATE,
+                                             .value = LATE_MS * 1000},
                                    .in_order = true};
     modbus_t *context;
     unsigned wrong = 0;
 
     lane_open(&lane, folder, 90, 115200);
     context = modbus_new_rtu(lane.link, 115200, 'E', 8, 1);
-    if (context == NULL || modbus_set_slave(context, 7) != 0 || modbus_connect(context) != 0 ||
+    if (context == NULL || modbus_set_slave(context, 7) != 0 ||
+        modbus_connect(context) != 0 ||
         modbus_set_response_timeout(context, 0, RESPONSE_MS * 1000) != 0)
         abort();
     lane_arm(&lane, &late);
