@@ -78,8 +78,8 @@ int main(int argc, char **argv)
         stop(argv[2]);
     if (store_open(&config, &store, error) != STORE_OK)
         stop(error);
-    first_utc_us = clock_utc_us() - 3600 * US_PER_S -
-                   (int64_t)(readings * (1000000 / DEVICES));
+    first_utc_us =
+        clock_utc_us() - 3600 * US_PER_S - (int64_t)(readings * (1000000 / DEVICES));
     began_us = clock_monotonic_us();
     for (uint64_t i = 0; i < readings; i++) {
         make_reading(&record, i, first_utc_us);

@@ -2,14 +2,14 @@
  *
  * The other end of a bench's broker.
  *
- *   receipter answer HOST PORT CA CERT KEY SITE     takes `up`, answers each envelope with
- *                                                   its receipt: a chart without a ledger
- *   receipter watch  HOST PORT CA CERT KEY SITE     notes when receipts pass
- *   receipter count  HOST PORT CA CERT KEY FILTER   counts messages of others
+ *   receipter answer HOST PORT CA CERT KEY SITE     takes `up`, answers each envelope
+ * with its receipt: a chart without a ledger receipter watch  HOST PORT CA CERT KEY SITE
+ * notes when receipts pass receipter count  HOST PORT CA CERT KEY FILTER   counts
+ * messages of others
  *
  * Times are CLOCK_BOOTTIME microseconds, as in a reading's time block. answer and count
- * print {"at_us", "readings"} every 100 ms in which something came; watch prints {"at_us",
- * "first", "last"} for each range. Ends at SIGTERM.
+ * print {"at_us", "readings"} every 100 ms in which something came; watch prints
+ * {"at_us", "first", "last"} for each range. Ends at SIGTERM.
  */
 #include <inttypes.h>
 #include <mosquitto.h>
