@@ -81,10 +81,28 @@ int census_add_event(struct visit *visit, const struct census_event *event)
 
 /* --- Pass 1: which moves hold --- */
 
+/* Both may have happened at one instant, because a local time may mean two: the hour that
+ * summer time repeats. */
+static bool may_coincide(const struct move *a, const struct move *b)
+{
+    bool exact = a->occurred.low_us == a->occurred.high_us &&
+                 b->occurred.low_us == b->occurred.high_us;
+
+    return !exact && a->occurred.low_us <= b->occurred.high_us &&
+           b->occurred.low_us <= a->occurred.high_us;
+}
+
 /* Order of happening; what happened at one and the same time is taken in the order of
- * recording. */
+ * recording. Whatever the clock says, nothing comes before an admission or after a
+ * discharge. */
 static int compare_moves(const struct move *a, const struct move *b)
 {
+    bool admits = a->event->kind == ADT_ADMIT, gone = a->effect == GONE;
+
+    if (may_coincide(a, b) && admits != (b->event->kind == ADT_ADMIT))
+        return admits ? -1 : 1;
+    if (may_coincide(a, b) && gone != (b->effect == GONE))
+        return gone ? 1 : -1;
     if (a->occurred.low_us != b->occurred.low_us)
         return a->occurred.low_us < b->occurred.low_us ? -1 : 1;
     return compare_recorded(a->event, b->event);
