@@ -43,7 +43,7 @@ trap 'exit 130' INT TERM
 build() { # preset folder: configure and build, quiet unless it fails
     [ -f "$builds/$1/build.ninja" ] ||
         cmake -S "$root" --preset "$1" -B "$builds/$1" >"$work/build.log" 2>&1 || { cat "$work/build.log"; return 1; }
-    ninja -C "$builds/$1" -j2 >"$work/build.log" 2>&1 || { tail -n 60 "$work/build.log"; return 1; }
+    ninja -C "$builds/$1" -j2 -k 0 >"$work/build.log" 2>&1 || { tail -n 60 "$work/build.log"; return 1; }
 }
 
 passed=0 failed=0 skipped=0 named=''

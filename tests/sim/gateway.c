@@ -264,7 +264,7 @@ static void offer(struct gateway *gateway, int64_t now_us)
         struct store_items got;
         struct envelope_writer writer;
         const uint8_t *bytes;
-        int size;
+        int size = 0;
 
         forward_next(&gateway->forward, mono, &action);
         if (action.what != FORWARD_SEND)
