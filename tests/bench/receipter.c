@@ -2,10 +2,11 @@
  *
  * The other end of a bench's broker.
  *
- *   receipter answer HOST PORT CA CERT KEY SITE     takes `up`, answers each envelope
- * with its receipt: a chart without a ledger receipter watch  HOST PORT CA CERT KEY SITE
- * notes when receipts pass receipter count  HOST PORT CA CERT KEY FILTER   counts
- * messages of others
+ *   receipter answer|watch|count HOST PORT CA CERT KEY SITE
+ *
+ * - answer takes `up` and answers each envelope: a chart without a ledger.
+ * - watch notes when receipts pass.
+ * - count counts the messages of others; a topic filter stands for SITE.
  *
  * Times are CLOCK_BOOTTIME microseconds, as in a reading's time block. answer and count
  * print {"at_us", "readings"} every 100 ms in which something came; watch prints
