@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the bus makes of a line, against what the line can carry. The emulated slave keeps the
- * time of a real wire byte by byte (11 bits a character), so the limit is the formula of the
- * standard: (8 + 5 + 2N) characters and two silences of 3.5 for a read of N registers.
+ * What the bus makes of a line, against what the line can carry. The emulated slave keeps
+ * the time of a real wire byte by byte (11 bits a character), so the limit is the formula
+ * of the standard: (8 + 5 + 2N) characters and two silences of 3.5 for a read of N
+ * registers.
  *
  * bus_bench [--quick | --long]: prints one JSON object a figure.
  */
@@ -18,13 +19,17 @@
 #define LIVE      7
 
 static struct regmap_field fields[REGISTERS];
-static struct regmap map = {.name = "bench", .every_ms = 1, .response_ms = 200,
-                            .fields = fields, .field_count = REGISTERS};
+static struct regmap map = {.name = "bench",
+                            .every_ms = 1,
+                            .response_ms = 200,
+                            .fields = fields,
+                            .field_count = REGISTERS};
 
 static void figure(const char *name, double value, const char *unit, const char *against,
                    double goal, bool higher)
 {
-    (void)printf("{\"name\":\"%s\",\"value\":%.4g,\"unit\":\"%s\",\"against\":\"%s\",\"goal\":%.4g,"
+    (void)printf("{\"name\":\"%s\",\"value\":%.4g,\"unit\":\"%s\",\"against\":\"%s\","
+                 "\"goal\":%.4g,"
                  "\"better\":\"%s\",\"holds\":%s}\n",
                  name, value, unit, against, goal, higher ? "higher" : "lower",
                  (higher ? value >= goal : value <= goal) ? "true" : "false");
@@ -42,7 +47,8 @@ static void units(struct rig *rig, size_t n, uint32_t turnaround_us)
     modbus_slave_init(&rig->slave, MODBUS_RTU, rig->units, n);
 }
 
-static void drain(struct bus *bus, uint64_t until_us, uint64_t *samples, uint64_t *first_us)
+static void drain(struct bus *bus, uint64_t until_us, uint64_t *samples,
+                  uint64_t *first_us)
 {
     static struct bus_item item;
 
@@ -85,7 +91,8 @@ static void wire_use(const char *folder, uint32_t baud, double goal, unsigned se
     limit = 1e6 / (double)(port_chars_us(&setting.line, 8 + 5 + 2 * REGISTERS) +
                            2 * port_gap_us(&setting.line));
     (void)snprintf(name, sizeof name, "bus_wire_use_%" PRIu32, baud);
-    figure(name, rate / limit, "ratio", "polls the wire can carry, 10 registers, 8E1", goal, true);
+    figure(name, rate / limit, "ratio", "polls the wire can carry, 10 registers, 8E1",
+           goal, true);
     bus_stop(bus);
     rig_unplug(&rig);
 }
@@ -104,8 +111,9 @@ static void dead_slave(const char *folder, unsigned seconds)
     units(&rig, LIVE + 1, 2007);
     rig.units[LIVE].dead = true;
     for (size_t i = 0; i <= LIVE; i++)
-        devices[i] = (struct bus_device){
-            .unit = (uint8_t)(i + 1), .map = &map, .every_ms = every_ms};
+        devices[i] = (struct bus_device){.unit = (uint8_t)(i + 1),
+                                         .map = &map,
+                                         .every_ms = every_ms};
     rig_pty(&rig, folder, 19200);
     setting.line = rig_line(&rig);
     rig_start(&rig);
@@ -116,12 +124,13 @@ static void dead_slave(const char *folder, unsigned seconds)
     began = clock_monotonic_us();
     drain(bus, began + seconds * UINT64_C(1000000), samples, first);
     for (size_t i = 0; i < LIVE; i++) {
-        double rate = (double)samples[i] * every_ms * 1000 / (double)(clock_monotonic_us() - began);
+        double rate =
+            (double)samples[i] * every_ms * 1000 / (double)(clock_monotonic_us() - began);
 
         worst = rate < worst ? rate : worst;
     }
-    figure("bus_dead_slave_live_rate", worst, "ratio", "the slowest of 7 live ones' own rate, 19200",
-           0.95, true);
+    figure("bus_dead_slave_live_rate", worst, "ratio",
+           "the slowest of 7 live ones' own rate, 19200", 0.95, true);
     rig_halt(&rig);
     rig.units[LIVE].dead = false;
     rig_start(&rig);
@@ -149,8 +158,12 @@ int main(int argc, char **argv)
         return 64;
     }
     for (uint16_t i = 0; i < REGISTERS; i++)
-        fields[i] = (struct regmap_field){.name = "r", .function = 3, .address = i,
-                                          .type = REGMAP_U16, .scale = 1, .code = 147842};
+        fields[i] = (struct regmap_field){.name = "r",
+                                          .function = 3,
+                                          .address = i,
+                                          .type = REGMAP_U16,
+                                          .scale = 1,
+                                          .code = 147842};
     if (temporary_folder(folder) != 0)
         return 1;
     wire_use(folder, 9600, 0.97, seconds);
