@@ -275,7 +275,7 @@ static const struct regmap_field *field_by_name(const struct regmap *map,
 static void serve(struct monitor *m, char **cells)
 {
     static uint8_t reply[REGMAP_BLOCKS_MAX][EMULATE_BURST_MAX];
-    const uint8_t *data[REGMAP_BLOCKS_MAX];
+    const uint8_t *data[REGMAP_BLOCKS_MAX] = {NULL};
     struct observation_set set;
     struct regmap_plan plan;
     char sample[24];

@@ -471,7 +471,7 @@ int main(int argc, char **argv)
     unsigned long days = 20, seed = 1;
     bool verbose = false, first = false;
     struct totals totals = {0};
-    struct day *day = calloc(1, sizeof *day);
+    struct day *day;
 
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--days") == 0 && i + 1 < argc)
@@ -487,6 +487,7 @@ int main(int argc, char **argv)
             return 64;
         }
     }
+    day = calloc(1, sizeof *day);
     must(day != NULL, "out of memory");
     for (unsigned long i = 0; i < days && !(first && totals.broken > 0); i++)
         one_day(&totals, day, seed + i, verbose);
