@@ -8,19 +8,20 @@
 
 #include "chart/chart.h"
 
-#define UNJUDGED_MAX                                                                     \
-    65536 /* readings waiting in memory; a power of two. More are found in the ledger */
-#define OPEN_SLOTS                                                                       \
-    262144 /* of the hash table; four times DUE_OPEN_MAX, a power of two                 \
-            */
-#define JUDGE_MAX      1024 /* readings judged in one run */
-#define JUDGE_BUSY_MAX 256  /* while receipts are waiting to go out */
-#define PAGE           64   /* entries read at a time */
-#define CHARTED_CODES_MAX                                                                \
-    64 /* quantities of one interval that are remembered as charted */
-#define RETRY_MIN_US INT64_C(1000000) /* after a failed commit; doubles up to */
-#define RETRY_MAX_US INT64_C(60000000)
-#define SEQ_BITS     40 /* a reading's handle is source << SEQ_BITS | seq */
+/* Readings waiting in memory; a power of two. More are found in the ledger. */
+#define UNJUDGED_MAX 65536
+/* Of the hash table: four times DUE_OPEN_MAX, a power of two. */
+#define OPEN_SLOTS 262144
+/* Readings judged in one run; while receipts are waiting to go out, fewer: a drain is
+ * limited by how soon its receipts free the gateways' windows, and judging can wait. */
+#define JUDGE_MAX      1024
+#define JUDGE_BUSY_MAX 32
+#define PAGE           64 /* entries read at a time */
+/* Quantities of one interval that are remembered as charted. */
+#define CHARTED_CODES_MAX 64
+#define RETRY_MIN_US      INT64_C(1000000) /* after a failed commit; doubles up to */
+#define RETRY_MAX_US      INT64_C(60000000)
+#define SEQ_BITS          40 /* a reading's handle is source << SEQ_BITS | seq */
 
 #define WHO_MATCH    "match" /* authors of changes that are no person's */
 #define WHO_DUE      "due"
