@@ -41,6 +41,7 @@ static int encode_state(const struct daemon *daemon, bool online,
         store_status(daemon->store, &status);
         memcpy(state.epoch, status.epoch.bytes, EPOCH_SIZE);
         state.next_seq = status.next;
+        state.epoch_first = status.epoch_first;
         state.first_seq =
             status.first > status.epoch_first ? status.first : status.epoch_first;
     }

@@ -325,6 +325,7 @@ static void tell_state(struct gateway *gateway, int64_t now_us)
     snprintf(state.gateway, sizeof state.gateway, "%s", GATEWAY_NAME);
     memcpy(state.epoch, status.epoch.bytes, sizeof state.epoch);
     state.first_seq = status.first;
+    state.epoch_first = status.epoch_first;
     state.next_seq = status.next;
     state.boot = gateway->boots[gateway->boot_count - 1].boot;
     size = state_encode(&state, bytes, sizeof bytes);
