@@ -255,6 +255,14 @@ static void on_reading(void *context, struct ledger_entry *entry,
         chart_unjudged_add(c, entry->id);
 }
 
+/* What went out with the old time goes back with it. */
+static void on_retiming(void *context, struct ledger_entry *entry)
+{
+    struct chart *c = context;
+    if (c->error == 0)
+        chart_retime(c, entry, c->now_us);
+}
+
 /* Its time is known only now, or less well than was thought. What was decided on the old
  * time is decided again. */
 static void on_retimed(void *context, struct ledger_entry *entry)
@@ -445,6 +453,7 @@ static bool allocate(struct chart *c)
                                        .reading = on_reading,
                                        .noted = on_noted,
                                        .conflict = on_conflict,
+                                       .retiming = on_retiming,
                                        .retimed = on_retimed,
                                        .event = on_event};
     struct due_interval *intervals =

@@ -193,6 +193,8 @@ bool chart_review(struct chart *c, struct ledger_entry *entry, int64_t now_us);
 /* A charted or sent reading whose stay may no longer hold: withdraws it if so. */
 bool chart_review_charted(struct chart *c, struct ledger_entry *entry, int64_t now_us);
 bool chart_withdraw(struct chart *c, struct ledger_entry *entry, int64_t now_us);
+/* Its interval is about to change: a message that states the old one is taken back. */
+bool chart_retime(struct chart *c, struct ledger_entry *entry, int64_t now_us);
 /* For one that is being withdrawn: one more destination turned out to have it. */
 bool chart_withdraw_more(struct chart *c, struct ledger_entry *entry, int64_t now_us);
 /* Takes back messages that were never sent: true in *cancelled if none of them had been.

@@ -126,6 +126,23 @@ bool chart_withdraw(struct chart *c, struct ledger_entry *entry, int64_t now_us)
            (count > 0 || deliver_finish_withdrawal(c, entry, now_us));
 }
 
+/* The chart states a time and how certain it is. If that was too certain, the value is
+ * wrong there although patient and stay are right: it is withdrawn with the time it was
+ * sent with, and judged again with the new one. What a person decided stays. */
+bool chart_retime(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+{
+    bool sent = entry->state == LEDGER_SENT || entry->state == LEDGER_CHARTED, cancelled;
+    if ((!sent && entry->state != LEDGER_MATCHED) || chart_by_person(c, entry))
+        return true;
+    if (sent)
+        return chart_withdraw(c, entry, now_us);
+    if (!chart_cancel(c, entry, &cancelled, now_us) || !reopen_interval(c, entry))
+        return false;
+    entry->state = cancelled ? LEDGER_KEPT : LEDGER_SENT;
+    return update(c, entry, now_us, WHO_MATCH) &&
+           (cancelled || chart_withdraw(c, entry, now_us));
+}
+
 /* The patient is compared as the visit's own messages name them: a merge changes who that
  * is, not whose chart it is; moving a visit to another patient does. */
 static bool still_holds(const struct ledger_entry *entry, uint8_t reason,

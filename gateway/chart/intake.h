@@ -32,6 +32,9 @@ struct intake_hooks {
     /* A second content for an identity: entry is the first one, as it stands. In MATCHED
      * or further it must be stopped or withdrawn by the callee. */
     void (*conflict)(void *context, struct ledger_entry *entry);
+    /* From intake_work: a fix is about to change the interval of this reading, which may
+     * have been sent with the one that entry still has. */
+    void (*retiming)(void *context, struct ledger_entry *entry);
     /* From intake_work, after a new clock fix: readings held for their time were judged
      * again; each that has a time now is RECEIVED again and passed here, as are KEPT and
      * HELD readings whose interval a fix has widened. record is not at hand. */

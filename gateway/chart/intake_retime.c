@@ -122,14 +122,16 @@ int intake_fix(struct intake *intake, const struct ledger_entry *entry,
 static int entry_time(struct intake *intake, struct ledger_entry *entry,
                       const struct timebase_interval *is, int64_t now_us)
 {
-    bool early = entry->state == LEDGER_RECEIVED || entry->state == LEDGER_KEPT ||
-                 entry->state == LEDGER_HELD;
-    bool for_time =
-        entry->state == LEDGER_HELD &&
-        (entry->reason == LEDGER_TIME_UNKNOWN || entry->reason == LEDGER_TIME_DISPUTED);
     struct ledger_source source;
+    bool early, for_time;
     int error;
 
+    if (intake->hooks.retiming != NULL)
+        intake->hooks.retiming(intake->hooks.context, entry);
+    early = entry->state == LEDGER_RECEIVED || entry->state == LEDGER_KEPT ||
+            entry->state == LEDGER_HELD;
+    for_time = entry->state == LEDGER_HELD && (entry->reason == LEDGER_TIME_UNKNOWN ||
+                                               entry->reason == LEDGER_TIME_DISPUTED);
     /* The interval first; then who was waiting for it, or relied on the old one. */
     entry->time_known = is->known;
     entry->t_low_us = is->low_us;

@@ -344,6 +344,49 @@ static void test_late_clock_fix(void **state)
     assert_string_equal(ward_field(&w, 0, "OBX", 3, 14), "20260722120000.000+0000");
 }
 
+/* The bed is the same, the time is not: what stands must say how little is known. */
+static void test_contradicting_clock_fixes(void **state)
+{
+    (void)state;
+    ward_adt(&w, "A01", "100", "V1", "1", "", T0 - 60 * MINUTE_US);
+    ward_clock_fix(&w, 1, 4000000, T0 - SECOND_US);
+    ward_reading_untimed(&w, 2, "bed-1", 5000000, 72);
+    ward_pass(&w, 20);
+    ward_expect(&w, 1, 0, 0, 0, 0);
+    assert_int_equal(w.sent_count, 1);
+    ward_clock_fix(&w, 3, 9000000, T0 + 8 * SECOND_US); /* 4 s ahead of the first */
+    ward_pass(&w, 20);
+    ward_expect(&w, 1, 0, 0, 0, 0);
+    assert_int_equal(w.sent_count, 3);
+    /* Taken back with the time that it had, ... */
+    assert_string_equal(ward_field(&w, 1, "OBX", 3, 11), "W");
+    assert_string_equal(ward_field(&w, 1, "OBX", 3, 14), "20260722120000.000+0000");
+    /* ... and sent with one that holds both. */
+    assert_string_equal(ward_field(&w, 2, "OBX", 3, 14), "20260722120002.000+0000");
+    assert_string_equal(ward_field(&w, 2, "OBX", 1, 5), "2051000");
+    ward_clock_fix(&w, 4, 9500000, T0 + 86400 * SECOND_US);
+    ward_pass(&w, 20);
+    ward_expect(&w, 0, 0, 1, 0, 0);
+    assert_string_equal(ward_field(&w, 3, "OBX", 3, 14), "20260722120002.000+0000");
+}
+
+/* Its message waits for an EPR that is away: nothing of the old time ever leaves. */
+static void test_contradicting_fix_before_sending(void **state)
+{
+    (void)state;
+    w.answer = NULL;
+    ward_adt(&w, "A01", "100", "V1", "1", "", T0 - 60 * MINUTE_US);
+    ward_clock_fix(&w, 1, 4000000, T0 - SECOND_US);
+    ward_reading_untimed(&w, 2, "bed-1", 5000000, 72);
+    ward_clock_fix(&w, 3, 9000000, T0 + 8 * SECOND_US);
+    ward_pass(&w, 1);
+    w.answer = "AA";
+    ward_pass(&w, 20);
+    ward_expect(&w, 1, 0, 0, 0, 0);
+    assert_string_equal(ward_field(&w, w.sent_count - 1, "OBX", 3, 14),
+                        "20260722120002.000+0000");
+}
+
 static void test_retries_then_dead_letter(void **state)
 {
     (void)state;
@@ -766,6 +809,8 @@ int main(void)
         ALL(test_redelivery_changes_nothing),
         ALL(test_conflict_withdraws),
         ALL(test_late_clock_fix),
+        ALL(test_contradicting_clock_fixes),
+        ALL(test_contradicting_fix_before_sending),
         ALL(test_retries_then_dead_letter),
         ALL(test_reject_parks_at_once),
         ALL(test_policy_reversed),

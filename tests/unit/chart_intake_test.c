@@ -8,7 +8,7 @@
 
 struct seen {
     struct intake *intake;
-    int readings, noted, conflicts, retimed, events;
+    int readings, noted, conflicts, retiming, retimed, events;
     char event[LEDGER_ERROR_SIZE];
     struct ledger_entry last;
 };
@@ -58,10 +58,23 @@ static struct bench bench;
 static struct seen seen;
 static const struct epoch epoch = {{7}};
 
+/* Comes before on_retimed, while the entry still has its old interval. */
+static void on_retiming(void *context, struct ledger_entry *entry)
+{
+    struct ledger_entry before;
+
+    (void)context;
+    assert_int_equal(ledger_get(bench.ledger, entry->id, &before), LEDGER_OK);
+    assert_true(before.time_known == entry->time_known &&
+                before.t_low_us == entry->t_low_us &&
+                before.t_high_us == entry->t_high_us);
+    seen.retiming++;
+}
+
 static void intake_start(void)
 {
-    struct intake_hooks hooks = {&seen,       on_reading, on_noted,
-                                 on_conflict, on_retimed, on_event};
+    struct intake_hooks hooks = {&seen,       on_reading, on_noted, on_conflict,
+                                 on_retiming, on_retimed, on_event};
 
     seen.intake = intake_new(bench.ledger, &hooks);
     assert_non_null(seen.intake);
@@ -498,6 +511,7 @@ static void a_contradicting_fix_widens(void **state)
     while (intake_work(seen.intake, 100, T0) > 0)
         ;
     assert_int_equal(seen.retimed, 99);
+    assert_int_equal(seen.retiming, 99);
     entry = entry_of(50);
     assert_int_equal(entry.state, LEDGER_MATCHED);
     assert_true(entry.t_low_us <= T0 + 50 * INT64_C(1000000) &&
