@@ -179,7 +179,7 @@ class Test:
 
     def check_receipts(self):
         """The chart is away, so nothing is receipted; then somebody with its certificate says so all the same."""
-        self.ward.stop('chart')
+        self.expect('ends', 'chart service', self.ward.stop('chart'), 0)
         self.start_gateway()
         chart = Publisher(self.ward, 'charts', 'chart-1')
         before = self.gateway()
@@ -209,9 +209,7 @@ class Test:
         self.check_adt()
         self.check_up()
         self.check_receipts()
-        for name, process in ward.processes.items():
-            if process.poll() is not None:
-                self.problems.append(f'{name} ended by itself: {process.returncode}')
+        self.expect('ends', 'gateway', ward.stop('gateway'), 0)  # and with sanitizers: nothing leaked
         for problem in self.problems[:20]:
             print('problem:', problem)
         print(f'{sum(self.count.values())} bad inputs and checks: ' + ', '.join(f'{n} {kind}' for kind, n in self.count.items())
