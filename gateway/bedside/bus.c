@@ -20,7 +20,7 @@
 
 #include "bedside/bus_internal.h"
 
-#define STACK_BYTES (256 * 1024)
+#define STACK_BYTES ((size_t)256 * 1024)
 /* The kernel's 50 us would cost 1 % of a fast line. */
 #define SLACK_NS     20000L
 #define RESPONSE_MS  500

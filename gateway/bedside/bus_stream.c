@@ -10,7 +10,7 @@
 
 #define READ_BYTES 1024
 /* Bytes are collected this long after the first of them. */
-#define LUMP_US 20000
+#define LUMP_US 20000L
 /* Bytes that waited longer than this cannot be timed. */
 #define STALE_US 200000
 /* Come round for the watchdog's sake. */

@@ -162,7 +162,7 @@ static size_t expected_size(const struct port_modbus_request *request)
     if (request->function <= 2)
         return (request->count + 7u) / 8u;
     if (request->function <= 4)
-        return request->count * 2u;
+        return (size_t)request->count * 2;
     if (request->function == 20) {
         for (size_t i = 0; i < request->file_count; i++)
             size += 2u + 2u * request->files[i].length;

@@ -424,7 +424,7 @@ static bool rest(struct emulate_line *line, int stop_fd, uint64_t next)
         return true;
     }
     while (next != UINT64_MAX && next < now + SPIN_US + SLEEP_MAX_US &&
-           clock_monotonic_us() < minimum(next, now + us + 4 * SPIN_US))
+           clock_monotonic_us() < minimum(next, now + us + UINT64_C(4) * SPIN_US))
         ;
     return true;
 }

@@ -14,7 +14,7 @@
 #define SOURCE_COLUMNS_MAX 32
 /* Bytes of one value with its terminator. */
 #define SOURCE_VALUE_SIZE 32
-#define SOURCE_FILE_MAX   (64 * 1024 * 1024)
+#define SOURCE_FILE_MAX   ((size_t)64 * 1024 * 1024)
 
 struct emulate_row {
     /* "" = no value. */

@@ -89,7 +89,7 @@ static void wire_use(const char *folder, uint32_t baud, double goal, unsigned se
     after = two.answered;
     rate = (double)(after - before) * 1e6 / (double)(clock_monotonic_us() - began);
     limit = 1e6 / (double)(port_chars_us(&setting.line, 8 + 5 + 2 * REGISTERS) +
-                           2 * port_gap_us(&setting.line));
+                           UINT64_C(2) * port_gap_us(&setting.line));
     (void)snprintf(name, sizeof name, "bus_wire_use_%" PRIu32, baud);
     figure(name, rate / limit, "ratio", "polls the wire can carry, 10 registers, 8E1",
            goal, true);

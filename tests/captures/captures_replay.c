@@ -336,7 +336,7 @@ static void recording(const char *name, enum modbus_framing framing,
                       char *(*next)(void *context, char *line), void *context)
 {
     struct monitor m;
-    char head[LINE_MAX], line[LINE_MAX], *cells[COLUMNS_MAX];
+    char head[LINE_MAX], line[LINE_MAX], *cells[COLUMNS_MAX] = {NULL};
     size_t left_out = 0;
 
     if (!monitor_start(&m, framing) || !next(context, head)) {
@@ -349,7 +349,10 @@ static void recording(const char *name, enum modbus_framing framing,
         left_out += !m.columns[i];
     }
     while (next(context, line)) {
-        m.wrong += split(line, cells) != m.column_count;
+        if (split(line, cells) != m.column_count) {
+            m.wrong++;
+            continue;
+        }
         if (m.wrong == 0)
             serve(&m, cells);
     }

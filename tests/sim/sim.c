@@ -346,7 +346,7 @@ static void play(struct day *day, uint64_t seed, const char *folder)
     snprintf(day->folder, sizeof day->folder, "%s", folder);
     snprintf(store_folder, sizeof store_folder, "%s/store", folder);
     must(mkdir(store_folder, 0700) == 0, "mkdir");
-    ward_play(&day->ward, seed, new_year_us + which * 24 * HOUR);
+    ward_play(&day->ward, seed, new_year_us + (int64_t)which * 24 * HOUR);
     epr_begin(&day->epr);
     gateway_begin(&day->gateway, store_folder, seed,
                   STORE_MAP_MIN << (seed % 10 == 0 ? 0 : 3));

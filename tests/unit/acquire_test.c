@@ -68,7 +68,7 @@ static void run(struct world *w, uint64_t until)
         event = acquire_result(w->acquire, w->now,
                                w->dead[step.device] ? w->dead_cost : w->cost,
                                w->dead[step.device] ? ACQUIRE_SILENT : ACQUIRE_ANSWERED,
-                               zeros, step.block.count * 2u);
+                               zeros, (size_t)step.block.count * 2);
         w->polled[step.device] += event == ACQUIRE_POLLED;
         w->lost[step.device] += event == ACQUIRE_LOST;
         w->identified[step.device] += event == ACQUIRE_IDENTITY;
@@ -127,7 +127,7 @@ static void spreads_phases(void **state)
         assert_int_equal(step.device, i);
         at[i] = w.now;
         (void)acquire_result(w.acquire, w.now, 0, ACQUIRE_ANSWERED, zeros,
-                             step.block.count * 2u);
+                             (size_t)step.block.count * 2);
     }
     for (size_t i = 1; i < 4; i++)
         assert_int_equal(at[i] - at[i - 1], 250000);

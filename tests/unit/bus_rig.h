@@ -109,6 +109,7 @@ static inline bool rig_await(struct bus *bus, enum bus_kind kind, struct bus_ite
 {
     uint64_t until = clock_monotonic_us() + (uint64_t)ms * 1000;
 
+    memset(item, 0, sizeof *item); /* also when nothing comes */
     while (clock_monotonic_us() < until) {
         if (rig_item(bus, item, 20) && item->kind == kind)
             return true;

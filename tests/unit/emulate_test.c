@@ -139,7 +139,10 @@ static void check_row(const struct observation_set *set, int row)
         for (size_t i = 0; i < set->count; i++)
             if (set->items[i].code == code)
                 found = &set->items[i];
-        assert_non_null(found);
+        if (found == NULL) {
+            fail_msg("no %s in the set", names[c]);
+            return;
+        }
         if (want[0] == '\0') {
             assert_int_equal(found->kind, OBSERVATION_ABSENT);
             continue;
@@ -311,7 +314,7 @@ static void bad_commands_say_what_is_wrong(void **state)
 {
     static char bad_csv[320], short_csv[320], wide_csv[320], plain[320];
     struct {
-        const char *arguments[10];
+        char *arguments[10];
         int code;
         const char *message;
     } cases[] = {
@@ -361,7 +364,7 @@ static void bad_commands_say_what_is_wrong(void **state)
         int code;
 
         for (size_t a = 0; a < 10 && cases[i].arguments[a] != NULL; a++)
-            argv[a + 1] = (char *)(uintptr_t)cases[i].arguments[a];
+            argv[a + 1] = cases[i].arguments[a];
         code = end(begin(argv));
         said(text, sizeof text);
         if (code != cases[i].code || strstr(text, cases[i].message) == NULL)

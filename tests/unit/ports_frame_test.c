@@ -157,7 +157,7 @@ static void frames_are_found_in_noise(void **state)
     assert_int_equal(strays.unread, 4);
     assert_int_equal(strays.units[0], 1 << 7 | 1 << 9);
     /* Every single flipped bit is noticed. */
-    for (size_t bit = 0; bit < 7 * 8; bit++) {
+    for (size_t bit = 0; bit < (size_t)7 * 8; bit++) {
         bytes[10 + bit / 8] ^= (uint8_t)(1u << bit % 8);
         assert_false(modbus_frame_scan(&r, bytes + 10, 7, &strays));
         bytes[10 + bit / 8] ^= (uint8_t)(1u << bit % 8);
