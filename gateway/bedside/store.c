@@ -350,22 +350,6 @@ struct reading {
     int error;
 };
 
-/* If seq is in the set: where the set lets off. Else 0. */
-static uint64_t skip_past(const struct ranges *set, uint64_t seq)
-{
-    size_t low = 0, high = set->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (set->items[middle].last < seq)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < set->count && set->items[low].first <= seq ? set->items[low].last + 1
-                                                            : 0;
-}
-
 static enum store_visit read_visit(void *context, uint64_t seq, const uint8_t *sealed,
                                    size_t size, uint64_t *skip_to)
 {
@@ -384,7 +368,7 @@ static enum store_visit read_visit(void *context, uint64_t seq, const uint8_t *s
     }
     r->expected = seq + 1;
     /* What a removal is planned for may still be in the file. */
-    if ((*skip_to = skip_past(set, seq)) != 0) {
+    if ((*skip_to = ranges_past(set, seq)) != 0) {
         r->expected = *skip_to;
         return STORE_GO_ON;
     }

@@ -92,6 +92,14 @@ int ranges_remove(struct ranges *set, uint64_t first, uint64_t last)
     return splice(set, from, to, rest, n);
 }
 
+/* Ranges are never neighbours, so the end of one is the way out. */
+uint64_t ranges_past(const struct ranges *set, uint64_t seq)
+{
+    size_t at = locate(set, seq);
+
+    return at < set->count && set->items[at].first <= seq ? set->items[at].last + 1 : 0;
+}
+
 /* Halves, then looks at one range. */
 bool ranges_has(const struct ranges *set, uint64_t seq)
 {

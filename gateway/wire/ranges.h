@@ -26,6 +26,8 @@ int ranges_add(struct ranges *set, uint64_t first, uint64_t last);
 /* Takes first..last out. Same returns. */
 int ranges_remove(struct ranges *set, uint64_t first, uint64_t last);
 bool ranges_has(const struct ranges *set, uint64_t seq);
+/* If seq is in the set: the first number after it that is not. Else 0. */
+uint64_t ranges_past(const struct ranges *set, uint64_t seq);
 /* How many numbers of first..last are in the set. */
 uint64_t ranges_overlap(const struct ranges *set, uint64_t first, uint64_t last);
 uint64_t ranges_total(const struct ranges *set);

@@ -21,7 +21,12 @@ static void check_against(const struct ranges *set, const bool *model, uint64_t 
     uint64_t total = 0;
 
     for (uint64_t i = 0; i < WORLD; i++) {
+        uint64_t past = i;
+
+        while (past < WORLD && model[past])
+            past++;
         assert_int_equal(ranges_has(set, base + i), model[i]);
+        assert_true(ranges_past(set, base + i) == (model[i] ? base + past : 0));
         total += model[i];
     }
     assert_true(ranges_total(set) == total);
