@@ -159,7 +159,7 @@ static void each_fault_is_named_and_the_next_reply_is_good(void **state)
 static void a_doubled_reply_is_no_answer_to_the_next(void **state)
 {
     const struct modbus_fault at_once = {.kind = MODBUS_FAULT_TWICE, .value = 0};
-    const struct modbus_fault later = {.kind = MODBUS_FAULT_TWICE, .value = 20000};
+    const struct modbus_fault later = {.kind = MODBUS_FAULT_TWICE, .value = 80000};
     struct port_modbus *port = on_pty(0);
     struct port_modbus_reply reply;
     struct port_modbus_strays strays = {0};
@@ -171,7 +171,7 @@ static void a_doubled_reply_is_no_answer_to_the_next(void **state)
     script(&later, 1);
     assert_int_equal(ask(port, 2, 3, &reply), PORT_OK);
     script(NULL, 0);
-    usleep(40000);
+    usleep(160000);
     assert_int_equal(ask(port, 5, 3, &reply), PORT_OK); /* the same shape */
     assert_memory_equal(reply.data, ((const uint8_t[]){0, 105, 0, 106, 0, 107}), 6);
     assert_int_equal(reply.strays.bytes, 11);
@@ -180,7 +180,7 @@ static void a_doubled_reply_is_no_answer_to_the_next(void **state)
     /* Between requests they are found as well. */
     script(&later, 1);
     assert_int_equal(ask(port, 2, 3, &reply), PORT_OK);
-    usleep(40000);
+    usleep(160000);
     assert_int_equal(port_modbus_strays(port, &strays), PORT_OK);
     assert_int_equal(strays.units[0], 1 << 7);
     finish(port);
