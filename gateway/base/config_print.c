@@ -48,13 +48,15 @@ static void print_scalar(FILE *file, const struct config_field *field, const voi
         (void)fprintf(file, "%" PRId64, number);
 }
 
-/* An optional text that was not given would be refused if read back as "": it stays away.
- */
+/* An optional text that was not given might be refused if read back as "": it stays away.
+ * Where there is a preset, "" was said on purpose, and leaving it out would bring the
+ * preset back. */
 static bool is_absent(const struct config_field *field, const char *value)
 {
     return (field->type == CONFIG_TEXT || field->type == CONFIG_NAME ||
             field->type == CONFIG_PATH) &&
-           *value == '\0' && !field->required;
+           *value == '\0' && !field->required &&
+           (field->preset_text == NULL || *field->preset_text == '\0');
 }
 
 /* dash: the first key stands behind a list's "- ". */
