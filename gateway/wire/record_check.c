@@ -206,7 +206,24 @@ static const char *check_binding(const wardgate_Record *record)
     return TEXT_OK(binding->author) ? NULL : "binding.author";
 }
 
-/* What every kind has in common, then what its kind needs. */
+/* A part that belongs to another kind: nobody would check it, and nobody may come to rely
+ * on it. */
+static const char *check_foreign_part(const wardgate_Record *record)
+{
+    if (record->observations_count > 0 && record->kind != wardgate_Record_Kind_READING)
+        return "observations";
+    if (record->has_gap && record->kind != wardgate_Record_Kind_GAP)
+        return "gap";
+    if (record->has_clock_fix && record->kind != wardgate_Record_Kind_CLOCK_FIX)
+        return "clock_fix";
+    if (record->has_event && record->kind != wardgate_Record_Kind_EVENT)
+        return "event";
+    if (record->has_binding && record->kind != wardgate_Record_Kind_BINDING)
+        return "binding";
+    return NULL;
+}
+
+/* What every kind has in common, then what its kind needs and must not have. */
 static const char *check_parts(const wardgate_Record *record)
 {
     static const char *(*const by_kind[])(const wardgate_Record *) = {
@@ -233,6 +250,8 @@ static const char *check_parts(const wardgate_Record *record)
         return field;
     if (record->order_token.size > sizeof(record->order_token.bytes))
         return "order_token";
+    if ((field = check_foreign_part(record)) != NULL)
+        return field;
     return by_kind[record->kind](record);
 }
 

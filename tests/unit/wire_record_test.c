@@ -187,6 +187,11 @@ SPOIL(no_binding, r->has_binding = false)
 SPOIL(empty_binding, r->binding.place[0] = '\0')
 SPOIL(binding_place, r->binding.place[0] = '\n')
 SPOIL(binding_author, r->binding.author[0] = '\n')
+SPOIL(foreign_gap, r->has_gap = true)
+SPOIL(foreign_fix, r->has_clock_fix = true)
+SPOIL(foreign_event, r->has_event = true)
+SPOIL(foreign_binding, r->has_binding = true)
+SPOIL(foreign_observations, r->observations_count = 1)
 
 static const struct rule rules[] = {
     {"seq", sample_reading, no_seq},
@@ -241,6 +246,11 @@ static const struct rule rules[] = {
     {"binding.place", sample_binding, empty_binding},
     {"binding.place", sample_binding, binding_place},
     {"binding.author", sample_binding, binding_author},
+    {"gap", sample_reading, foreign_gap},
+    {"clock_fix", sample_reading, foreign_fix},
+    {"event", sample_gap, foreign_event},
+    {"binding", sample_reading, foreign_binding},
+    {"observations", sample_clock_fix, foreign_observations},
 };
 
 /* nanopb writes what the rules forbid, so that reading is tested too and not only
