@@ -300,8 +300,9 @@ static void on_conflict(void *context, struct ledger_entry *entry)
     struct chart *c = context;
     bool cancelled;
     chart_open_drop(c, chart_ref(entry->id));
-    if (entry->state == LEDGER_CHARTED || entry->state == LEDGER_SENT)
-        chart_withdraw(c, entry, c->now_us);
+    if (entry->state == LEDGER_CHARTED || entry->state == LEDGER_SENT ||
+        chart_may_stand(c, entry))
+        chart_withdraw(c, entry, WHO_MATCH, c->now_us);
     else if (entry->state == LEDGER_MATCHED &&
              chart_cancel(c, entry, &cancelled, c->now_us) && cancelled)
         chart_hold(c, entry, LEDGER_IDENTITY_CONFLICT, c->now_us);

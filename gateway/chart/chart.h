@@ -48,6 +48,8 @@ enum chart_reason {
         130, /* the EPR refused a withdrawal: somebody must correct that chart by hand */
     CHART_DISCARDED = 131,   /* by a person */
     CHART_UNPRINTABLE = 132, /* no message can be made of it */
+    CHART_MAY_STAND = 133, /* the EPR refused it after an attempt that it never answered:
+                              it may have taken that one */
 };
 
 struct chart;

@@ -50,9 +50,14 @@ struct place_slot { /* by the place's number in the ledger */
 
 enum slot_state { SLOT_FREE, SLOT_READY, SLOT_UNDER_WAY };
 
+/* In a message's tag, above the mask of its observations: an attempt left and was not
+ * answered. Whatever is answered to a later one, the destination may have it. */
+#define OUT_UNANSWERED (UINT64_C(1) << 32)
+
 struct slot { /* one message that the ledger calls SENT */
     enum slot_state state;
     uint8_t lane;
+    bool unanswered; /* OUT_UNANSWERED, not yet written down */
     unsigned losses; /* connections that broke over it */
     uint64_t number;
     char control[DELIVER_CONTROL_SIZE];
@@ -192,7 +197,12 @@ bool chart_review_some(struct chart *c, int64_t now_us);
 bool chart_review(struct chart *c, struct ledger_entry *entry, int64_t now_us);
 /* A charted or sent reading whose stay may no longer hold: withdraws it if so. */
 bool chart_review_charted(struct chart *c, struct ledger_entry *entry, int64_t now_us);
-bool chart_withdraw(struct chart *c, struct ledger_entry *entry, int64_t now_us);
+bool chart_withdraw(struct chart *c, struct ledger_entry *entry, const char *who,
+                    int64_t now_us);
+/* True for a reading that nobody counts as charted, but of which a message may have been
+ * taken: HELD or REJECTED, and still with its patient and stay. False also when the
+ * ledger failed: then c->error is set. */
+bool chart_may_stand(struct chart *c, const struct ledger_entry *entry);
 /* Its interval is about to change: a message that states the old one is taken back. */
 bool chart_retime(struct chart *c, struct ledger_entry *entry, int64_t now_us);
 /* For one that is being withdrawn: one more destination turned out to have it. */
@@ -246,6 +256,10 @@ void deliver_pump(struct chart *c, int64_t now_us); /* sends what is durable */
 bool deliver_finish_withdrawal(struct chart *c, struct ledger_entry *entry,
                                int64_t now_us);
 void deliver_reset(struct chart *c);
+/* The destination has this result, or may have it: what a withdrawal must be sent for. */
+bool deliver_may_have(const struct ledger_message *message);
+/* A dead letter that may have been taken, and was refused when it was sent again. */
+bool deliver_refused_late(const struct ledger_message *message);
 int64_t deliver_next_us(struct chart *c, int64_t now_us);
 
 #endif

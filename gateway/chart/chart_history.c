@@ -30,16 +30,21 @@ bool chart_is_service(const char *who)
     return false;
 }
 
-/* Delivery writes its own changes after a person's, so the chain is followed to the one
- * that said whose it is. */
+/* Only assigning says whose a reading is: what a person discards or has sent again is
+ * still the bed list's to judge. Delivery writes its own changes after a person's, so the
+ * chain is followed to the one that decided. */
 bool chart_by_person(struct chart *c, const struct ledger_entry *entry)
 {
     struct ledger_change change;
     for (uint64_t number = entry->last_change; number != 0; number = change.previous) {
         if (ledger_change_get(c->ledger, number, &change) != 0)
             return false;
-        if (strcmp(change.who, WHO_DELIVERY) != 0)
-            return !chart_is_service(change.who);
+        bool person = !chart_is_service(change.who);
+        if (person && change.from == LEDGER_HELD &&
+            (change.to == LEDGER_MATCHED || change.to == LEDGER_KEPT))
+            return true;
+        if (!person && strcmp(change.who, WHO_DELIVERY) != 0)
+            return false;
     }
     return false;
 }
@@ -110,9 +115,24 @@ bool chart_withdraw_more(struct chart *c, struct ledger_entry *entry, int64_t no
     return queue_withdrawals(c, entry, &count, now_us);
 }
 
+bool chart_may_stand(struct chart *c, const struct ledger_entry *entry)
+{
+    struct ledger_message message;
+    if ((entry->state != LEDGER_HELD && entry->state != LEDGER_REJECTED) ||
+        entry->patient == 0 || entry->generation == 0)
+        return false;
+    for (size_t i = 0; i < c->destination_count; i++)
+        if (chart_message_find(c, &c->destinations[i], entry, DELIVER_RESULT,
+                               entry->generation, &message) &&
+            deliver_may_have(&message))
+            return true;
+    return false;
+}
+
 /* Copies that some destination has not been sent yet are not sent at all; those that may
  * be there are waited for. */
-bool chart_withdraw(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+bool chart_withdraw(struct chart *c, struct ledger_entry *entry, const char *who,
+                    int64_t now_us)
 {
     size_t count;
     bool cancelled;
@@ -122,8 +142,7 @@ bool chart_withdraw(struct chart *c, struct ledger_entry *entry, int64_t now_us)
         return false;
     entry->state = LEDGER_WITHDRAWING;
     entry->reason = LEDGER_REASON_NONE;
-    return update(c, entry, now_us, WHO_MATCH) &&
-           (count > 0 || deliver_finish_withdrawal(c, entry, now_us));
+    return update(c, entry, now_us, who) && deliver_finish_withdrawal(c, entry, now_us);
 }
 
 /* The chart states a time and how certain it is. If that was too certain, the value is
@@ -131,16 +150,20 @@ bool chart_withdraw(struct chart *c, struct ledger_entry *entry, int64_t now_us)
  * sent with, and judged again with the new one. What a person decided stays. */
 bool chart_retime(struct chart *c, struct ledger_entry *entry, int64_t now_us)
 {
-    bool sent = entry->state == LEDGER_SENT || entry->state == LEDGER_CHARTED, cancelled;
+    bool sent = entry->state == LEDGER_SENT || entry->state == LEDGER_CHARTED ||
+                (entry->reason != CHART_NOT_WITHDRAWN && chart_may_stand(c, entry)),
+         cancelled;
+    if (c->error != 0)
+        return false;
     if ((!sent && entry->state != LEDGER_MATCHED) || chart_by_person(c, entry))
         return true;
     if (sent)
-        return chart_withdraw(c, entry, now_us);
+        return chart_withdraw(c, entry, WHO_MATCH, now_us);
     if (!chart_cancel(c, entry, &cancelled, now_us) || !reopen_interval(c, entry))
         return false;
     entry->state = cancelled ? LEDGER_KEPT : LEDGER_SENT;
     return update(c, entry, now_us, WHO_MATCH) &&
-           (cancelled || chart_withdraw(c, entry, now_us));
+           (cancelled || chart_withdraw(c, entry, WHO_MATCH, now_us));
 }
 
 /* The patient is compared as the visit's own messages name them: a merge changes who that
@@ -157,15 +180,17 @@ static bool still_holds(const struct ledger_entry *entry, uint8_t reason,
 bool chart_review_charted(struct chart *c, struct ledger_entry *entry, int64_t now_us)
 {
     struct match_result result;
+    struct ledger_entry charted = *entry;
     bool error;
     if (!entry->conflicted && chart_by_person(c, entry))
         return true; /* a person knew better than the bed list, and may do so again */
-    uint8_t reason = chart_verdict(c, entry, &result, &error);
+    charted.state = LEDGER_CHARTED; /* judged as what may stand, whatever it is called */
+    uint8_t reason = chart_verdict(c, &charted, &result, &error);
     if (error)
         return false;
     if (reason == LEDGER_RECORD_DAMAGED || still_holds(entry, reason, &result))
         return true;
-    return chart_withdraw(c, entry, now_us);
+    return chart_withdraw(c, entry, WHO_MATCH, now_us);
 }
 
 /* --- Judging again, by state --- */
@@ -240,7 +265,15 @@ static bool review_matched(struct chart *c, struct ledger_entry *entry, int64_t 
     return update(c, entry, now_us, WHO_MATCH) && chart_again(c, entry, now_us);
 }
 
-/* A withdrawal is seen through, a refused reading waits for a person. */
+/* A refused reading waits for a person; but what may have been taken must go when it is
+ * wrong, whoever has put it off the worklist meanwhile. */
+static bool review_refused(struct chart *c, struct ledger_entry *entry, int64_t now_us)
+{
+    bool stands = chart_may_stand(c, entry);
+    return c->error == 0 && (!stands || chart_review_charted(c, entry, now_us));
+}
+
+/* A withdrawal is seen through. */
 bool chart_review(struct chart *c, struct ledger_entry *entry, int64_t now_us)
 {
     c->counts.reopened++;
@@ -251,7 +284,10 @@ bool chart_review(struct chart *c, struct ledger_entry *entry, int64_t now_us)
     case LEDGER_KEPT:
         return review_kept(c, entry, now_us);
     case LEDGER_HELD:
-        return chart_review_held(c, entry, now_us);
+        return entry->reason == CHART_MAY_STAND ? review_refused(c, entry, now_us)
+                                                : chart_review_held(c, entry, now_us);
+    case LEDGER_REJECTED:
+        return review_refused(c, entry, now_us);
     case LEDGER_MATCHED:
         return review_matched(c, entry, now_us);
     case LEDGER_SENT: /* it may be in a chart: it is withdrawn as soon as its answer says

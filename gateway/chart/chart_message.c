@@ -112,7 +112,7 @@ static bool queue_one(struct chart *c, struct destination *d,
     if (m->kind == DELIVER_WITHDRAWAL) {
         if (!chart_message_find(c, d, entry, DELIVER_RESULT, m->generation, &message))
             return c->error == 0;
-        if (message.state != LEDGER_OUT_DONE)
+        if (!deliver_may_have(&message))
             return true; /* it never got there */
     }
     m->destination = d->options.name;

@@ -53,10 +53,13 @@ static const struct {
     {CHART_NO_ANSWER, "no-answer",
      "The record system never answered it; it may have it or not."},
     {CHART_NOT_WITHDRAWN, "not-withdrawn",
-     "It stands in the wrong patient's chart and the record system would not take it "
-     "back: correct it by hand."},
+     "It stands, or may stand, in the wrong patient's chart and the record system would "
+     "not take it back: correct it by hand."},
     {CHART_DISCARDED, "discarded", "A person discarded it."},
     {CHART_UNPRINTABLE, "unprintable", "No message could be made of it."},
+    {CHART_MAY_STAND, "may-stand",
+     "The record system gave no answer, and refused it when it was sent again: look "
+     "whether it stands in the chart."},
 };
 
 const char *chart_reason_text(uint8_t reason)

@@ -8,6 +8,9 @@
  * goes on.
  * - An answer that says no is retried or parked by the destination's policy; retries are
  * bounded.
+ * - A no after an attempt that nobody answered is no proof that the EPR has nothing
+ * ("duplicate control id"): what comes of it is held as may-stand, and withdrawn like a
+ * charted one when it turns out wrong.
  * - No answer at all is only held against a message while the EPR answers others: a dead
  * EPR makes no dead letters.
  */
@@ -16,8 +19,7 @@
 
 #include "chart/chart_core.h"
 
-#define NO_ANSWER                                                                        \
-    "no answer" /* how the detail of a message begins that may have arrived */
+#define NO_ANSWER "no answer" /* how the detail of a message begins that got none */
 #define LOSSES_MAX                                                                       \
     2 /* connections that may break over one message before it waits aside */
 
@@ -61,6 +63,18 @@ static size_t room(const struct destination *d)
 
 /* --- Messages and their readings --- */
 
+bool deliver_may_have(const struct ledger_message *message)
+{
+    return message->state == LEDGER_OUT_DONE ||
+           (message->state == LEDGER_OUT_DEAD && (message->tag & OUT_UNANSWERED) != 0);
+}
+
+bool deliver_refused_late(const struct ledger_message *message)
+{
+    return message->state == LEDGER_OUT_DEAD && deliver_may_have(message) &&
+           strncmp(message->detail, NO_ANSWER, sizeof NO_ANSWER - 1) != 0;
+}
+
 static bool set(struct chart *c, const struct ledger_message *message)
 {
     int error = ledger_out_set(c->ledger, message);
@@ -79,7 +93,8 @@ static bool move(struct chart *c, struct ledger_entry *entry, enum ledger_state 
 /* What the destinations together say about one kind of message of a reading. */
 struct tally {
     size_t open, done, dead;
-    bool unanswered; /* a dead one that may have arrived */
+    size_t held;  /* done, or dead after an attempt without an answer */
+    bool refused; /* one of the latter was refused in the end */
 };
 
 static bool count_up(struct chart *c, const struct ledger_entry *entry,
@@ -95,8 +110,8 @@ static bool count_up(struct chart *c, const struct ledger_entry *entry,
                        m.state == LEDGER_OUT_SENT;
         tally->done += m.state == LEDGER_OUT_DONE;
         tally->dead += m.state == LEDGER_OUT_DEAD;
-        tally->unanswered |= m.state == LEDGER_OUT_DEAD &&
-                             strncmp(m.detail, NO_ANSWER, sizeof NO_ANSWER - 1) == 0;
+        tally->held += deliver_may_have(&m);
+        tally->refused |= deliver_refused_late(&m);
     }
     return c->error == 0;
 }
@@ -113,7 +128,7 @@ bool deliver_finish_withdrawal(struct chart *c, struct ledger_entry *entry,
         return false;
     if (entry->state != LEDGER_WITHDRAWING || results.open > 0 || withdrawals.open > 0)
         return true;
-    if (withdrawals.dead > 0 || results.done > withdrawals.done)
+    if (withdrawals.dead > 0 || results.held > withdrawals.done)
         return move(c, entry, LEDGER_HELD, CHART_NOT_WITHDRAWN, now_us);
     if (!move(c, entry, LEDGER_WITHDRAWN, LEDGER_REASON_NONE, now_us))
         return false;
@@ -142,8 +157,10 @@ static bool finish_result(struct chart *c, struct ledger_entry *entry, bool take
         return true;
     if (tally.done > 0)
         return move(c, entry, LEDGER_CHARTED, LEDGER_REASON_NONE, now_us);
+    if (tally.refused)
+        return move(c, entry, LEDGER_HELD, CHART_MAY_STAND, now_us);
     return move(c, entry, LEDGER_REJECTED,
-                tally.unanswered ? CHART_NO_ANSWER : CHART_REFUSED, now_us);
+                tally.held > 0 ? CHART_NO_ANSWER : CHART_REFUSED, now_us);
 }
 
 /* A message came to its end at one destination: DONE or DEAD. */
@@ -157,7 +174,7 @@ static bool finish(struct chart *c, const struct ledger_message *message, int64_
         return true;
     return message->kind == DELIVER_WITHDRAWAL
                ? deliver_finish_withdrawal(c, &entry, now_us)
-               : finish_result(c, &entry, message->state == LEDGER_OUT_DONE, now_us);
+               : finish_result(c, &entry, deliver_may_have(message), now_us);
 }
 
 /* --- Taking messages --- */
@@ -252,6 +269,7 @@ bool deliver_start(struct chart *c, int64_t now_us)
             for (int j = 0; j < n; j++) {
                 page[j].state = LEDGER_OUT_WAITING;
                 page[j].due_us = now_us;
+                page[j].tag |= OUT_UNANSWERED; /* nobody knows how far it got */
                 if (!set(c, &page[j]))
                     return false;
             }
@@ -268,7 +286,7 @@ static void bury(struct chart *c, struct destination *d, struct slot *slot,
                  int64_t now_us)
 {
     struct ledger_message message;
-    uint64_t number = slot->number;
+    uint64_t number = slot->number, unanswered = slot->unanswered ? OUT_UNANSWERED : 0;
     slot_free(d, slot);
     if (!chart_batch(c, now_us))
         return;
@@ -278,6 +296,7 @@ static void bury(struct chart *c, struct destination *d, struct slot *slot,
         return;
     }
     message.state = LEDGER_OUT_DEAD;
+    message.tag |= unanswered;
     snprintf(message.detail, sizeof message.detail, "its stored bytes are damaged");
     if (set(c, &message))
         finish(c, &message, now_us);
@@ -359,19 +378,23 @@ static bool refuse(struct chart *c, struct destination *d, struct ledger_message
     bool dead = park || message->attempts >= d->options.retries;
     message->state = dead ? LEDGER_OUT_DEAD : LEDGER_OUT_WAITING;
     message->due_us = now_us + back_off_us(d, message->attempts);
-    snprintf(message->detail, sizeof message->detail, "%.2s after %u attempts", code,
-             message->attempts);
+    snprintf(message->detail, sizeof message->detail, "%.2s after %u attempts%s", code,
+             message->attempts,
+             message->tag & OUT_UNANSWERED
+                 ? "; an earlier one had no answer, so it may have been taken"
+                 : "");
     return set(c, message) && (!dead || finish(c, message, now_us));
 }
 
 /* Any answer, also a refusal, proves that the EPR lives. */
-static bool settle(struct chart *c, struct destination *d, uint64_t number,
+static bool settle(struct chart *c, struct destination *d, const struct slot *slot,
                    const char *code, int64_t now_us)
 {
     struct ledger_message message;
-    int error = ledger_out_get(c->ledger, number, &message);
+    int error = ledger_out_get(c->ledger, slot->number, &message);
     if (error != 0)
         return chart_fail(c, error);
+    message.tag |= slot->unanswered ? OUT_UNANSWERED : 0;
     d->last_success_us = now_us;
     if (is_one_of(code, "AA", "CA")) {
         message.state = LEDGER_OUT_DONE;
@@ -400,12 +423,13 @@ void chart_answer(struct chart *c, size_t destination, const char *control,
     c->counts.answers++;
     if (!noted) { /* the ledger can't take it: the message will be sent again */
         slot->state = SLOT_READY;
+        slot->unanswered = true; /* what it said is forgotten, and may have been yes */
         d->under_way--;
         return;
     }
-    uint64_t number = slot->number;
+    const struct slot answered = *slot;
     slot_free(d, slot);
-    if (settle(c, d, number, code, now_us))
+    if (settle(c, d, &answered, code, now_us))
         pump(c, destination, now_us);
 }
 
@@ -429,6 +453,7 @@ void chart_no_answer(struct chart *c, size_t destination, const char *control, b
         return;
     if (!noted || (lost && ++slot->losses < LOSSES_MAX)) {
         slot->state = SLOT_READY; /* the connection's fault, unless it happens again */
+        slot->unanswered = true;
         d->under_way--;
         return;
     }
@@ -442,6 +467,7 @@ void chart_no_answer(struct chart *c, size_t destination, const char *control, b
     }
     bool dead = give_up(d, &message);
     message.state = dead ? LEDGER_OUT_DEAD : LEDGER_OUT_WAITING;
+    message.tag |= OUT_UNANSWERED;
     message.due_us = now_us + back_off_us(d, message.attempts);
     snprintf(message.detail, sizeof message.detail, NO_ANSWER " after %u attempts",
              message.attempts);
@@ -454,8 +480,10 @@ void chart_link(struct chart *c, size_t destination, bool up)
 {
     struct destination *d = &c->destinations[destination];
     d->up = up;
-    for (size_t i = 0; !up && i < d->used; i++)
+    for (size_t i = 0; !up && i < d->used; i++) {
+        d->slots[i].unanswered |= d->slots[i].state == SLOT_UNDER_WAY;
         d->slots[i].state = SLOT_READY;
+    }
     if (!up)
         d->under_way = 0;
 }

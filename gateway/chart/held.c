@@ -167,7 +167,8 @@ static int may_assign(struct chart *c, struct ledger_entry *entry, void *context
 {
     (void)c, (void)context;
     return !entry->time_known || entry->conflicted ||
-                   entry->reason == CHART_NOT_WITHDRAWN || chart_ref(entry->id) == 0
+                   entry->reason == CHART_NOT_WITHDRAWN ||
+                   entry->reason == CHART_MAY_STAND || chart_ref(entry->id) == 0
                ? HELD_STATE
                : 0;
 }
@@ -292,13 +293,21 @@ static int resend_one(struct chart *c, struct ledger_message *message, const cha
         bool same = chart_by_person(c, &entry) ||
                     (reason == LEDGER_REASON_NONE && result.stay.stay == entry.stay &&
                      result.stay.original == entry.patient);
+        if (!same && chart_may_stand(c, &entry))
+            return chart_withdraw(c, &entry, who, now_us) ? 1 : HELD_LEDGER;
         entry.state = same ? LEDGER_MATCHED : LEDGER_HELD;
         entry.reason = same ? LEDGER_REASON_NONE : reason;
         if (!same) {
             failed = ledger_update(c->ledger, &entry, now_us, who);
             return failed == 0 && chart_again(c, &entry, now_us) ? 1 : HELD_LEDGER;
         }
-    } else if (entry.state == LEDGER_REJECTED) {
+    } else if (entry.state == LEDGER_HELD && entry.reason == CHART_MAY_STAND) {
+        /* A second original could stand beside the first: taken back, then sent as what
+         * replaces it. */
+        return chart_withdraw(c, &entry, who, now_us) ? 1 : HELD_LEDGER;
+    } else if ((entry.state != LEDGER_CHARTED && entry.state != LEDGER_SENT &&
+                entry.state != LEDGER_MATCHED) ||
+               deliver_refused_late(message)) {
         return 0;
     }
     message->state = LEDGER_OUT_WAITING;

@@ -25,10 +25,11 @@ static const uint16_t may_move[LEDGER_STATES] = {
         TO(WITHDRAWING) | TO(WITHDRAWN),
     [LEDGER_MATCHED] = TO(SENT) | TO(KEPT) | TO(HELD) | TO(REJECTED),
     /* Once on the wire it may stand in the chart: the only ways out are an answer or a
-       withdrawal. */
-    [LEDGER_SENT] = TO(CHARTED) | TO(MATCHED) | TO(REJECTED) | TO(WITHDRAWING),
+       withdrawal; held when the answer leaves open whether it stands. */
+    [LEDGER_SENT] = TO(CHARTED) | TO(MATCHED) | TO(REJECTED) | TO(HELD) | TO(WITHDRAWING),
     [LEDGER_CHARTED] = TO(MATCHED) | TO(WITHDRAWING),
-    [LEDGER_REJECTED] = TO(MATCHED) | TO(HELD),
+    /* No answer at all is no proof that it does not stand. */
+    [LEDGER_REJECTED] = TO(MATCHED) | TO(HELD) | TO(WITHDRAWING),
     [LEDGER_WITHDRAWING] = TO(WITHDRAWN) | TO(HELD),
     [LEDGER_WITHDRAWN] = TO(MATCHED) | TO(KEPT) | TO(HELD) | TO(REJECTED),
 };

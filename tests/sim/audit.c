@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/zone.h"
+#include "chart/chart.h"
 #include "wire/record.h"
 
 #define GAPS_MAX 4096
@@ -172,13 +173,17 @@ static void judge(struct books *books, const struct served *truth,
     struct audit *audit = books->audit;
     const struct ledger_entry *entry = &books->entries[serial];
     bool charted = entry->id.seq != 0 && entry->state == LEDGER_CHARTED;
+    bool doubtful = entry->id.seq != 0 && entry->state == LEDGER_HELD &&
+                    entry->reason == CHART_MAY_STAND;
 
     audit->served++;
     if (entry->id.seq == 0 && in_gap(books, truth)) {
         audit->in_gap++;
         return;
     }
-    if (entry->id.seq == 0 || charted != (stands->standing > 0)) {
+    audit->may_stand += doubtful;
+    /* What is said to be in doubt may stand or not; whose it is, is judged below. */
+    if (entry->id.seq == 0 || (!doubtful && charted != (stands->standing > 0))) {
         audit->lost++;
         if (books->why)
             fprintf(books->why,
@@ -186,7 +191,7 @@ static void judge(struct books *books, const struct served *truth,
                     truth->bed, (long)(truth->at_us / SECOND),
                     entry->id.seq ? (int)entry->state : -1, stands->standing);
     }
-    if (entry->id.seq != 0 && needless(books, entry, truth)) {
+    if (entry->id.seq != 0 && !doubtful && needless(books, entry, truth)) {
         audit->held_needlessly++;
         if (books->why)
             fprintf(books->why,

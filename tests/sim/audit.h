@@ -32,6 +32,7 @@ struct audit {
     uint64_t held_needlessly; /* held at rest though time, bed and patient are certain */
     uint64_t books;           /* the ledger's sums do not agree */
     uint64_t gaps;
+    uint64_t may_stand; /* the record refused what it may have taken: for a person */
 };
 
 /* why: where to say what is wrong, one line each; NULL: nowhere. */

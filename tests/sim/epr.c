@@ -103,6 +103,23 @@ static bool known(struct epr *epr, const char *control, const char *message, siz
     return false;
 }
 
+/* Always the same ones, of each control id: an EPR has one rule. Withdrawals are left
+ * out; one that is refused as a duplicate waits for a person, and a day has none. */
+bool epr_refuses(const struct epr *epr, const char *message)
+{
+    char control[64];
+    const char *correction = strstr(message, "|||W|");
+
+    field(message, 10, control, sizeof control);
+    uint64_t id = hash(control, strlen(control));
+    if (id % 3 != 0 || correction != NULL)
+        return false;
+    for (size_t i = 0; i < epr->control_count; i++)
+        if (epr->controls[i] == id)
+            return true;
+    return false;
+}
+
 bool epr_apply(struct epr *epr, const char *message, size_t n, char control[64])
 {
     char type[32], text[128], observation_time[64] = "", status[8], code[64], value[64];

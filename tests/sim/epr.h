@@ -37,4 +37,8 @@ void epr_begin(struct epr *epr);
  * an ORU it can read. */
 bool epr_apply(struct epr *epr, const char *message, size_t n, char control[64]);
 
+/* True for a result that it has taken already and, being of those that do so, refuses as
+ * a duplicate: the answer is then AR, and what was taken stands. */
+bool epr_refuses(const struct epr *epr, const char *message);
+
 #endif

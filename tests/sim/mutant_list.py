@@ -28,6 +28,13 @@ MUTANTS = [
      'while (at > 0 && compare_moves(&moves->items[at - 1], move) > 0) at--;', ''),
     ('adt-local-time-taken-for-utc', CHART + 'adt_time.c', 'n = zone_to_utc(zone, &civil, utc);',
      'n = zone_to_utc(&(struct zone){0}, &civil, utc);'),
+    ('refusal-after-silence-is-believed', CHART + 'deliver_queue.c',
+     'return message->state == LEDGER_OUT_DONE || (message->state == LEDGER_OUT_DEAD && (message->tag & OUT_UNANSWERED) != 0);',
+     'return message->state == LEDGER_OUT_DONE;'),
+    ('broken-connection-forgotten', CHART + 'deliver_queue.c', 'message.tag |= slot->unanswered ? OUT_UNANSWERED : 0;', ''),
+    ('kill-forgets-what-was-under-way', CHART + 'deliver_queue.c', 'page[j].tag |= OUT_UNANSWERED;', ''),
+    ('history-does-not-take-back-what-may-stand', CHART + 'chart_history.c', 'return entry->reason == CHART_MAY_STAND ?', 'return entry->reason == CHART_MAY_STAND ? true :'
+     ' false ?'),
     # P5: the right time
     ('stamp-believes-any-clock', BEDSIDE + 'stamp.c', 'if (now->sync == CLOCK_SYNCED) { *ms', 'if (true) { *ms'),
     ('timebase-believes-unknown', CHART + 'timebase.c', '} else if (time->sync != wardgate_TimeBlock_Sync_UNKNOWN) {', '} else if (true) {'),

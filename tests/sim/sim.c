@@ -122,7 +122,8 @@ static void chart_on(struct day *day)
                                                          .window = 1,
                                                          .retry_min_us = 2 * SECOND,
                                                          .retry_max_us = 60 * SECOND,
-                                                         .retries = 1000};
+                                                         .retries = 1000,
+                                                         .park_on_reject = true};
     struct adt_map_entry map[WARD_BEDS];
     char locations[WARD_BEDS][32], error[LEDGER_ERROR_SIZE], ledger_folder[128], key[128];
     struct adt_rules rules = {.map = map, .map_count = WARD_BEDS};
@@ -189,18 +190,22 @@ static void record_answers(struct day *day)
         struct under_way message = day->under_way[i];
         unsigned fate = day->calm ? 100 : (unsigned)chance_below(&day->chance, 100);
         char control[64];
+        bool refused;
 
         if (message.due_us > day->now_us || (day->now_us < day->epr_back_us)) {
             i++;
             continue;
         }
         day->under_way[i] = day->under_way[--day->under_way_count];
-        if (fate >= 3) /* else refused before it is read */
+        refused = fate >= 6 && epr_refuses(&day->epr, message.bytes);
+        if (fate >= 3 && !refused) /* else refused before it is read */
             epr_apply(&day->epr, message.bytes, message.size, control);
         if (fate < 3)
             chart_answer(day->chart, 0, message.control, "AE", day->now_us);
         else if (fate < 6) /* the acknowledgement is lost */
             chart_no_answer(day->chart, 0, message.control, fate < 5, day->now_us);
+        else if (refused) /* "duplicate": it took the one whose answer was lost */
+            chart_answer(day->chart, 0, message.control, "AR", day->now_us);
         else
             chart_answer(day->chart, 0, message.control, "AA", day->now_us);
         free(message.bytes);
@@ -451,7 +456,8 @@ static void report(const struct totals *t)
            "\"held_needlessly\": %lu, "
            "\"rejected\": %lu, \"pending\": %lu, \"gaps\": %lu, \"lost\": %lu, "
            "\"duplicates\": %lu, \"wrong_patient\": %lu, \"wrong_value\": %lu, "
-           "\"wrong_time\": %lu, \"adt\": %lu, \"withdrawals\": %lu, \"repeats\": %lu, "
+           "\"wrong_time\": %lu, \"may_stand\": %lu, \"adt\": %lu, \"withdrawals\": %lu, "
+           "\"repeats\": %lu, "
            "\"crashes\": %lu, \"broker_kills\": %lu, \"outages\": %lu, "
            "\"clock_steps\": %lu}\n",
            (unsigned long)t->days, (unsigned long)t->broken, (unsigned long)a->served,
@@ -461,9 +467,10 @@ static void report(const struct totals *t)
            (unsigned long)a->pending, (unsigned long)a->gaps, (unsigned long)a->lost,
            (unsigned long)a->duplicates, (unsigned long)a->wrong_patient,
            (unsigned long)a->wrong_value, (unsigned long)a->wrong_time,
-           (unsigned long)t->adt, (unsigned long)t->withdrawals,
-           (unsigned long)t->repeats, (unsigned long)t->crashes, (unsigned long)t->kills,
-           (unsigned long)t->outages, (unsigned long)t->steps);
+           (unsigned long)a->may_stand, (unsigned long)t->adt,
+           (unsigned long)t->withdrawals, (unsigned long)t->repeats,
+           (unsigned long)t->crashes, (unsigned long)t->kills, (unsigned long)t->outages,
+           (unsigned long)t->steps);
 }
 
 int main(int argc, char **argv)

@@ -234,6 +234,56 @@ def dead_letter():
         w.close()
 
 
+def refused_but_standing():
+    """Taken, the ACK lost, the re-send refused as a duplicate: it stands there, a nurse sees it, and it is taken back when it turns out wrong."""
+    w = World()
+    try:
+        w.start()
+        standing = {}  # filler: patient; an EPR that looks at MSH-10 before anything else
+        taken = set()
+
+        def record(m):
+            if m.control in taken:
+                return 'AR'
+            taken.add(m.control)
+            if m.status == 'W':
+                same(standing.pop(m.filler, None), m.patient, 'withdrawn where it did not stand')
+            else:
+                standing[m.filler] = m.patient
+            return {1: 'close', 2: None, 3: 'garbage'}.get(m.seq, 'CA') if m.status == 'R' and m.filler.endswith('.1') else 'CA'
+
+        w.epr.rule = record
+        w.pas.send('A01', '100', 'BED1', ago(7200))
+        g = Gateway(w, 'gw-1')
+        for seq in range(1, 6):
+            g.reading(seq, 'bed-1', ago(60 - seq), [(RATE, PER_MINUTE, str(60 + seq))])
+        g.offer()
+        b = w.settled(5)
+        same((b['charted'], b['held'], b['rejected']), (2, 3, 0))
+        same(len(standing), 5)
+        *lines, _ = w.lines('held')
+        same([(line['reason'], line['readings']) for line in lines], [('may-stand', 3)])
+        assert 'look whether it stands' in lines[0]['why'], lines
+        *dead, _ = w.lines('dead')
+        same({d['seq'] for d in dead}, {1, 2, 3})
+        assert all(d['detail'].startswith('AR after') and 'may have been taken' in d['detail'] for d in dead), dead
+        w.restart()
+        same(len([m for m in w.epr.got if m.seq == 1]), 2)
+        # It was another patient in that bed, the PAS says an hour later.
+        w.pas.send('A03', '100', 'BED1', ago(900))
+        w.pas.send('A01', '200', 'BED1', ago(800))
+        wait('the correction', lambda: set(standing.values()) == {'200'} and len(standing) == 5)
+        b = w.settled(5)
+        same((b['charted'], b['held'], b['rejected']), (5, 0, 0))
+        for seq in range(1, 6):
+            mine = [m for m in w.epr.got if m.seq == seq]
+            same([(m.patient, m.status) for m in mine if m.answer != 'AR'], [('100', 'R'), ('100', 'W'), ('200', 'R')], f'reading {seq}')
+            same(len({m.text for m in mine if m.patient == '100' and m.status == 'R'}), 1, 'another original')
+        count(stood_though_refused=3)
+    finally:
+        w.close()
+
+
 def conflict():
     """One identity, two contents, over the wire: both held, the charted one withdrawn, the gateway not believed until trusted."""
     w = World()
@@ -391,7 +441,8 @@ app.start(+process.argv[2]);
         shutil.rmtree(folder, ignore_errors=True)
 
 
-ALL = [admit_and_chart, late_transfer, bad_answers, restarts, file_under_kill, dead_letter, conflict, worklist, clean_service, npm_receiver]
+ALL = [admit_and_chart, late_transfer, bad_answers, restarts, file_under_kill, dead_letter, refused_but_standing,
+       conflict, worklist, clean_service, npm_receiver]
 
 
 def main():
