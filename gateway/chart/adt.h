@@ -174,6 +174,17 @@ struct adt_site; /* compiled rules, and the counts of what they met */
  * name, an entry without a bed, one location in two places. Free with adt_site_free (NULL
  * is fine). */
 int adt_site_new(const struct adt_rules *rules, struct adt_site **out, char error[256]);
+
+/* Which entries of rules.map an error is about; ADT_NO_ENTRY = none. */
+#define ADT_NO_ENTRY SIZE_MAX
+struct adt_wrong {
+    size_t entry, earlier; /* earlier: the one that it contradicts */
+};
+
+/* The same, and says where: whoever read the map from a file can name the line. */
+int adt_site_compile(const struct adt_rules *rules, struct adt_site **out,
+                     struct adt_wrong *wrong, char error[256]);
+
 void adt_site_free(struct adt_site *site);
 
 /* True if some entry of the map leads to this place. */

@@ -267,12 +267,13 @@ static bool same_location(const struct adt_mapped *a, const struct adt_mapped *b
 /* Everything wrong with an entry is found here, at start, rather than as a patient in
  * no bed later on. */
 static int add_entry(struct adt_site *site, const struct adt_map_entry *from,
-                     char error[256])
+                     struct adt_wrong *wrong, char error[256])
 {
     struct adt_mapped *entry = &site->entries[site->entry_count], *other, **bucket;
     struct adt_location location;
     size_t i;
 
+    wrong->entry = site->entry_count;
     if (!name_valid(from->place)) {
         (void)snprintf(error, 256,
                        "place \"%.60s\" of location \"%.100s\" is not 1-47 of a-z 0-9 -",
@@ -300,6 +301,7 @@ static int add_entry(struct adt_site *site, const struct adt_map_entry *from,
                             (site->bucket_count - 1)];
     for (other = *bucket; other != NULL; other = other->next)
         if (same_location(entry, other) && strcmp(entry->place, other->place) != 0) {
+            wrong->earlier = (size_t)(other - site->entries);
             (void)snprintf(
                 error, 256,
                 "location \"%.80s\" leads to two places, \"%.50s\" and \"%.50s\"",
@@ -308,12 +310,13 @@ static int add_entry(struct adt_site *site, const struct adt_map_entry *from,
         }
     entry->next = *bucket;
     *bucket = entry;
+    wrong->entry = ADT_NO_ENTRY;
     return 0;
 }
 
 /* Twice as many buckets as entries, so that a look-up is one comparison as a rule. */
 static int compile_map(struct adt_site *site, const struct adt_rules *rules,
-                       char error[256])
+                       struct adt_wrong *wrong, char error[256])
 {
     size_t i, n = 16;
 
@@ -328,20 +331,22 @@ static int compile_map(struct adt_site *site, const struct adt_rules *rules,
         return -1;
     }
     for (i = 0; i < rules->map_count; i++)
-        if (add_entry(site, &rules->map[i], error) < 0)
+        if (add_entry(site, &rules->map[i], wrong, error) < 0)
             return -1;
     return 0;
 }
 
 /* The defaults are those of the feed in reference: Homerton's words first, then what
  * the standard and other London sites use. */
-int adt_site_new(const struct adt_rules *rules, struct adt_site **out, char error[256])
+int adt_site_compile(const struct adt_rules *rules, struct adt_site **out,
+                     struct adt_wrong *wrong, char error[256])
 {
     static const char *const number_types[] = {"CNN", "MRN", "MR", "PI", NULL};
     static const char *const nhs_types[] = {"NH", "NHS", "NHSNMBR", "NHSNBR", NULL};
     struct adt_site *site = calloc(1, sizeof(*site));
     const char *zone = rules->zone != NULL ? rules->zone : "Europe/London";
 
+    wrong->entry = wrong->earlier = ADT_NO_ENTRY;
     (void)snprintf(error, 256, "out of memory");
     if (site == NULL)
         return -1;
@@ -367,7 +372,7 @@ int adt_site_new(const struct adt_rules *rules, struct adt_site **out, char erro
             0 ||
         copy_names(site, ADT_NHS_TYPES,
                    rules->nhs_types != NULL ? rules->nhs_types : nhs_types) < 0 ||
-        compile_map(site, rules, error) < 0)
+        compile_map(site, rules, wrong, error) < 0)
         goto err0;
     error[0] = '\0';
     *out = site;
@@ -376,6 +381,14 @@ int adt_site_new(const struct adt_rules *rules, struct adt_site **out, char erro
 err0:
     adt_site_free(site);
     return -1;
+}
+
+/* For rules that come from no file. */
+int adt_site_new(const struct adt_rules *rules, struct adt_site **out, char error[256])
+{
+    struct adt_wrong wrong;
+
+    return adt_site_compile(rules, out, &wrong, error);
 }
 
 /* Also of a site that was made by half. */

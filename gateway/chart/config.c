@@ -22,6 +22,7 @@ static const char *const processing_ids[] = {"P", "T", "D", NULL};
 static const char *const answer_policies[] = {"retry", "park", NULL};
 static const char *const defaults[] = {"none", "slug", NULL};
 static const char *const visit_rules[] = {"PV1-19", "PID-18", NULL};
+static const char *const admission_times[] = {"between", "PV1-44", "EVN-2", NULL};
 static const char *const verdicts[] = {"accept", "error", "reject", NULL};
 
 /* How a row is written: the key's own name is the member's. */
@@ -147,7 +148,15 @@ static const struct config_field feed_fields[] = {
     CHOICE(T, otherwise, defaults, 0,
            "a bed that the table does not name: none, or named ward-room-bed"),
     CHOICE(T, visit, visit_rules, 0, "the field that tells visits apart"),
+    CHOICE(T, admitted, admission_times, 0,
+           "when an admission was, if EVN-6 does not say: at one of the two fields, or "
+           "somewhere between them (readings of that time are held)"),
     BOOLEAN(T, update_moves, false, "an A08 with another location moves the patient"),
+    BOOLEAN(T, prior_untrusted, false,
+            "PV1-6 of transfers and PV1-3 of discharges are often wrong here: they are "
+            "not compared with what is known"),
+    BOOLEAN(T, nhs_elsewhere, false,
+            "PID-19 is no NHS number here: it is looked for in PID-3 alone"),
     CHOICE(T, foreign, verdicts, 0, "answer to another hospital's message"),
     CHOICE(T, content, verdicts, 1, "answer to a message with an error in it"),
     END};

@@ -61,7 +61,8 @@ struct feed_config { /* the PAS's ADT */
     char places[CHART_PATH_SIZE]; /* the table of beds, see place_config */
     int64_t otherwise;            /* enum adt_default */
     int64_t visit;                /* enum adt_visit_rule */
-    bool update_moves;
+    int64_t admitted;             /* enum adt_admitted */
+    bool update_moves, prior_untrusted, nhs_elsewhere;
     int64_t foreign, content; /* answers, index into accept, error, reject */
 };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -32,13 +33,33 @@ static const char **names_of(const struct config_list *list)
     return names;
 }
 
+/* Names the line of a wrong entry, and that of the one before that it contradicts. */
+static void tell_entry(const struct config *parsed, const struct place_config *place,
+                       const struct adt_wrong *wrong, const char *reason,
+                       char error[CONFIG_ERROR_SIZE])
+{
+    char first[CONFIG_ERROR_SIZE] = "";
+    if (wrong->earlier == ADT_NO_ENTRY) {
+        config_error(parsed, place[wrong->entry].location, error, "%.240s", reason);
+        return;
+    }
+    config_error(parsed, place[wrong->earlier].location, first, "%s", "");
+    char *end = strstr(first, ": "); /* "file:line" */
+    if (end)
+        *end = '\0';
+    config_error(parsed, place[wrong->entry].location, error,
+                 "%.240s; the other is at %.160s", reason, first);
+}
+
 int service_site(const struct chart_config *config, const struct places_config *places,
-                 struct adt_site **out, char error[CONFIG_ERROR_SIZE])
+                 const struct config *parsed, struct adt_site **out,
+                 char error[CONFIG_ERROR_SIZE])
 {
     const struct feed_config *f = &config->adt;
     const struct place_config *place = places->places.items;
     size_t n = places->places.count;
     char reason[256] = "out of memory";
+    struct adt_wrong wrong = {.entry = ADT_NO_ENTRY};
     const char **facilities = names_of(&f->facilities),
                **place_facilities = names_of(&f->place_facilities);
     struct adt_map_entry *map = calloc(n + 1, sizeof *map);
@@ -53,14 +74,19 @@ int service_site(const struct chart_config *config, const struct places_config *
                                         .place_facilities = place_facilities,
                                         .map = map,
                                         .map_count = n,
+                                        .nhs_elsewhere = f->nhs_elsewhere,
                                         .visit = (enum adt_visit_rule)f->visit,
+                                        .admitted = (enum adt_admitted)f->admitted,
+                                        .prior_untrusted = f->prior_untrusted,
                                         .otherwise = (enum adt_default)f->otherwise,
                                         .update_moves = f->update_moves,
                                         .foreign = (enum hl7_verdict)f->foreign,
                                         .content = (enum hl7_verdict)f->content};
-        result = adt_site_new(&rules, out, reason);
+        result = adt_site_compile(&rules, out, &wrong, reason);
     }
-    if (result != 0)
+    if (result != 0 && parsed && wrong.entry != ADT_NO_ENTRY)
+        tell_entry(parsed, place, &wrong, reason, error);
+    else if (result != 0)
         snprintf(error, CONFIG_ERROR_SIZE, "%.240s: %.240s",
                  f->places[0] ? f->places : "adt", reason);
     free(map);
@@ -79,9 +105,16 @@ static int load_files(const char *path, struct chart_config *config,
     *parsed = *places_parsed = NULL;
     if (chart_config_load(path, NULL, config, parsed, error) != 0)
         return -1;
+    /* A file that is not there is a mistake of the line that names it. */
+    if (config->adt.places[0] && access(config->adt.places, R_OK) != 0) {
+        config_error(*parsed, config->adt.places, error, "%.240s: %s", config->adt.places,
+                     strerror(errno));
+        config_free(*parsed);
+        return -1;
+    }
     if ((config->adt.places[0] && places_config_load(config->adt.places, NULL, places,
                                                      places_parsed, error) != 0) ||
-        service_site(config, places, site, error) != 0) {
+        service_site(config, places, *places_parsed, site, error) != 0) {
         config_free(*places_parsed);
         config_free(*parsed);
         return -1;

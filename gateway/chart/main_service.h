@@ -67,9 +67,12 @@ struct service {
 };
 
 /* --- main_service.c --- */
-/* Builds the site's rules from a configuration. Returns 0, or -1 with an error text. */
+/* Builds the site's rules from a configuration. parsed is the table of beds as it was
+ * read, for the lines of errors; NULL without a table. Returns 0, or -1 with an error
+ * text. */
 int service_site(const struct chart_config *config, const struct places_config *places,
-                 struct adt_site **out, char error[CONFIG_ERROR_SIZE]);
+                 const struct config *parsed, struct adt_site **out,
+                 char error[CONFIG_ERROR_SIZE]);
 /* Loads both files into the service. Returns 0, or -1 with an error text and the service
  * as it was. */
 int service_load(struct service *service, const char *path,

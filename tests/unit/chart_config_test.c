@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -88,6 +89,11 @@ static const struct bad bads[] = {
     {"  places: /p\n", "  port: 2575\n", "adt.places: without a table of beds"},
     {"  places: /p\n", "  places: /p\n  otherwise: guess\n", "f:14: adt.otherwise: "},
     {"  places: /p\n", "  places: /p\n  visit: PV1-18\n", "f:14: adt.visit: "},
+    {"  places: /p\n", "  places: /p\n  admitted: PV1-45\n", "f:14: adt.admitted: "},
+    {"  places: /p\n", "  places: /p\n  prior_untrusted: often\n",
+     "f:14: adt.prior_untrusted: "},
+    {"  places: /p\n", "  places: /p\n  nhs_elsewhere: PID-4\n",
+     "f:14: adt.nhs_elsewhere: "},
     {"  places: /p\n", "  places: /p\n  foreign: maybe\n", "f:14: adt.foreign: "},
     {"  places: /p\n", "  places: /p\n  update_moves: 3\n", "f:14: adt.update_moves: "},
     {"  places: /p\n", "  places: /p\n  facilities: HOMERTON\n",
@@ -170,7 +176,7 @@ static void test_example(void **state)
                           error) != 0)
         fail_msg("%s", error);
     if (places_config_load(c.adt.places, NULL, &places, &places_parsed, error) != 0 ||
-        service_site(&c, &places, &site, error) != 0)
+        service_site(&c, &places, places_parsed, &site, error) != 0)
         fail_msg("%s", error);
     adt_site_place(site, "gsu^bay  1^BED 2^HOMERTON UNIVER", place);
     assert_string_equal(place, "gsu-bay1-bed2");
@@ -204,22 +210,118 @@ static void test_bad_places(void **state)
         if (!strstr(error, cases[i].error))
             fail_msg("case %zu: %s; expected: %s", i, error, cases[i].error);
     }
-    /* What only the feed's rules can see: a location without a bed, one location in two
-     * places. */
-    static const char *const rules[] = {"places:\n  - location: A^B\n    place: bed-1\n",
-                                        "places:\n  - location: A^B^C\n    place: bed-1\n"
-                                        "  - location: a^b^c\n    place: bed-2\n"};
-    for (size_t i = 0; i < 2; i++) {
+}
+
+/* What only the feed's rules can see: a location without a bed, one location in two
+ * places. Told by file and line, of both where two are at odds. */
+static void test_rules_of_places(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *error;
+    } rules[] = {
+        {"places:\n  - location: A^B\n    place: bed-1\n",
+         "p:2: places[0].location: location \"A^B\" of place \"bed-1\" needs "
+         "ward^room^bed"},
+        {"places:\n  - location: A^B^C\n    place: bed-1\n"
+         "  - location: a^b^d\n    place: bed-3\n"
+         "  - location: a^b^c\n    place: bed-2\n",
+         "p:6: places[2].location: location \"a^b^c\" leads to two places, \"bed-1\" and "
+         "\"bed-2\"; the other is at p:2"},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         struct chart_config c = {.log_level = 0};
         struct places_config places = {.places = {NULL, 0}};
         struct config *config, *parsed;
         struct adt_site *site = NULL;
         char error[CONFIG_ERROR_SIZE] = "";
         assert_int_equal(chart_config_load("f", good, &c, &config, error), 0);
-        assert_int_equal(places_config_load("p", rules[i], &places, &parsed, error), 0);
-        assert_int_equal(service_site(&c, &places, &site, error), -1);
-        assert_true(strncmp(error, "/p: ", 4) == 0 && strlen(error) > 10);
+        assert_int_equal(places_config_load("p", rules[i].text, &places, &parsed, error),
+                         0);
+        assert_int_equal(service_site(&c, &places, parsed, &site, error), -1);
+        assert_string_equal(error, rules[i].error);
         config_free(parsed);
+        config_free(config);
+    }
+}
+
+/* A table of beds that is not there is told by the line that names it. */
+static void test_missing_places(void **state)
+{
+    (void)state;
+    struct service *service = calloc(1, sizeof *service);
+    char error[CONFIG_ERROR_SIZE] = "", path[] = "chart-config-XXXXXX";
+    int fd = mkstemp(path);
+    assert_non_null(service);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, good, strlen(good)), strlen(good));
+    close(fd);
+    assert_int_equal(service_load(service, path, error), -1);
+    unlink(path);
+    free(service);
+    assert_memory_equal(error, path, strlen(path));
+    assert_string_equal(error + strlen(path),
+                        ":13: adt.places: /p: No such file or directory");
+}
+
+/* Each key reaches the rule that it is named after. */
+static void test_feed_rules(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        int64_t admitted;
+        bool prior_untrusted, nhs_elsewhere;
+    } cases[] = {{"", ADT_ADMITTED_BETWEEN, false, false},
+                 {"  admitted: between\n", ADT_ADMITTED_BETWEEN, false, false},
+                 {"  admitted: PV1-44\n", ADT_ADMITTED_PV1_44, false, false},
+                 {"  admitted: EVN-2\n", ADT_ADMITTED_EVN_2, false, false},
+                 {"  prior_untrusted: true\n", ADT_ADMITTED_BETWEEN, true, false},
+                 {"  nhs_elsewhere: true\n", ADT_ADMITTED_BETWEEN, false, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct chart_config c = {.log_level = 0};
+        struct config *config;
+        char text[2048], error[CONFIG_ERROR_SIZE] = "";
+        const char *at = strstr(good, "destinations:");
+        snprintf(text, sizeof text, "%.*s%s%s", (int)(at - good), good, cases[i].key, at);
+        if (chart_config_load("f", text, &c, &config, error) != 0)
+            fail_msg("%s", error);
+        assert_int_equal(c.adt.admitted, cases[i].admitted);
+        assert_int_equal(c.adt.prior_untrusted, cases[i].prior_untrusted);
+        assert_int_equal(c.adt.nhs_elsewhere, cases[i].nhs_elsewhere);
+        config_free(config);
+    }
+}
+
+/* And from there to the site: a discharge from a bed that the patient was never in says
+ * so, unless the feed's prior places are not to be trusted. */
+static void test_rules_reach_the_site(void **state)
+{
+    (void)state;
+    static const char a02[] =
+        "MSH|^~\\&|PAS|H|T|W|20260722130000+0000||ADT^A02|X1|P|2.3.1\r"
+        "EVN|A02|20260722130000+0000||||20260722130000+0000\r"
+        "PID||1|1^^^H^CNN||A^B||19700101|F|||||||||||9434765919\r"
+        "PV1||I|A^B^C|||A^B^D|||||||||||||V1\r";
+    for (int on = 0; on < 2; on++) {
+        struct chart_config c = {.log_level = 0};
+        struct places_config places = {.places = {NULL, 0}};
+        struct config *config;
+        struct adt_site *site = NULL;
+        struct adt_result result;
+        struct hl7_message *scratch = malloc(sizeof *scratch);
+        char answer[2048], error[CONFIG_ERROR_SIZE] = "";
+        assert_non_null(scratch);
+        assert_int_equal(chart_config_load("f", good, &c, &config, error), 0);
+        c.adt.prior_untrusted = c.adt.nhs_elsewhere = on;
+        assert_int_equal(service_site(&c, &places, NULL, &site, error), 0);
+        assert_true(adt_receive(site, a02, sizeof a02 - 1, 0, 1, scratch, &result, answer,
+                                sizeof answer) > 0);
+        assert_int_equal(result.outcome, ADT_APPLY);
+        assert_string_equal(result.events[0].nhs, on ? "" : "9434765919");
+        assert_int_equal(result.events[0].has_from, !on);
+        free(scratch);
+        adt_site_free(site);
         config_free(config);
     }
 }
@@ -231,6 +333,10 @@ int main(void)
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_example),
         cmocka_unit_test(test_bad_places),
+        cmocka_unit_test(test_rules_of_places),
+        cmocka_unit_test(test_missing_places),
+        cmocka_unit_test(test_feed_rules),
+        cmocka_unit_test(test_rules_reach_the_site),
     };
     return cmocka_run_group_tests_name("chart_config", tests, NULL, NULL);
 }

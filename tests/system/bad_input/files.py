@@ -100,7 +100,7 @@ CHART = [
     ('listens on no port', 'port: 2576', 'port: -1',
      '{F}/chart.yaml:13: adt.port: -1 is out of range (expected 0..65535)'),
     ('places not there', 'places: {F}/places.yaml', 'places: {F}/none.yaml',
-     '{F}/none.yaml: cannot be read: No such file or directory'),
+     '{F}/chart.yaml:15: adt.places: {F}/none.yaml: No such file or directory'),
 ]
 
 PLACES = [
@@ -109,7 +109,8 @@ PLACES = [
     ('missing location', '  - location: "GSU^GSU^Bed 1"\n    place: bed-1', '  - place: bed-1',
      '{F}/places.yaml:2: places[0].location: is missing: leading components of PV1-3, bed included: WARD^ROOM^BED'),
     ('location given twice', 'GSU^GSU^Bed 2', 'GSU^GSU^Bed 1',
-     '{F}/places.yaml: location "GSU^GSU^Bed 1" leads to two places, "bed-1" and "bed-2"'),
+     '{F}/places.yaml:4: places[1].location: location "GSU^GSU^Bed 1" leads to two places, "bed-1" and "bed-2"; '
+     'the other is at {F}/places.yaml:2'),
     ('empty location', '"GSU^GSU^Bed 2"', '""',
      '{F}/places.yaml:4: places[1].location: is too short (at least 1 characters)'),
     ('a list of lists', '  - location: "GSU^GSU^Bed 1"', '  - - location: "GSU^GSU^Bed 1"',
