@@ -140,7 +140,7 @@ int main(int argc, char **argv)
     else if (verb == VERB_TEST)
         printf("%s: good\n", path);
     else
-        result = run(service);
+        service->floor_us = CHART_BUILD_UTC_S * US_PER_S, result = run(service);
     if (verb != VERB_RUN) {
         adt_site_free(service->site);
         config_free(service->places_parsed);

@@ -10,10 +10,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "chart/ledger_log.h"
 
 #define IDLE_US                                                                          \
     (500 * US_PER_MS) /* longest sleep: the wall clock may step under a timer */
 #define TIMER_SLACK_US US_PER_MS
+#define FLOOR_EVERY_US (60 * US_PER_S) /* the clock's discipline is asked so often */
 
 static const enum log_level levels[] = {LOG_LEVEL_ERROR, LOG_LEVEL_WARNING,
                                         LOG_LEVEL_NOTICE, LOG_LEVEL_INFO,
@@ -212,6 +214,36 @@ void service_soon(struct service *s)
         sd_event_source_set_enabled(s->soon, SD_EVENT_ONESHOT);
 }
 
+int64_t service_floor(struct ledger *ledger, const struct instant *now, int64_t build_us)
+{
+    struct ledger_change change;
+    int64_t floor_us = build_us, adt_us = 0;
+    uint8_t *raw;
+    size_t n;
+    if (now->sync == CLOCK_SYNCED)
+        return now->utc_us > floor_us ? now->utc_us : floor_us;
+    if (ledger_change_get(ledger, ledger_changes(ledger), &change) == 0 &&
+        change.when_us > floor_us)
+        floor_us = change.when_us;
+    if (ledger_adt_read(ledger, ledger_adt_last(ledger), &raw, &n, &adt_us) == 0)
+        free(raw);
+    return adt_us > floor_us ? adt_us : floor_us;
+}
+
+/* While the clock is right the floor follows it: one that is set back later finds it
+ * there. */
+static void raise_floor(struct service *s)
+{
+    struct instant now;
+    int64_t monotonic_us = (int64_t)clock_monotonic_us();
+    if (!s->tls || monotonic_us - s->floor_known_us < FLOOR_EVERY_US)
+        return;
+    s->floor_known_us = monotonic_us;
+    clock_now(&now);
+    if (now.sync == CLOCK_SYNCED)
+        tls_link_floor(s->tls, now.utc_us);
+}
+
 /* The wall clock decides what is due, the loop's own clock when to look: a step of the
  * wall clock delays nothing for more than IDLE_US. */
 void service_run(struct service *s)
@@ -220,6 +252,7 @@ void service_run(struct service *s)
     s->batch_since_us = 0;
     int64_t next_us = chart_run(s->chart, now_us);
     lines_after_run(s);
+    raise_floor(s);
     if (next_us <= now_us) {
         service_soon(s);
         return;
@@ -343,12 +376,15 @@ static int open_timers(struct service *s)
 
 int service_start(struct service *s)
 {
+    struct instant now;
     log_set_level(levels[s->config.log_level]);
     s->started_us = clock_utc_us();
     /* What is asked before what answers, what may say no before what takes anything in.
      */
     if (open_timers(s) != 0 || open_ledger(s) != 0 || open_chart(s) != 0)
         return -1;
+    clock_now(&now);
+    s->floor_us = service_floor(s->ledger, &now, s->floor_us);
     int error = control_open(s->loop, s->config.control, chart_verbs, s, &s->control);
     if (error != 0) {
         log_error("control: %s: %s", s->config.control, strerror(-error));

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "base/clock.h"
 #include "base/control.h"
 #include "chart/chart.h"
 #include "chart/config.h"
@@ -62,7 +63,8 @@ struct service {
     sd_event_source *soon, *later;
     int64_t batch_since_us; /* when the first input of the open batch came; 0 = none */
     int64_t started_us;
-    int64_t floor_us; /* certificates are not judged at an earlier time */
+    int64_t floor_us;       /* certificates are not judged at an earlier time */
+    int64_t floor_known_us; /* when the floor was last looked at, on the loop's clock */
     bool stopping;
 };
 
@@ -80,6 +82,12 @@ int service_load(struct service *service, const char *path,
 /* Opens everything in order, ends it in reverse. Returns 0 or -1 (logged). service_stop
  * takes what was started only. */
 int service_start(struct service *service);
+/* What the time is at least, from the floor that the build gives: the wall clock if it is
+ * disciplined; otherwise the newest time that the ledger wrote down, if that is later. So
+ * a server whose clock begins at 1970, or is set back, opens nothing to an expired
+ * certificate; and a ledger that was written by a clock in the future stops nobody whose
+ * clock is right now. */
+int64_t service_floor(struct ledger *ledger, const struct instant *now, int64_t build_us);
 void service_stop(struct service *service);
 /* SIGHUP: what can change without a restart does. Logged. */
 void service_reload(struct service *service);

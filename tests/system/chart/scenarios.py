@@ -395,6 +395,35 @@ def clean_service():
         w.close()
 
 
+def clock_before_the_build():
+    """A server whose clock begins in 1995: a broker whose certificate ran out in 2001 is refused, a good one is not."""
+    w = World()
+    try:
+        # A CA that was good then and is now; a broker's certificate that was good then.
+        w.run('faketime', '1990-01-01 00:00:00', 'openssl', 'req', '-x509', '-key', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=test CA',
+              '-days', '20000')
+        for name, out, year, days in (('broker', 'old.pem', 1991, 3650), ('broker', 'broker.pem', 1991, 20000), ('chart', 'chart.pem', 1991, 20000),
+                                      ('gateway', 'gateway.pem', 1991, 20000)):
+            w.run('faketime', f'{year}-01-01 00:00:00', 'openssl', 'x509', '-req', '-in', name + '.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key',
+                  '-CAcreateserial', '-out', out, '-days', str(days), '-extfile', name + '.ext')
+        shutil.copy(w.path('broker.pem'), w.path('good.pem'))
+        shutil.copy(w.path('old.pem'), w.path('broker.pem'))
+        w.broker.terminate()
+        w.broker.wait(10)
+        w.broker = w.spawn(['mosquitto', '-c', w.path('mosquitto.conf')], 'broker.log')
+        wait('the broker', lambda: w.listening(w.broker_port))
+        w.start(clock='1995-01-01 00:00:00')
+        wait('the refusal', lambda: 'expired' in open(w.log, encoding='utf-8').read())
+        assert not w.ask('status')['broker']['connected'], 'an expired certificate was taken'
+        shutil.copy(w.path('good.pem'), w.path('broker.pem'))
+        w.broker.terminate()
+        w.broker.wait(10)
+        w.broker = w.spawn(['mosquitto', '-c', w.path('mosquitto.conf')], 'broker.log')
+        wait('the connection', lambda: w.ask('status')['broker']['connected'])
+    finally:
+        w.close()
+
+
 def npm_receiver():
     """A second third-party receiver, from npm, takes the same messages."""
     if not shutil.which('npm') or os.environ.get('WARDGATE_SIZE') == 'quick':
@@ -442,7 +471,8 @@ app.start(+process.argv[2]);
 
 
 ALL = [admit_and_chart, late_transfer, bad_answers, restarts, file_under_kill, dead_letter, refused_but_standing,
-       conflict, worklist, clean_service, npm_receiver]
+       conflict, worklist, clean_service, clock_before_the_build,
+       npm_receiver]
 
 
 def main():

@@ -339,9 +339,12 @@ destinations:
 
     # --- the service ---
 
-    def start(self):
-        self.chart = subprocess.Popen([os.path.join(BUILD, 'bin', 'wardgate-chart'), '-c', self.path('chart.yaml')],
-                                      stdout=open(self.log, 'ab'), stderr=subprocess.STDOUT)
+    def start(self, clock=None):
+        """clock: where its wall clock begins ("1995-01-01 00:00:00"); its other clocks are true."""
+        before = ['faketime', '-f', '@' + clock] if clock else []
+        self.chart = subprocess.Popen([*before, os.path.join(BUILD, 'bin', 'wardgate-chart'), '-c', self.path('chart.yaml')],
+                                      stdout=open(self.log, 'ab'), stderr=subprocess.STDOUT,
+                                      env={**os.environ, 'FAKETIME_DONT_FAKE_MONOTONIC': '1'} if clock else None)
         wait('the service to be ready', lambda: self.ask('books') or self.chart.poll() is not None)
         if self.chart.poll() is not None:
             raise AssertionError('the service ended: ' + open(self.log, encoding='utf-8').read()[-2000:])
