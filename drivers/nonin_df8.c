@@ -105,14 +105,14 @@ static void take(struct state *s, const struct driver_sink *sink)
     s->spo2 = spo2;
 }
 
-/* Drops the first byte. The frame before no longer vouches for the one behind: between
- * them something was lost. */
+/* Drops the first byte. The frame before no longer vouches for the one behind, since
+ * between them something was lost; the answer to our own selection is no loss. */
 static void drop(struct state *s)
 {
     bool answer = nonin_select_answer(&s->select, s->frame, s->have);
 
     s->dropped += !answer;
-    s->has_before = false;
+    s->has_before = s->has_before && answer;
     s->have--;
     memmove(s->frame, s->frame + 1, s->have);
 }

@@ -2,6 +2,7 @@
  *
  * Nonin data format 8: what replaces the checksum that it does not have.
  */
+#include "drivers/nonin.h"
 #include "drivers_test.h"
 
 static const uint8_t good[4] = {0x80, 0x48, 0x61, 0x00};    /* 72, 97 */
@@ -185,6 +186,32 @@ static void test_agreement_is_broken(void **state)
     rig_end(&rig);
 }
 
+/* The device answers our selection between two frames: that byte is none of the stream's,
+ * so the frame before still vouches. The same byte unasked is a foreign one. */
+static void test_answer_between_frames(void **state)
+{
+    static const uint8_t answers[] = {0x06, 0x15};
+    uint8_t out[DRIVER_SEND_MAX];
+    uint64_t again_ms;
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, "nonin-df8");
+    for (size_t i = 0; i < COUNT(answers); i++)
+        for (int asked = 0; asked < 2; asked++) {
+            rig_reset(&rig);
+            if (asked)
+                assert_int_equal(rig.driver->poll(rig.state, 1000, out, &again_ms),
+                                 NONIN_SELECT_SIZE);
+            rig_feed(&rig, good, 4);
+            rig_feed(&rig, &answers[i], 1);
+            rig_feed(&rig, good, 4);
+            assert_int_equal(rig.kept.sets, asked);
+            assert_int_equal(rig.kept.bytes, asked ? 0 : 1);
+        }
+    rig_end(&rig);
+}
+
 static void test_splits(void **state)
 {
     uint8_t stream[16];
@@ -213,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_loss_and_noise),
         cmocka_unit_test(test_splits),
         cmocka_unit_test(test_agreement_is_broken),
+        cmocka_unit_test(test_answer_between_frames),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
