@@ -142,7 +142,7 @@ static int open_body(struct envelope_reader *reader)
 {
     struct pb_in in = {reader->body, reader->body + reader->size, false};
     struct pb_field field;
-    bool has_epoch = false;
+    bool has_epoch = false, any = false;
     int error = WIRE_OK;
 
     while (error == WIRE_OK && pb_in_next(&in, &field)) {
@@ -155,12 +155,14 @@ static int open_body(struct envelope_reader *reader)
                 return WIRE_INVALID;
             memcpy(reader->epoch.bytes, field.bytes, EPOCH_SIZE);
             has_epoch = true;
-        } else if (field.number == wardgate_Body_records_tag)
+        } else if (field.number == wardgate_Body_records_tag) {
             error = take_record(&field);
+            any = true;
+        }
     }
     if (error == WIRE_OK && in.bad)
         error = WIRE_MALFORMED;
-    if (error == WIRE_OK && (reader->gateway[0] == '\0' || !has_epoch))
+    if (error == WIRE_OK && (reader->gateway[0] == '\0' || !has_epoch || !any))
         error = WIRE_INVALID;
     return error;
 }

@@ -41,8 +41,9 @@ struct envelope_reader {
     size_t size, at;
 };
 
-/* Checks the frame, gateway and epoch fields. payload is borrowed and must outlive the
- * reader. */
+/* Checks the frame, gateway and epoch fields, and the framing of all records. An envelope
+ * without a record is WIRE_INVALID: no gateway sends one. payload is borrowed and must
+ * outlive the reader. */
 int envelope_open(struct envelope_reader *reader, const uint8_t *payload, size_t n);
 
 /* The next record's bytes. Returns 1 with *record and *n, 0 at the end, or a wire_error.

@@ -22,6 +22,8 @@ int receipt_decode(const uint8_t *bytes, size_t n, const char *gateway,
                    const struct epoch *epoch, wardgate_Receipt *receipt,
                    const char **field);
 
+/* WIRE_INVALID names the field: gateway, boot (0), epoch (zero), first_seq, next_seq,
+ * version. */
 int state_encode(const wardgate_State *state, uint8_t *out, size_t capacity);
 int state_decode(const uint8_t *bytes, size_t n, wardgate_State *state,
                  const char **field);

@@ -56,7 +56,7 @@ static void test_round_trip(void **state)
     size_t size, n;
 
     (void)state;
-    for (int records = 0; records <= 400; records = records * 3 + 1) {
+    for (int records = 1; records <= 400; records = records * 3 + 1) {
         size = make(payload, 10, records);
         assert_int_equal(envelope_open(&reader, payload, size), WIRE_OK);
         assert_string_equal(reader.gateway, "bay-1");
@@ -172,10 +172,11 @@ static const struct {
         text, sizeof(text) - 1, error                                                    \
     }
     BAD("", WIRE_MALFORMED),
-    BAD("\x12\x00", WIRE_MALFORMED),       /* only a mac */
-    BAD("\x0a\x00", WIRE_INVALID),         /* an empty body */
-    BAD("\x0a\x07" GATEWAY, WIRE_INVALID), /* no epoch */
-    BAD("\x0a\x12" EPOCH, WIRE_INVALID),   /* no gateway */
+    BAD("\x12\x00", WIRE_MALFORMED),             /* only a mac */
+    BAD("\x0a\x00", WIRE_INVALID),               /* an empty body */
+    BAD("\x0a\x07" GATEWAY, WIRE_INVALID),       /* no epoch */
+    BAD("\x0a\x19" GATEWAY EPOCH, WIRE_INVALID), /* no record */
+    BAD("\x0a\x12" EPOCH, WIRE_INVALID),         /* no gateway */
     BAD("\x0a\x19" GATEWAY EPOCH "\x0a\x19" GATEWAY EPOCH,
         WIRE_MALFORMED), /* two bodies */
     BAD("\x0a\x19" GATEWAY EPOCH "\x12\x01x",

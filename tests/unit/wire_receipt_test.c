@@ -220,6 +220,7 @@ static void test_states(void **state)
     } while (0)
     REFUSED(t.gateway[0] = '\0', "gateway");
     REFUSED(t.gateway[0] = '+', "gateway");
+    REFUSED(t.boot = 0, "boot");
     REFUSED(memset(t.epoch, 0, EPOCH_SIZE), "epoch");
     REFUSED(t.first_seq = 10, "first_seq");
     REFUSED(t.first_seq = t.next_seq = 0, "next_seq");
