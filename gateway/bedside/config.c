@@ -4,6 +4,7 @@
  */
 #include "bedside/config.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crypto.h"
+#include "base/file.h"
+#include "base/pki.h"
 #include "bedside/store.h"
 #include "ports/profile.h"
 
@@ -20,6 +24,7 @@ struct check {
     bool files;
 };
 
+#define PEM_MAX 262144 /* bytes of one file, as tls_files.c takes them */
 #define WRONG(check, at, ...)                                                            \
     config_error((check)->config->file, (at), (check)->error, __VA_ARGS__)
 
@@ -169,18 +174,57 @@ static int check_ids(struct check *check)
     return 0;
 }
 
+/* What the three files say, and whether key and certificate belong together. An expired
+ * certificate is good here: the broker decides about it, and it must not keep a board
+ * from being installed (its status says so). */
+static int check_pem(struct check *check, const char *const files[3], uint8_t *texts[3])
+{
+    struct pki_info info;
+
+    for (size_t i = 0; i < 3; i++) {
+        ssize_t n = file_read(files[i], PEM_MAX, &texts[i]);
+
+        if (n < 0)
+            return WRONG(check, files[i], "%s can't be read: %s", files[i],
+                         strerror((int)-n));
+        if (i < 2 && pki_read((const char *)texts[i], &info) != PKI_OK)
+            return WRONG(check, files[i], "%s is no certificate", files[i]);
+        if (i < 2 && info.not_after_us <= info.not_before_us)
+            return WRONG(check, files[i], "%s: its certificate was never valid",
+                         files[i]);
+    }
+    switch (pki_matches((const char *)texts[1], (const char *)texts[2])) {
+    case PKI_OK:
+        return 0;
+    case PKI_MISMATCH:
+        return WRONG(check, files[2], "%s does not belong to the certificate %s",
+                     files[2], files[1]);
+    default:
+        return WRONG(check, files[2], "%s is no private key", files[2]);
+    }
+}
+
 /* Files and folders that must be there before the first reading can leave. */
 static int check_files(struct check *check)
 {
     struct bedside_config *config = check->config;
     const char *const files[] = {config->broker.ca, config->broker.certificate,
                                  config->broker.key};
+    uint8_t *texts[3] = {NULL};
+    int error;
     const char *const folders[] = {config->store.folder, config->run};
     struct stat st;
 
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
         if (access(files[i], R_OK) != 0)
             return WRONG(check, files[i], "%s can't be read", files[i]);
+    error = check_pem(check, files, texts);
+    if (texts[2] != NULL)
+        crypto_wipe(texts[2], strlen((const char *)texts[2]));
+    for (size_t i = 0; i < 3; i++)
+        free(texts[i]);
+    if (error != 0)
+        return error;
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
         if (stat(folders[i], &st) != 0 || !S_ISDIR(st.st_mode))
             return WRONG(check, folders[i], "%s is no folder", folders[i]);

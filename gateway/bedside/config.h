@@ -79,9 +79,9 @@ struct bedside_config {
 extern const struct config_field bedside_fields[], bedside_broker_fields[],
     bedside_bus_fields[], bedside_device_fields[];
 
-/* Reads and checks path (or text, see config_load). files: also that certificates, keys
- * and folders are there (-t). Returns 0, or -1 and "file:line: key: message". On success
- * free *config with bedside_config_free. */
+/* Reads and checks path (or text, see config_load). files: also that folders are there
+ * and certificates and key are such and belong together (-t). Returns 0, or -1 and
+ * "file:line: key: message". On success free *config with bedside_config_free. */
 int bedside_config_load(const char *path, const char *text, bool files,
                         struct bedside_config *config, char error[CONFIG_ERROR_SIZE]);
 void bedside_config_free(struct bedside_config *config);

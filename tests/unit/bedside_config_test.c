@@ -11,8 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
+#include "base/pki.h"
 #include "bedside/config.h"
+#include "tests/unit/temporary.h"
 
 #define PROFILES "drivers/profiles" /* tests run in the source tree */
 
@@ -159,6 +162,72 @@ static void checks_files_when_asked(void **state)
     assert_non_null(strstr(error, "f:4: broker.ca: /x/ca can't be read"));
 }
 
+/* Each of the three files with something readable in it that is not what it should be. */
+static void looks_into_files(void **state)
+{
+    static const char *const names[] = {"ca", "certificate", "key"};
+    static const struct pki_subject authority = {.role = PKI_AUTHORITY,
+                                                 .common_name = "ca",
+                                                 .organisation = "s",
+                                                 .unit = "authority",
+                                                 .serial = {[15] = 1},
+                                                 .not_before_us = US_PER_S,
+                                                 .not_after_us = 9 * US_PER_S};
+    static char pem[2][PKI_PEM_SIZE], other[PKI_PEM_SIZE], text[4096];
+    const char *const good[] = {pem[0], pem[0], pem[1]};
+    const struct {
+        size_t file;
+        const char *content, *wanted;
+    } files[] = {
+        {0, "", "is no certificate"},
+        {0, pem[1], "is no certificate"},
+        {0, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+         "is no certificate"},
+        {1, "not after: 1970-01-01\n", "is no certificate"},
+        {1, pem[1], "is no certificate"},
+        {2, pem[0], "is no private key"},
+        {2, "x", "is no private key"},
+        {2, other, "does not belong to the certificate"},
+    };
+    struct bedside_config config;
+    char folder[256], path[300], error[CONFIG_ERROR_SIZE], wanted[512];
+
+    (void)state;
+    assert_int_equal(temporary_folder(folder), 0);
+    assert_int_equal(pki_key(pem[1]), PKI_OK);
+    assert_int_equal(pki_key(other), PKI_OK);
+    assert_int_equal(pki_sign(&authority, pem[1], NULL, NULL, pem[0]), PKI_OK);
+    (void)snprintf(text, sizeof(text),
+                   "site: north\ngateway: bay-1\nprofiles: " PROFILES "\nrun: %s\n"
+                   "store: {folder: %s}\nbroker: {host: b, ca: %s/ca, certificate: "
+                   "%s/certificate, key: %s/key}\n%s%s",
+                   folder, folder, folder, folder, folder, rtu, one);
+    for (size_t i = 0; i <= sizeof(files) / sizeof(files[0]); i++) {
+        bool bad = i < sizeof(files) / sizeof(files[0]);
+
+        for (size_t f = 0; f < 3; f++) {
+            const char *content = bad && files[i].file == f ? files[i].content : good[f];
+
+            (void)snprintf(path, sizeof(path), "%s/%s", folder, names[f]);
+            assert_int_equal(file_replace(path, content, strlen(content), 0600), 0);
+        }
+        /* Long expired and good all the same: the broker decides. */
+        if (bedside_config_load("f", text, true, &config, error) == 0) {
+            assert_false(bad);
+            bedside_config_free(&config);
+            continue;
+        }
+        if (!bad)
+            fail_msg("%s", error);
+        (void)snprintf(wanted, sizeof(wanted), "f:6: broker.%s: %s/%s %s",
+                       names[files[i].file], folder, names[files[i].file],
+                       files[i].wanted);
+        if (strncmp(error, wanted, strlen(wanted)) != 0)
+            fail_msg("case %zu: '%s', not '%s'", i, error, wanted);
+    }
+    temporary_remove(folder);
+}
+
 static void fills_presets(void **state)
 {
     struct bedside_config config;
@@ -246,8 +315,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_what_is_wrong), cmocka_unit_test(checks_files_when_asked),
-        cmocka_unit_test(fills_presets),       cmocka_unit_test(tells_changed_buses),
-        cmocka_unit_test(the_example_is_good),
+        cmocka_unit_test(looks_into_files),    cmocka_unit_test(fills_presets),
+        cmocka_unit_test(tells_changed_buses), cmocka_unit_test(the_example_is_good),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
