@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Slow devices too are first asked within a second. */
-#define SPREAD_MAX_US  UINT64_C(1000000)
+/* Phases lie on whole seconds of the clock; shorter periods on their own multiples. */
+#define GRID_US        UINT64_C(1000000)
 #define RETRY_FIRST_US UINT64_C(1000000)
 /* The line counts as full this long after a skip. */
 #define SATURATED_US UINT64_C(10000000)
@@ -173,20 +173,33 @@ int acquire_add(struct acquire *acquire, const struct acquire_device *device)
     return ACQUIRE_OK;
 }
 
-/* Devices of one rate are spread over their period, or over a second if that is shorter:
- * a gateway that starts must not wait a minute for a slow device's first word. What a
- * device was before the line went says nothing about what is there now, so identity comes
- * first again. */
+/* A rate's last time at or before now. Readings that come together share a synced commit
+ * and the wake-ups that go with it, and the requests of one line follow each other in any
+ * case: so everything that is asked for once a second or faster falls due together, on
+ * every line of the gateway at the same moment of the clock. Slower devices are put on
+ * different seconds, since a minute's devices in one second would hold up the fast ones.
+ */
+static uint64_t last_due(uint64_t period_us, uint64_t now_us, size_t i, size_t count)
+{
+    uint64_t grid = period_us < GRID_US ? period_us : GRID_US;
+    uint64_t due = now_us - now_us % grid;
+    uint64_t back = period_us / grid * i / count * grid;
+
+    /* The clock begins at boot: there may be no such time. */
+    return back < due ? due - back : due;
+}
+
+/* Everything has just fallen due, so that even slow devices are first asked at once. What
+ * a device was before the line went says nothing about what is there now, so identity
+ * comes first again. */
 void acquire_start(struct acquire *acquire, uint64_t now_us)
 {
     for (size_t i = 0; i < acquire->device_count; i++) {
         struct slot *slot = &acquire->slots[i];
-        uint64_t spread = slot->rates[0].period_us;
 
-        if (spread > SPREAD_MAX_US)
-            spread = SPREAD_MAX_US;
         for (size_t r = 0; r < slot->rate_count; r++)
-            slot->rates[r].due_us = now_us + spread * i / acquire->device_count;
+            slot->rates[r].due_us =
+                last_due(slot->rates[r].period_us, now_us, i, acquire->device_count);
         slot->again = 0;
         slot->failures = 0;
         slot->lost = false;

@@ -6,7 +6,10 @@
  * What it promises:
  *  - No drift: the k-th poll of a device is due at phase + k * period. A poll that could
  * not be made in time is skipped and counted, never made up for in a burst.
- *  - Phases are spread, so that devices of one rate do not queue behind each other.
+ *  - Phases lie on the clock's whole seconds (shorter periods: on their own multiples),
+ * the same for every line, so that readings of one second can share a commit. Devices
+ * slower than one second are spread over the seconds of their period; the first poll of
+ * each is at once.
  *  - A device that does not answer backs off alone: from the second failure on it is
  * asked at growing distances, at most ACQUIRE_RETRY_MAX_US apart, and never takes more of
  * the line than 1/ACQUIRE_DEAD_SHARE of a full line's time. All silent devices share that
@@ -101,7 +104,7 @@ void acquire_free(struct acquire *acquire);
  * acquire_start(). */
 int acquire_add(struct acquire *acquire, const struct acquire_device *device);
 
-/* Spreads the phases from now_us on; every device then begins with its identity. Called
+/* Sets the phases, with everything due now; every device begins with its identity. Called
  * again after the line itself was gone: all devices count as not yet seen. */
 void acquire_start(struct acquire *acquire, uint64_t now_us);
 

@@ -25,6 +25,8 @@
 #define SLACK_NS     20000L
 #define RESPONSE_MS  500
 #define ROOM_WAIT_NS 100000000L
+/* Released bytes at which the main loop is asked to come at once. */
+#define PRESS_BYTES (BUS_QUEUE_BYTES / 2)
 /* Readings that a counter may run ahead of the clock's count. */
 #define COUNTER_SLACK 16
 
@@ -32,6 +34,16 @@
 bool bus_stopping(struct bus *bus)
 {
     return atomic_load(&bus->stop);
+}
+
+/* Sync state unknown: nobody asks a line for it. */
+void bus_now(struct instant *now)
+{
+    *now = (struct instant){.boot = clock_boot(),
+                            .utc_us = clock_utc_us(),
+                            .monotonic_us = clock_monotonic_us(),
+                            .uncertainty_ms = UINT32_MAX,
+                            .sync = CLOCK_UNKNOWN};
 }
 
 /* Both clocks are moved back by the same span, so that they go on belonging together. */
@@ -123,17 +135,43 @@ static bool finish(void *context, struct bus_item *item)
     return true;
 }
 
+static void raise_event(int fd)
+{
+    uint64_t one = 1;
+
+    if (write(fd, &one, sizeof one) < 0)
+        abort(); /* an eventfd takes 2^64 - 2 before it refuses */
+}
+
+static void clear_event(int fd)
+{
+    uint64_t count;
+
+    if (read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        abort();
+}
+
+/* With the lock held: the queue fills up faster than the main loop's round. */
+static void press_locked(struct bus *bus, bool full)
+{
+    uint64_t waiting = bus->queue->released - bus->queue->taken;
+
+    if (bus->pressed || bus->queue->items == 0 || (waiting < PRESS_BYTES && !full))
+        return;
+    bus->pressed = true;
+    raise_event(bus->press_fd);
+}
+
 /* With the lock held. */
 static void release_locked(struct bus *bus)
 {
     uint64_t before = bus->queue->items;
-    uint64_t one = 1;
 
     bus->release_us = bus_queue_release(bus->queue, clock_monotonic_us(), finish, bus);
     /* The main loop is told once, when there is something again. */
-    if (before == 0 && bus->queue->items > 0 &&
-        write(bus->items_fd, &one, sizeof one) < 0)
-        abort(); /* an eventfd takes 2^64 - 2 before it refuses */
+    if (before == 0 && bus->queue->items > 0)
+        raise_event(bus->items_fd);
+    press_locked(bus, false);
 }
 
 /* Called at every turn, so it looks at the time before it takes the lock. */
@@ -163,6 +201,7 @@ bool bus_emit(struct bus *bus, struct bus_item *item, uint64_t release_us)
         if (bus_stopping(bus))
             break;
         release_locked(bus);
+        press_locked(bus, true);
         (void)clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_nsec += ROOM_WAIT_NS;
         if (until.tv_nsec >= 1000000000L) {
@@ -186,7 +225,7 @@ void bus_note(struct bus *bus, size_t unit, enum bus_kind kind, int reason)
     if (kind == BUS_LOST) {
         item.at = bus->units[unit].heard;
     } else {
-        clock_now(&item.at);
+        bus_now(&item.at);
     }
     item.reason = reason;
     (void)bus_emit(bus, &item, 0);
@@ -299,7 +338,7 @@ static void *run(void *context)
     (void)prctl(PR_SET_NAME, "bus", 0, 0, 0);
     (void)prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
     for (size_t i = 0; i < bus->unit_count; i++)
-        clock_now(&bus->units[i].heard);
+        bus_now(&bus->units[i].heard);
     if (bus->units[0].device.driver != NULL)
         bus_run_stream(bus);
     else
@@ -389,8 +428,9 @@ static int prepare(struct bus *bus, const struct bus_setting *setting)
 
     bus->line = setting->line;
     bus->items_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    bus->press_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     bus->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (bus->items_fd < 0 || bus->stop_fd < 0)
+    if (bus->items_fd < 0 || bus->press_fd < 0 || bus->stop_fd < 0)
         return -errno;
     bus->units = calloc(setting->device_count, sizeof *bus->units);
     bus->queue = malloc(sizeof *bus->queue);
@@ -412,6 +452,8 @@ static void dispose(struct bus *bus)
 {
     if (bus->items_fd >= 0)
         close(bus->items_fd);
+    if (bus->press_fd >= 0)
+        close(bus->press_fd);
     if (bus->stop_fd >= 0)
         close(bus->stop_fd);
     acquire_free(bus->acquire);
@@ -508,20 +550,27 @@ int bus_fd(const struct bus *bus)
     return bus->items_fd;
 }
 
-/* The event is cleared with the last item, under the lock, so that a release in between
+int bus_press_fd(const struct bus *bus)
+{
+    return bus->press_fd;
+}
+
+/* An event is cleared with what it tells of, under the lock, so that a release in between
  * cannot be slept through. */
 bool bus_take(struct bus *bus, struct bus_item *item)
 {
-    uint64_t count;
     bool taken;
 
     pthread_mutex_lock(&bus->lock);
     taken = bus_queue_take(bus->queue, item);
     if (taken)
         pthread_cond_signal(&bus->room);
-    if (bus->queue->items == 0 && read(bus->items_fd, &count, sizeof count) < 0 &&
-        errno != EAGAIN)
-        abort();
+    if (taken && bus->queue->items == 0)
+        clear_event(bus->items_fd);
+    if (bus->pressed && bus->queue->released - bus->queue->taken < PRESS_BYTES) {
+        bus->pressed = false;
+        clear_event(bus->press_fd);
+    }
     pthread_mutex_unlock(&bus->lock);
     return taken;
 }

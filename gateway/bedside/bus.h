@@ -155,6 +155,9 @@ void bus_quiesce(struct bus *bus);
 /* Readable (an eventfd) while items wait. The bus's own; not to be read or closed. */
 int bus_fd(const struct bus *bus);
 
+/* Readable (an eventfd) while half the queue or more waits to be taken. As bus_fd(). */
+int bus_press_fd(const struct bus *bus);
+
 /* Takes the oldest item; false if there is none. */
 bool bus_take(struct bus *bus, struct bus_item *item);
 

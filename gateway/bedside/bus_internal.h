@@ -51,6 +51,10 @@ struct bus {
     bool running;
     /* Eventfd: items wait. */
     int items_fd;
+    /* Eventfd: so much waits that it should be taken now. */
+    int press_fd;
+    /* Under the lock: press_fd is readable. */
+    bool pressed;
     /* Eventfd: readable once the thread is to end. */
     int stop_fd;
     atomic_bool stop;
@@ -109,6 +113,10 @@ void bus_line_gone(struct bus *bus, int error);
 
 /* Waits for the pause before the next try to open; doubles it. */
 void bus_reopen_pause(struct bus *bus);
+
+/* Both clocks, without the kernel's word on how good they are: that is stamp.h's to ask,
+ * and would cost a line a system call a reading. */
+void bus_now(struct instant *now);
 
 /* The moment at `monotonic_us`, told by a clock reading taken shortly after. */
 struct instant bus_instant(const struct instant *now, uint64_t monotonic_us);

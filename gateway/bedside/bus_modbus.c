@@ -240,7 +240,7 @@ static void reject(struct bus *bus, size_t index, int error,
     pthread_mutex_lock(&bus->lock);
     bus->units[index].statistics.rejected++;
     pthread_mutex_unlock(&bus->lock);
-    clock_now(&item.at);
+    bus_now(&item.at);
     item.reject.error = error;
     if (field != NULL && field->name != NULL) {
         size_t n = strnlen(field->name, sizeof item.reject.field - 1);
@@ -330,7 +330,7 @@ static bool step(struct bus *bus, const struct acquire_step *todo, struct moment
     /* A TCP peer may close at any time; only one that cannot be reached is gone. */
     if (error == PORT_GONE && (!on_tcp(bus) || reply.bytes_out == 0))
         return false;
-    clock_now(&now);
+    bus_now(&now);
     if (todo->index == 0) {
         moment->asked_us = reply.asked_us;
         moment->strays = unit->strays;

@@ -36,7 +36,7 @@ static void on_set(void *context, const struct observation_set *set)
 
     if (set->count == 0)
         return;
-    clock_now(&now);
+    bus_now(&now);
     bus_heard(stream->bus, 0, &now);
     stream->heard_us = now.monotonic_us;
     item.at = bus_instant(&now, stream->first_us);

@@ -371,15 +371,17 @@ int collect_bus_open(struct daemon *daemon, struct daemon_bus *bus)
     bedside_setting(bus->config, devices, &setting);
     if ((error = bus_start(&setting, &bus->bus)) != 0)
         goto err1;
-    error = sd_event_add_io(daemon->loop, &bus->source, bus_fd(bus->bus), EPOLLIN,
-                            rounds_item, daemon);
+    error = sd_event_add_io(daemon->loop, &bus->source, bus_fd(bus->bus),
+                            EPOLLIN | EPOLLET, rounds_item, daemon);
+    if (error >= 0)
+        error = sd_event_add_io(daemon->loop, &bus->press, bus_press_fd(bus->bus),
+                                EPOLLIN, rounds_press, daemon);
     if (error < 0)
         goto err2;
-    (void)sd_event_source_set_enabled(bus->source,
-                                      daemon->ticking ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
     return 0;
 
 err2:
+    bus->source = sd_event_source_disable_unref(bus->source);
     bus_stop(bus->bus);
     bus->bus = NULL;
 err1:
@@ -394,6 +396,7 @@ void collect_bus_close(struct daemon *daemon, struct daemon_bus *bus)
     struct bus_item item;
 
     bus->source = sd_event_source_disable_unref(bus->source);
+    bus->press = sd_event_source_disable_unref(bus->press);
     if (bus->bus != NULL) {
         bus_quiesce(bus->bus);
         while (bus_take(bus->bus, &item))

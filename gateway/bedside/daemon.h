@@ -47,9 +47,9 @@ struct daemon_bus {
     struct bedside_bus *config;
     struct bus *bus;
     struct daemon_device *devices;
-    sd_event_source *source; /* its items; off while the tick drains anyway */
+    sd_event_source *source; /* its first item after there was none */
+    sd_event_source *press;  /* its queue fills up: drained at once */
     bool line_down;
-    size_t taken; /* items at the last drain */
 };
 
 struct daemon {
@@ -131,8 +131,9 @@ void rounds_look(struct daemon *daemon);
 void rounds_commit(struct daemon *daemon);
 /* The store can't be read any more: the program starts again, and salvages it first. */
 void rounds_broken(struct daemon *daemon);
-/* Handlers of the tick and of a line's first item. */
+/* Handlers of the tick, of a line's first item, and of a line whose queue fills up. */
 int rounds_tick(sd_event_source *source, uint64_t at_us, void *context);
+int rounds_press(sd_event_source *source, int fd, uint32_t events, void *context);
 int rounds_item(sd_event_source *source, int fd, uint32_t events, void *context);
 
 /* uplink.c */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The loop's rounds. It does not wake for every reading: the first item of a quiet line
- * starts the tick, the tick drains all lines and commits what they gave, and a tick that
- * finds nothing stops itself.
+ * opens a commit interval, at its end all lines are drained and what they gave is
+ * committed. Before that the loop comes only to a line whose queue is half full.
  */
 #include <string.h>
 
@@ -10,10 +10,8 @@
 #include "bedside/check_store.h"
 #include "bedside/daemon.h"
 
-#define QUIET_ITEMS    12 /* taken at one drain: more, and the next comes sooner */
-#define DRAIN_MIN_US   4000
-#define FIRST_DRAIN_US 20000 /* after the first item of a quiet line */
-#define ROUND_ITEMS    4096  /* of one line in one round */
+#define EARLY_US    2000 /* a commit so close is not waited for */
+#define ROUND_ITEMS 4096 /* of one line in one round */
 
 /* Looks at the clock before anything is stamped. */
 void rounds_look(struct daemon *daemon)
@@ -36,21 +34,16 @@ void rounds_look(struct daemon *daemon)
     }
 }
 
-/* Takes what the lines have. Returns how many items the busiest had. */
-static size_t drain(struct daemon *daemon)
+/* Takes what the lines have. */
+static void drain(struct daemon *daemon)
 {
     struct bus_item item;
-    size_t most = 0;
 
     for (size_t b = 0; b < daemon->bus_count; b++) {
         struct daemon_bus *bus = &daemon->buses[b];
-        for (bus->taken = 0; bus->taken < ROUND_ITEMS && bus_take(bus->bus, &item);
-             bus->taken++)
+        for (size_t n = 0; n < ROUND_ITEMS && bus_take(bus->bus, &item); n++)
             collect_item(daemon, bus, &item);
-        if (bus->taken > most)
-            most = bus->taken;
     }
-    return most;
 }
 
 /* Gaps that fall due by time, and those of readings that could not be kept. */
@@ -139,12 +132,6 @@ static bool worth_committing(struct daemon *daemon, uint64_t now_us)
     return now_us - daemon->receipts_since_us >= RECEIPT_COMMIT_US;
 }
 
-static void watch_lines(struct daemon *daemon, int enabled)
-{
-    for (size_t b = 0; b < daemon->bus_count; b++)
-        (void)sd_event_source_set_enabled(daemon->buses[b].source, enabled);
-}
-
 static void set_tick(struct daemon *daemon, uint64_t at_us)
 {
     (void)sd_event_source_set_time(daemon->tick, at_us);
@@ -155,15 +142,14 @@ void collect_round(struct daemon *daemon, bool now)
 {
     uint64_t now_us, next_us,
         interval_us = (uint64_t)daemon->config.store.commit_ms * 1000;
-    size_t most;
 
     rounds_look(daemon);
-    most = drain(daemon);
+    drain(daemon);
     pass_time(daemon);
     now_us = clock_monotonic_us();
     if (daemon->store == NULL && now_us >= daemon->store_retry_us)
         collect_store_open(daemon);
-    if (now || now_us + DRAIN_MIN_US / 2 >= daemon->commit_due_us) {
+    if (now || now_us + EARLY_US >= daemon->commit_due_us) {
         if (now || worth_committing(daemon, now_us))
             rounds_commit(daemon);
         daemon->commit_due_us = now_us + interval_us;
@@ -172,16 +158,9 @@ void collect_round(struct daemon *daemon, bool now)
     if (daemon->stopping)
         return;
 
-    /* A busy line's queue must not fill up before the next drain. */
+    /* Receipts alone need no commit interval: the look at the clock will do for them. */
     next_us = daemon->commit_due_us;
-    if (most > QUIET_ITEMS) {
-        uint64_t sooner_us = interval_us * QUIET_ITEMS / most;
-        if (sooner_us < DRAIN_MIN_US)
-            sooner_us = DRAIN_MIN_US;
-        if (now_us + sooner_us < next_us)
-            next_us = now_us + sooner_us;
-    }
-    daemon->ticking = most > 0 || (daemon->store != NULL && store_dirty(daemon->store));
+    daemon->ticking = daemon->store != NULL && store_pending(daemon->store) > 0;
     if (!daemon->ticking) {
         next_us = next_due_us(daemon);
         if (daemon->store == NULL && daemon->store_retry_us < next_us)
@@ -190,7 +169,6 @@ void collect_round(struct daemon *daemon, bool now)
             now_us + US_PER_S) /* a stepped clock is noticed while nothing comes */
             next_us = now_us + US_PER_S;
     }
-    watch_lines(daemon, daemon->ticking ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
     set_tick(daemon, next_us);
 }
 
@@ -202,8 +180,24 @@ int rounds_tick(sd_event_source *source, uint64_t at_us, void *context)
     return 0;
 }
 
+/* Faster than the commits: what waits is taken into the batch, the commit is not moved.
+ */
+int rounds_press(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+    struct daemon *daemon = context;
+
+    (void)source;
+    (void)fd;
+    (void)events;
+    rounds_look(daemon);
+    drain(daemon);
+    return 0;
+}
+
 /* The first item after a quiet time: what follows it in the next commit interval comes
- * along. */
+ * along. Told of once (edge-triggered), when a line's queue ceases to be empty: during an
+ * interval it says nothing new, and what comes after the interval's drain opens the next.
+ */
 int rounds_item(sd_event_source *source, int fd, uint32_t events, void *context)
 {
     struct daemon *daemon = context;
@@ -215,10 +209,7 @@ int rounds_item(sd_event_source *source, int fd, uint32_t events, void *context)
     if (daemon->ticking)
         return 0;
     daemon->ticking = true;
-    watch_lines(daemon, SD_EVENT_OFF);
     daemon->commit_due_us = now_us + (uint64_t)daemon->config.store.commit_ms * 1000;
-    set_tick(daemon, daemon->commit_due_us < now_us + FIRST_DRAIN_US
-                         ? daemon->commit_due_us
-                         : now_us + FIRST_DRAIN_US);
+    set_tick(daemon, daemon->commit_due_us);
     return 0;
 }

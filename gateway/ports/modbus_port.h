@@ -26,6 +26,8 @@ struct port_modbus {
     bool echoes;
     /* TCP: of the last request. */
     uint16_t transaction;
+    /* TCP: the last reply came alone. */
+    bool clean;
     /* RTU: when the last byte was on the line. */
     uint64_t quiet_us;
     size_t have;

@@ -108,30 +108,64 @@ static void keeps_its_rate_without_drift(void **state)
     acquire_free(w.acquire);
 }
 
-static void spreads_phases(void **state)
+/* When each of n devices is asked from now on, with an instant line; started at `start`.
+ */
+static void asked_at(size_t n, uint32_t every_ms, uint64_t start, uint64_t *at)
 {
     struct world w;
     struct acquire_step step;
+
+    begin(&w, n, &plain, every_ms);
+    acquire_start(w.acquire, start);
+    w.now = start;
+    for (size_t round = 0; round < 2; round++) {
+        for (size_t i = 0; i < n; i++) {
+            acquire_next(w.acquire, w.now, &step);
+            if (!step.request) {
+                w.now = step.wake_us;
+                acquire_next(w.acquire, w.now, &step);
+            }
+            assert_true(step.request);
+            if (round == 0)
+                assert_int_equal(w.now, start); /* everyone at once */
+            at[step.device] = w.now;
+            (void)acquire_result(w.acquire, w.now, 0, ACQUIRE_ANSWERED, zeros,
+                                 (size_t)step.block.count * 2);
+        }
+    }
+    acquire_free(w.acquire);
+}
+
+static void shares_the_second(void **state)
+{
+    uint64_t at[4], fast[4];
+
+    (void)state;
+    /* Two lines that were opened at different times meet on the same second. */
+    asked_at(4, 1000, 5 * S + 300000, at);
+    asked_at(4, 1000, 5 * S + 999999, fast);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(at[i], 6 * S);
+        assert_int_equal(fast[i], 6 * S);
+    }
+    asked_at(4, 100, 5 * S + 310000, fast);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(fast[i], 5 * S + 400000);
+}
+
+/* A minute's devices must not all come in one second. */
+static void spreads_slow_devices(void **state)
+{
     uint64_t at[4];
 
     (void)state;
-    begin(&w, 4, &plain, 1000);
-    w.cost = 0;
-    for (size_t i = 0; i < 4; i++) {
-        acquire_next(w.acquire, w.now, &step);
-        if (!step.request) {
-            w.now = step.wake_us;
-            acquire_next(w.acquire, w.now, &step);
-        }
-        assert_true(step.request);
-        assert_int_equal(step.device, i);
-        at[i] = w.now;
-        (void)acquire_result(w.acquire, w.now, 0, ACQUIRE_ANSWERED, zeros,
-                             (size_t)step.block.count * 2);
-    }
-    for (size_t i = 1; i < 4; i++)
-        assert_int_equal(at[i] - at[i - 1], 250000);
-    acquire_free(w.acquire);
+    asked_at(4, 60000, 100 * S + 5, at);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(at[i], (100 + 60 - 15 * i) * S);
+    /* Just after boot there is no earlier time to count from. */
+    asked_at(4, 60000, 7 * S, at);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(at[i], 67 * S);
 }
 
 static void shares_a_full_line_evenly(void **state)
@@ -324,7 +358,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_its_rate_without_drift),
-        cmocka_unit_test(spreads_phases),
+        cmocka_unit_test(shares_the_second),
+        cmocka_unit_test(spreads_slow_devices),
         cmocka_unit_test(shares_a_full_line_evenly),
         cmocka_unit_test(reads_fields_at_their_own_rate_and_identity_first),
         cmocka_unit_test(a_dead_device_backs_off_alone),
