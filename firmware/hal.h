@@ -36,10 +36,11 @@ enum hal_reset {
 
 enum hal_parity { HAL_PARITY_NONE, HAL_PARITY_EVEN, HAL_PARITY_ODD };
 
-struct hal_line { /* how a serial line is set; 8 data bits */
+struct hal_line { /* how a serial line is set */
     uint32_t baud;
-    uint8_t parity; /* enum hal_parity */
-    uint8_t stop_bits;
+    uint8_t data_bits; /* 7 or 8, the parity bit not among them */
+    uint8_t parity;    /* enum hal_parity */
+    uint8_t stop_bits; /* 1 or 2 */
 };
 
 /* What the handlers of cortex_m.c leave of a fault, for the next start to tell. */
@@ -82,7 +83,8 @@ void hal_serial_send(unsigned port);
 uint64_t hal_now_us(void);
 
 /* Waits (WFI) for the next interrupt, at most until until_us, and at most about a
- * millisecond longer. Returns at once if one is pending. */
+ * millisecond longer. Called with hal_lock() held, so that nothing can come between the
+ * caller's last look and the sleep; an interrupt that is pending ends it all the same. */
 void hal_sleep(uint64_t until_us);
 
 /* Nothing of an interrupt is seen between these two. */
@@ -125,5 +127,24 @@ void serial_received(unsigned port, uint8_t byte, bool error);
 
 /* The next byte to send, or -1: no more. */
 int serial_next(unsigned port);
+
+/* --- for boards on Cortex-M (cortex_m.c, systick.c) ---
+ *
+ * cortex_m.c gives hal_lock, hal_unlock, hal_reset, hal_retained, hal_fault_take,
+ * hal_spare_memory and hal_stack, and the start and the core's 16 vectors. The board's
+ * interrupts stand behind those: a const array in section ".vectors.irq". systick.c gives
+ * hal_now_us and hal_sleep to boards that have no better clock. */
+
+/* Interrupt `irq` of the part: on; pending, as if it had come. */
+void cortex_irq_enable(unsigned irq);
+void cortex_irq_pend(unsigned irq);
+
+/* Begins the clock: SysTick each millisecond, of a core at this many hertz. */
+void systick_start(uint32_t hz);
+
+/* The reset's cause where the part has no register for it: what the firmware itself left
+ * in retained memory tells a software reset, a watchdog that warned by NMI, and (nothing
+ * there) a power-on; any other is a pin. */
+enum hal_reset cortex_reset_cause(void);
 
 #endif
