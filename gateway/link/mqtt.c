@@ -13,6 +13,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "link/back_off.h"
+#include "link/mqtt_screen.h"
 #include "link/priority.h"
 
 /* How often the library may look at its keepalive. It counts in seconds; half
@@ -172,8 +173,7 @@ static void say_goodbye(struct mqtt *mqtt, int reason)
     mosquitto_loop_write(mqtt->client, 1);
 }
 
-/* At the end of a turn of the loop: a planned end first, then whatever is
- * queued. */
+/* At the end of a turn of the loop: a planned end first, then whatever is queued. */
 static int flush_due(sd_event_source *source, void *context)
 {
     struct mqtt *mqtt = context;
@@ -384,9 +384,10 @@ static int make_client(struct mqtt *mqtt)
 static int connect_client(struct mqtt *mqtt)
 {
     mosquitto_property *properties = NULL;
-    int rc = MOSQ_ERR_SUCCESS;
+    int rc = mosquitto_property_add_int32(&properties, MQTT_PROP_MAXIMUM_PACKET_SIZE,
+                                          MQTT_SCREEN_PACKET_MAX);
 
-    if (!mqtt->clean_start)
+    if (rc == MOSQ_ERR_SUCCESS && !mqtt->clean_start)
         rc = mosquitto_property_add_int32(&properties, MQTT_PROP_SESSION_EXPIRY_INTERVAL,
                                           mqtt->session_expiry_s);
     if (rc == MOSQ_ERR_SUCCESS)
@@ -445,9 +446,8 @@ static int start(struct mqtt *mqtt)
     return MQTT_OK;
 }
 
-/* Copies and bounds the configuration. Keepalive is held to what the library
- * and the protocol can carry; a maximum back-off below the minimum is the
- * minimum. */
+/* Copies and bounds the configuration. Keepalive is held to what the library and the
+ * protocol can carry; a maximum back-off below the minimum is the minimum. */
 static int copy_config(struct mqtt *mqtt, const struct mqtt_config *config)
 {
     mqtt->client_id = strdup(config->client_id);

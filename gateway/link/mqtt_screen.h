@@ -17,7 +17,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MQTT_SCREEN_PACKET_MAX 1048576 /* bytes of one packet from the broker: 1 MiB */
+/* Bytes of one packet from the broker: 1 MiB. CONNECT says so (MQTT 5, 3.1.2.11.4), and a
+ * broker then leaves a larger message out. Untold, one that keeps the session would send
+ * it again at each connection, which would end at it each time: nothing else could come.
+ */
+#define MQTT_SCREEN_PACKET_MAX 1048576
 
 /* Zeroed, it waits for the first packet of a connection, which must be CONNACK. */
 struct mqtt_screen {

@@ -48,6 +48,10 @@ static const struct setting global[] = {
      "beyond it messages to a chart that is away are dropped without a word"},
     {"max_queued_bytes", WANT_AT_MOST, 1LL << 34, "0",
      "without a limit a long outage of the chart fills the server's memory"},
+    {"max_packet_size", WANT_AT_MOST, 1048576, "0",
+     "a message too large for the chart is dropped on its way there without a word to "
+     "who "
+     "sent it; with this limit the sender is told"},
 };
 
 static const struct setting per_listener[] = {

@@ -291,6 +291,32 @@ static void refuses_what_is_too_large(void **state)
     free(large);
 }
 
+/* A message that no client of ours can take: it is left out, and what comes after it
+ * arrives over the same connection. */
+static void passes_over_what_is_too_large_to_take(void **state)
+{
+    struct client a, b;
+    size_t n = (size_t)2 << 20;
+    char *large = calloc(1, n);
+    int token;
+
+    (void)state;
+    assert_non_null(large);
+    open_client(&a, "a", NULL, NULL);
+    open_client(&b, "b", "a/#", NULL);
+    assert_true(rig_until(&rig, is_connected, &a));
+    assert_true(rig_until(&rig, is_connected, &b));
+    assert_int_equal(mqtt_publish(a.mqtt, "a/large", large, n, false, &token), MQTT_OK);
+    assert_true(reaches(&a.acknowledged, 1));
+    assert_true(publish(&a, "a/small", "x") >= 0);
+    assert_true(reaches(&b.received, 1));
+    assert_string_equal(b.topics[0], "a/small");
+    assert_int_equal(b.disconnected, 0);
+    mqtt_close(a.mqtt, false);
+    mqtt_close(b.mqtt, false);
+    free(large);
+}
+
 /* Around the broker's limit the library has sizes that end the program. */
 static void survives_every_size_around_the_limit(void **state)
 {
@@ -482,6 +508,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(honours_the_brokers_window, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tells_the_reason_of_a_refusal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_what_is_too_large, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(passes_over_what_is_too_large_to_take, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(survives_every_size_around_the_limit, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(is_busy_without_a_broker_and_finds_it_later,

@@ -17,6 +17,7 @@ static const char good[] = "allow_anonymous false\n"
                            "autosave_interval 10\n"
                            "max_queued_messages 0\n"
                            "max_queued_bytes 1000000\n"
+                           "max_packet_size 131072\n"
                            "listener 8883\n"
                            "cafile a\n"
                            "certfile a\n"
@@ -45,6 +46,8 @@ static const struct {
      "max_queued_messages 5000, expected"},
     {"max_queued_bytes", NULL, "max_queued_bytes 0 (preset), expected"},
     {"max_queued_bytes", "max_queued_bytes lots", "max_queued_bytes lots, expected"},
+    {"max_packet_size", NULL, "max_packet_size 0 (preset), expected 1..1048576"},
+    {"max_packet_size", "max_packet_size 2097152", "max_packet_size 2097152, expected"},
     {"listener", NULL, "listener is missing"},
     {"cafile", NULL,
      "cafile is missing, expected a file: without it the listener speaks without TLS"},
@@ -67,7 +70,7 @@ static const struct {
     {"tls_version", "per_listener_settings true",
      "per_listener_settings true: acl_file would have to stand"},
     {"tls_version", "listener 1883",
-     ":15: cafile is missing"}, /* a second listener, in the clear */
+     ":16: cafile is missing"}, /* a second listener, in the clear */
 };
 
 static int setup(void **state)
@@ -102,7 +105,7 @@ static void test_each_wrong_setting(void **state)
     (void)state;
     put("good.conf", good);
     assert_int_equal(run("wardgate", "check", "broker", "--conf", "good.conf", NULL), 0);
-    assert_string_equal(run_output, "14 good, 0 to be put right\n");
+    assert_string_equal(run_output, "15 good, 0 to be put right\n");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char conf[2048], key[64];
         const char *at, *end;

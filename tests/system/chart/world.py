@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -293,6 +294,31 @@ class World:
     def tls(self):
         return ['-V', '5', '-h', 'localhost', '-p', str(self.broker_port), '--cafile', self.path('ca.pem'), '--cert',
                 self.path('gateway.pem'), '--key', self.path('gateway.key')]
+
+    def publish_raw(self, topic, payload):
+        """As a client that does not care for limits: the packet size that CONNACK states, and the reason of the broker's DISCONNECT."""
+        context = ssl.create_default_context(cafile=self.path('ca.pem'))
+        context.load_cert_chain(self.path('gateway.pem'), self.path('gateway.key'))
+        with socket.create_connection(('127.0.0.1', self.broker_port), 10) as plain, \
+                context.wrap_socket(plain, server_hostname='localhost') as line:
+            line.sendall(bytes.fromhex('10100004') + b'MQTT' + bytes.fromhex('0502003c0000') + b'\x03raw')
+            answer = line.recv(256)
+            at, stated = answer.find(b'\x27', 4), 0
+            if answer[0] == 0x20 and at > 0:
+                stated = int.from_bytes(answer[at + 1:at + 5], 'big')
+            body = len(topic).to_bytes(2, 'big') + topic.encode() + b'\x00\x01\x00' + payload
+            n, head = len(body), b'\x32'
+            while n > 0:
+                head, n = head + bytes([n % 128 + (128 if n > 127 else 0)]), n // 128
+            try:
+                line.sendall(head + body)
+            except OSError:
+                pass
+            try:
+                end = line.recv(256)
+            except OSError:
+                end = b''
+            return stated, end[2] if len(end) > 2 and end[0] == 0xe0 else None
 
     def spawn(self, command, log, **more):
         child = subprocess.Popen(command, cwd=self.folder, stdout=open(self.path(log), 'ab'), stderr=subprocess.STDOUT, **more)
