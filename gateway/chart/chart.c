@@ -252,7 +252,7 @@ static void on_reading(void *context, struct ledger_entry *entry,
     struct chart *c = context;
     (void)record;
     if (entry->state == LEDGER_RECEIVED)
-        chart_unjudged_add(c, entry->id);
+        chart_arrived(c, entry);
 }
 
 /* What went out with the old time goes back with it. */
@@ -335,28 +335,57 @@ static void let_out(struct chart *c, int64_t now_us)
     deliver_pump(c, now_us);
 }
 
-/* Work that needs no input and no time to pass. */
+/* A step back of the clock ends it. */
+bool chart_busy(const struct chart *c, int64_t now_us)
+{
+    return now_us >= c->busy_us && now_us - c->busy_us < QUIET_US;
+}
+
+/* Work that needs no input and no time to pass. What is known to be wrong, and what is
+ * live, does not even wait for a drain. */
+static bool has_urgent_work(const struct chart *c)
+{
+    return c->batch || c->urgent.count > 0 || c->retime || c->windows_count > 0 ||
+           c->adt_judged != c->adt_applied;
+}
+
 static bool has_work(const struct chart *c)
 {
-    return c->unjudged_count > 0 || c->rescan || c->remap || c->retime ||
-           c->windows_count > 0 || c->adt_judged != c->adt_applied;
+    return c->backlog.count > 0 || c->rescan || c->remap;
+}
+
+/* A destination that syncs holds up the loop, so in a drain it gets its messages a few
+ * times a second, and not with every commit. */
+static bool deliver(struct chart *c, int64_t now_us)
+{
+    if (chart_busy(c, now_us) && now_us >= c->delivered_us &&
+        now_us - c->delivered_us < DELIVER_BUSY_US)
+        return true;
+    c->delivered_us = now_us;
+    return deliver_fill(c, now_us);
 }
 
 /* History first, so that nothing is judged by a past that is known to be wrong; delivery
  * last, so that what was just decided leaves with this commit. */
 static bool work(struct chart *c, int64_t now_us)
 {
+    if (c->records >= BUSY_RECORDS)
+        c->busy_us = now_us;
     return (!c->first_run || deliver_start(c, now_us)) && retime_some(c, now_us) &&
            chart_review_some(c, now_us) && chart_judge_some(c, now_us) &&
-           chart_close_intervals(c, c->due, now_us, NULL, now_us) &&
-           deliver_fill(c, now_us);
+           chart_close_intervals(c, c->due, now_us, NULL, now_us) && deliver(c, now_us);
 }
 
-/* A batch that is open wants its commit, whatever else there is to do. */
+/* A batch that is open wants its commit, whatever else there is to do. In a drain the
+ * rest waits for the next records, or until none come. */
 static int64_t next_us(struct chart *c, int64_t now_us)
 {
     int64_t due = due_next_us(c->due), deliver = deliver_next_us(c, now_us);
-    return c->batch || has_work(c) ? now_us : due < deliver ? due : deliver;
+    int64_t next = has_work(c) ? now_us : due < deliver ? due : deliver;
+    if (has_urgent_work(c))
+        return now_us;
+    return chart_busy(c, now_us) && next < c->busy_us + QUIET_US ? c->busy_us + QUIET_US
+                                                                 : next;
 }
 
 int64_t chart_run(struct chart *c, int64_t now_us)
@@ -463,13 +492,14 @@ static bool allocate(struct chart *c)
         memcpy(intervals, c->options.intervals,
                c->options.interval_count * sizeof *intervals);
     c->options.intervals = c->intervals = intervals;
-    c->unjudged = calloc(UNJUDGED_MAX, sizeof *c->unjudged);
+    c->urgent.ids = calloc(c->urgent.size = URGENT_MAX, sizeof *c->urgent.ids);
+    c->backlog.ids = calloc(c->backlog.size = BACKLOG_MAX, sizeof *c->backlog.ids);
     c->open = calloc(OPEN_SLOTS, sizeof *c->open);
     c->scratch = malloc(sizeof *c->scratch);
     c->answers_text = malloc(c->answers_text_capacity = ANSWER_MAX);
     c->intake = intake_new(c->ledger, &hooks);
-    return intervals && c->unjudged && c->open && c->scratch && c->answers_text &&
-           c->intake;
+    return intervals && c->urgent.ids && c->backlog.ids && c->open && c->scratch &&
+           c->answers_text && c->intake;
 }
 
 /* Nothing is written here: a service that can't start leaves the ledger as it was. */
@@ -523,6 +553,7 @@ void chart_close(struct chart *c)
     free(c->places);
     free(c->windows);
     free(c->open);
-    free(c->unjudged);
+    free(c->backlog.ids);
+    free(c->urgent.ids);
     free(c);
 }

@@ -8,15 +8,24 @@
 
 #include "chart/chart.h"
 
-/* Readings waiting in memory; a power of two. More are found in the ledger. */
-#define UNJUDGED_MAX 65536
+/* Readings waiting in memory, each a power of two. More are found in the ledger. */
+#define BACKLOG_MAX 65536
+#define URGENT_MAX  4096
 /* Of the hash table: four times DUE_OPEN_MAX, a power of two. */
 #define OPEN_SLOTS 262144
-/* Readings judged in one run; while receipts are waiting to go out, fewer: a drain is
- * limited by how soon its receipts free the gateways' windows, and judging can wait. */
+/* Readings judged in one run; of a backlog that is still coming in, fewer: a drain is
+ * limited by how soon its receipts free the gateways' windows, and its judging can wait.
+ */
 #define JUDGE_MAX      1024
 #define JUDGE_BUSY_MAX 32
-#define PAGE           64 /* entries read at a time */
+/* A drain is on: a batch brought so many records, no longer ago than this. Then nothing
+ * that can wait gets a commit of its own (two syncs, with a file destination's), for the
+ * next records would have to wait for it; and messages are taken no more often than this.
+ */
+#define BUSY_RECORDS    128
+#define QUIET_US        INT64_C(30000)
+#define DELIVER_BUSY_US INT64_C(100000)
+#define PAGE            64 /* entries read at a time */
 /* Quantities of one interval that are remembered as charted. */
 #define CHARTED_CODES_MAX 64
 #define RETRY_MIN_US      INT64_C(1000000) /* after a failed commit; doubles up to */
@@ -73,6 +82,11 @@ struct destination {
     int64_t last_success_us;
 };
 
+struct waiting { /* readings to be judged: a ring */
+    struct ledger_id *ids;
+    size_t first, count, size; /* size: a power of two */
+};
+
 struct answer { /* to the PAS, once the message is on disk */
     uint64_t peer;
     size_t at, n; /* in answers_text */
@@ -101,9 +115,9 @@ struct chart {
     char trouble[LEDGER_ERROR_SIZE];
 
     /* What is to be judged. */
-    struct ledger_id *unjudged; /* a ring */
-    size_t unjudged_first, unjudged_count;
-    bool rescan; /* the ring was too small, or this is the start: the ledger's lists say
+    struct waiting urgent, backlog; /* the first goes before the second */
+    int64_t busy_us, delivered_us;  /* last batch of a drain; last look at the outbox */
+    bool rescan; /* a ring was too small, or this is the start: the ledger's lists say
                     the rest */
     enum ledger_state rescan_state;
     struct ledger_cursor rescan_cursor;
@@ -149,6 +163,9 @@ bool chart_batch(struct chart *c, int64_t now_us);
  */
 bool chart_fail(struct chart *c, int error);
 
+/* A drain is on: see BUSY_RECORDS. */
+bool chart_busy(const struct chart *c, int64_t now_us);
+
 /* --- chart_derive.c --- */
 /* Throws away what is in memory and derives it from the ledger. Returns 0 or a
  * ledger_error. */
@@ -181,6 +198,8 @@ bool chart_feed(struct chart *c, struct due *due, const struct ledger_entry *ent
 bool chart_close_intervals(struct chart *c, struct due *due, int64_t until_us,
                            const char *who, int64_t now_us);
 void chart_unjudged_add(struct chart *c, struct ledger_id id);
+/* A reading that has just come: an old one waits behind the live ones. */
+void chart_arrived(struct chart *c, const struct ledger_entry *entry);
 bool chart_hold(struct chart *c, struct ledger_entry *entry, uint8_t reason,
                 int64_t now_us);
 struct open_reading *chart_open_find(struct chart *c, uint64_t ref);

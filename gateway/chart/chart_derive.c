@@ -118,7 +118,7 @@ void chart_forget(struct chart *c)
     c->due = NULL;
     if (c->open)
         memset(c->open, 0, OPEN_SLOTS * sizeof *c->open);
-    c->open_count = c->unjudged_count = c->unjudged_first = 0;
+    c->open_count = c->urgent.count = c->backlog.count = 0;
     c->windows_first = c->windows_count = 0;
     c->charted.valid = false;
     deliver_reset(c);

@@ -361,16 +361,31 @@ bool chart_judge(struct chart *c, struct ledger_entry *entry, int64_t now_us)
     return chart_feed(c, c->due, entry, &whose, NULL, now_us);
 }
 
-void chart_unjudged_add(struct chart *c, struct ledger_id id)
+/* The ledger remembers what a ring can't; a scan that is under way starts again. */
+static void add_to(struct chart *c, struct waiting *ring, struct ledger_id id)
 {
-    if (c->unjudged_count == UNJUDGED_MAX) {
-        c->rescan = true; /* the ledger remembers what the ring can't; a scan that is
-                             under way starts again */
+    if (ring->count == ring->size) {
+        c->rescan = true;
         c->rescan_state = LEDGER_RECEIVED;
         memset(&c->rescan_cursor, 0, sizeof c->rescan_cursor);
         return;
     }
-    c->unjudged[(c->unjudged_first + c->unjudged_count++) & (UNJUDGED_MAX - 1)] = id;
+    ring->ids[(ring->first + ring->count++) & (ring->size - 1)] = id;
+}
+
+void chart_unjudged_add(struct chart *c, struct ledger_id id)
+{
+    add_to(c, &c->urgent, id);
+}
+
+/* By the same measure as its message's lane: what is live is charted now, however much
+ * of a backlog came before it. Too many at once are a backlog themselves. */
+void chart_arrived(struct chart *c, const struct ledger_entry *entry)
+{
+    bool live =
+        entry->time_known && entry->received_us - entry->t_high_us <= c->options.live_us;
+    add_to(c, live && c->urgent.count < c->urgent.size ? &c->urgent : &c->backlog,
+           entry->id);
 }
 
 /* The ring may name readings of a lost batch, or ones that were judged meanwhile. */
@@ -423,18 +438,29 @@ static bool remap_page(struct chart *c, size_t *looked_at, int64_t now_us)
     return true;
 }
 
-/* What came last is judged first come first served; the scans are for what memory could
- * not hold. */
-bool chart_judge_some(struct chart *c, int64_t now_us)
+static bool judge_ring(struct chart *c, struct waiting *ring, size_t *done, size_t max,
+                       int64_t now_us)
 {
-    size_t done = 0, max = c->records > 0 ? JUDGE_BUSY_MAX : JUDGE_MAX;
-    for (; c->unjudged_count > 0 && done < max; done++) {
-        struct ledger_id id = c->unjudged[c->unjudged_first];
-        c->unjudged_first = (c->unjudged_first + 1) & (UNJUDGED_MAX - 1);
-        c->unjudged_count--;
+    for (; ring->count > 0 && *done < max; (*done)++) {
+        struct ledger_id id = ring->ids[ring->first];
+        ring->first = (ring->first + 1) & (ring->size - 1);
+        ring->count--;
         if (!judge_one(c, id, now_us))
             return false;
     }
+    return true;
+}
+
+/* First come first served, live ones before a backlog; the scans are for what memory
+ * could not hold. */
+bool chart_judge_some(struct chart *c, int64_t now_us)
+{
+    size_t done = 0, max = chart_busy(c, now_us) ? JUDGE_BUSY_MAX : JUDGE_MAX;
+    if (!judge_ring(c, &c->urgent, &done, JUDGE_MAX, now_us))
+        return false;
+    done = 0;
+    if (!judge_ring(c, &c->backlog, &done, max, now_us))
+        return false;
     while (c->rescan && done < max)
         if (!rescan_page(c, &done, now_us))
             return false;
