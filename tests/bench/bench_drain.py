@@ -74,6 +74,17 @@ def wear(place, seconds):
     return (written(place.pid('gateway')) - begin) / (time.monotonic() - at) * 86400
 
 
+def turnaround(rows):
+    """Milliseconds from each envelope's pass to its receipt's, sorted: the first receipt that names its first seq."""
+    ranges = [row for row in rows if 'first' in row]
+    times = []
+    for up in (row for row in rows if 'up' in row):
+        told = next((r['at_us'] for r in ranges if r['first'] <= up['up'] <= r['last'] and r['at_us'] >= up['at_us']), None)
+        if told is not None:
+            times.append((told - up['at_us']) / 1000)
+    return sorted(times)
+
+
 def steady(bench, place):
     """Nothing queued, thirty devices at 1 Hz. In a store of its own: pages of a backlog that are still cached in larger pieces would
     count as written whole."""
@@ -82,6 +93,7 @@ def steady(bench, place):
     place.start_chart()
     admit(place, 1)
     place.end('watch')
+    place.end('turn', who=('boards', 'bench-1'), name='turn')
     ward.wait_for('all receipted', lambda: place.status()['store']['unreceipted'] < 100, 120)
     time.sleep(2)
     first = place.status()['store']['next']
@@ -91,6 +103,10 @@ def steady(bench, place):
     for name, share, goal in (('p50', 0.5, None), ('p99', 0.99, 250)):
         bench.figures.add(f'receipt_{name}', percentile(times, share), 'ms', f'decode to receipt, commit 100 ms, {len(times)} readings '
                           f'of {BEDS} devices at 1 Hz, TLS broker, wardgate-chart', goal, 'lower', 1)
+    turns = turnaround(place.noted('turn'))
+    for name, share, goal in (('p50', 0.5, 10), ('p99', 0.99, None)):
+        bench.figures.add(f'receipt_turnaround_{name}', percentile(turns, share), 'ms', f'envelope seen at the broker to its receipt there, '
+                          f'{len(turns)} envelopes of {BEDS} devices at 1 Hz, two syncs between', goal, 'lower', 1)
     total, own = private_kib(place.pid('gateway'))
     memory(bench, 'steady', total, own)
     place.stop('gateway')

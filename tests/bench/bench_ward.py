@@ -18,7 +18,7 @@ class BenchWard(ward.Ward):
         for name in ('bench-1', 'bench-2'):
             self.tool('pki', 'board', self.path('pki'), name)
         with open(self.path('pki', 'broker', 'acl'), 'a', encoding='utf-8') as file:
-            file.write('\nuser bench-1\ntopic readwrite bench/#\n\nuser bench-2\ntopic read wardgate/1/#\ntopic read bench/#\n')
+            file.write('\nuser bench-1\ntopic readwrite bench/#\ntopic read wardgate/1/#\n\nuser bench-2\ntopic read wardgate/1/#\ntopic read bench/#\n')
 
     def certificate(self, *who):
         return [self.path('pki', *who, name) for name in ('ca.pem', 'cert.pem', 'key.pem')]

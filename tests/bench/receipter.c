@@ -2,15 +2,18 @@
  *
  * The other end of a bench's broker.
  *
- *   receipter answer|watch|count HOST PORT CA CERT KEY SITE
+ *   receipter answer|watch|turn|count HOST PORT CA CERT KEY SITE
  *
  * - answer takes `up` and answers each envelope: a chart without a ledger.
  * - watch notes when receipts pass.
+ * - turn notes when envelopes pass as well: from one to the other is the chart's turn,
+ * and a broker's hop there and back.
  * - count counts the messages of others; a topic filter stands for SITE.
  *
  * Times are CLOCK_BOOTTIME microseconds, as in a reading's time block. answer and count
  * print {"at_us", "readings"} every 100 ms in which something came; watch prints
- * {"at_us", "first", "last"} for each range. Ends at SIGTERM.
+ * {"at_us", "first", "last"} for each range, turn also {"at_us", "up"} with an envelope's
+ * first seq. Ends at SIGTERM.
  */
 #include <inttypes.h>
 #include <mosquitto.h>
@@ -28,7 +31,7 @@
 
 #define REPORT_US 100000
 
-enum what { ANSWER, WATCH, COUNT };
+enum what { ANSWER, WATCH, TURN, COUNT };
 
 struct end {
     enum what what;
@@ -119,6 +122,27 @@ static void note(const uint8_t *payload, size_t n)
                (uint64_t)receipt.ranges[i].last);
 }
 
+static void note_up(const uint8_t *payload, size_t n)
+{
+    uint64_t now_us = clock_monotonic_us();
+    struct envelope_reader reader;
+    const uint8_t *record;
+    size_t size;
+
+    if (envelope_open(&reader, payload, n) == WIRE_OK &&
+        envelope_next(&reader, &record, &size) == 1)
+        printf("{\"at_us\": %" PRIu64 ", \"up\": %" PRIu64 "}\n", now_us,
+               record_seq(record, size));
+}
+
+static bool is_receipt(const char *topic)
+{
+    static const char end[] = "/receipt";
+    size_t n = strlen(topic), m = sizeof(end) - 1;
+
+    return n >= m && strcmp(topic + n - m, end) == 0;
+}
+
 static void on_message(struct mosquitto *client, void *context,
                        const struct mosquitto_message *message,
                        const mosquitto_property *properties)
@@ -128,7 +152,9 @@ static void on_message(struct mosquitto *client, void *context,
     (void)properties;
     if (end->what == ANSWER)
         answer(end, client, message->payload, (size_t)message->payloadlen);
-    else if (end->what == WATCH)
+    else if (end->what == TURN && !is_receipt(message->topic))
+        note_up(message->payload, (size_t)message->payloadlen);
+    else if (end->what == WATCH || end->what == TURN)
         note(message->payload, (size_t)message->payloadlen);
     else
         end->readings++;
@@ -143,6 +169,11 @@ static void on_connected(struct mosquitto *client, void *context, int rc, int fl
     end->failed = rc;
     if (rc == 0)
         end->failed = mosquitto_subscribe_v5(client, NULL, end->filter, 1, 0, NULL);
+    if (end->failed == 0 && end->what == TURN) {
+        char up[TOPIC_SIZE];
+        topic_text(TOPIC_UP, end->site, "+", up);
+        end->failed = mosquitto_subscribe_v5(client, NULL, up, 1, 0, NULL);
+    }
 }
 
 static void on_subscribed(struct mosquitto *client, void *context, int id, int count,
@@ -174,7 +205,7 @@ static void report(struct end *end)
 
 static bool set_up(struct end *end, int argc, char **argv)
 {
-    static const char *const whats[] = {"answer", "watch", "count"};
+    static const char *const whats[] = {"answer", "watch", "turn", "count"};
 
     if (argc != 8)
         return false;
@@ -196,7 +227,8 @@ int main(int argc, char **argv)
     struct mosquitto *client;
 
     if (!set_up(&end, argc, argv)) {
-        fprintf(stderr, "receipter: answer|watch|count HOST PORT CA CERT KEY SITE\n");
+        fprintf(stderr,
+                "receipter: answer|watch|turn|count HOST PORT CA CERT KEY SITE\n");
         return 64;
     }
     (void)signal(SIGTERM, on_end);
