@@ -43,10 +43,12 @@ struct driver_sink {
 /* A driver: constant, one for all lines; what changes is in the state of each line. feed,
  * poll and init of one state are called from one thread; states share nothing. */
 struct driver {
-    const char *name;    /* as written in a config: "nonin-df2" */
-    const char *title;   /* for people: "Nonin oximeter, data format 2" */
-    bool stable;         /* false: beta, off unless the config says so */
-    uint32_t silence_ms; /* no complete set for this long: the device is silent */
+    const char *name;     /* as written in a config: "nonin-df2" */
+    const char *title;    /* for people: "Nonin oximeter, data format 2" */
+    bool stable;          /* status; false: beta, off unless the config says so */
+    const char *evidence; /* where the protocol's facts come from; never NULL or empty */
+    const char *tests;    /* how it was shown, for `devices --catalogue`; never NULL */
+    uint32_t silence_ms;  /* no complete set for this long: the device is silent */
     struct driver_line line;
     size_t state_size; /* bytes; the caller provides and aligns them for max_align_t */
 

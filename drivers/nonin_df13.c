@@ -202,6 +202,8 @@ const struct driver nonin_df13 = {
     .name = "nonin-df13",
     .title = "Nonin oximeter, data format 13 (spot checks)",
     .stable = true,
+    .evidence = "maker's specification and two independent implementations",
+    .tests = "every bit flip of the maker's frame",
     .silence_ms = SILENCE_MS,
     .line = {.baud = 9600, .data_bits = 8, .stop_bits = 1, .parity = DRIVER_PARITY_NONE},
     .state_size = sizeof(struct state),

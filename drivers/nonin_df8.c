@@ -161,6 +161,8 @@ const struct driver nonin_df8 = {
     .name = "nonin-df8",
     .title = "Nonin oximeter, data format 8",
     .stable = true,
+    .evidence = "maker's specification and two independent implementations",
+    .tests = "no check in the format: shape, range and two agreeing frames",
     .silence_ms = SILENCE_MS,
     .line = {.baud = 9600, .data_bits = 8, .stop_bits = 1, .parity = DRIVER_PARITY_NONE},
     .state_size = sizeof(struct state),

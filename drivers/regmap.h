@@ -99,6 +99,7 @@ struct regmap_field {
 struct regmap {
     const char *name; /* "vaisala-hmp110" */
     const char *title;
+    const char *evidence; /* where its facts come from */
     bool stable;
     uint16_t hole_max;      /* unused registers that a read may span to save a request */
     uint16_t block_max;     /* registers that the device answers at most; 0 = 125 */

@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TITLE_MAX 80
-#define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
+#define TITLE_MAX    80
+#define EVIDENCE_MAX 200
+#define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
 
 /* What a profile allocated, newest first. */
 struct owned {
@@ -54,8 +55,9 @@ void *reader_keep(struct reader *reader, size_t count, size_t size)
 
 /* --- The profile --- */
 
-/* Titles go into C source and terminals: nothing that either would have to escape. */
-static bool read_title(struct reader *r, const char *key, yaml_node_t *node,
+/* Titles and evidence go into C source and terminals: nothing that either would have to
+ * escape. */
+static bool read_plain(struct reader *r, const char *key, yaml_node_t *node, size_t most,
                        const char **out)
 {
     const char *text = reader_text(r, key, node);
@@ -65,9 +67,9 @@ static bool read_title(struct reader *r, const char *key, yaml_node_t *node,
         return false;
     while (text[n] >= 0x20 && text[n] < 0x7F && text[n] != '"' && text[n] != '\\')
         n++;
-    if (n == 0 || n > TITLE_MAX || text[n])
+    if (n == 0 || n > most || text[n])
         return reader_fail(r, reader_line(node), key,
-                           "must be 1 to %d plain characters without quotes", TITLE_MAX);
+                           "must be 1 to %zu plain characters without quotes", most);
     *out = reader_keep_text(r, text);
     return *out != NULL;
 }
@@ -87,7 +89,7 @@ static bool map_name(struct reader *r, const char *key, yaml_node_t *node, void 
 /* For people. */
 static bool map_title(struct reader *r, const char *key, yaml_node_t *node, void *target)
 {
-    return read_title(r, key, node, &map_of(target)->title);
+    return read_plain(r, key, node, TITLE_MAX, &map_of(target)->title);
 }
 
 /* Beta profiles are off unless the config says otherwise. */
@@ -102,14 +104,11 @@ static bool map_status(struct reader *r, const char *key, yaml_node_t *node, voi
     return true;
 }
 
-/* Where the facts come from. For people; only its presence is checked. */
+/* Where the facts come from. For people: one line of plain characters. */
 static bool map_evidence(struct reader *r, const char *key, yaml_node_t *node,
                          void *target)
 {
-    const char *text = reader_text(r, key, node);
-
-    (void)target;
-    return text && (*text || reader_fail(r, reader_line(node), key, "must not be empty"));
+    return read_plain(r, key, node, EVIDENCE_MAX, &map_of(target)->evidence);
 }
 
 #define MAP_NUMBER(name, type, minimum, maximum)                                         \

@@ -79,6 +79,7 @@ static void write_map(FILE *out, size_t index, const struct regmap *m)
     fprintf(out, "};\nstatic const struct regmap map_%zu = {\n", index);
     fprintf(out, "    .name = \"%s\", .title = \"%s\", .stable = %d,\n", m->name,
             m->title, m->stable);
+    fprintf(out, "    .evidence = \"%s\",\n", m->evidence);
     fprintf(out, "    .hole_max = %u, .block_max = %u, .response_ms = %u,\n", m->hole_max,
             m->block_max, m->response_ms);
     fprintf(out, "    .turnaround_ms = %u, .every_ms = %" PRIu32 "U,\n", m->turnaround_ms,

@@ -13,6 +13,8 @@ static void test_contract(void **state)
     for (const struct driver *d; (d = driver_at(n)) != NULL; n++) {
         assert_non_null(d->name);
         assert_non_null(d->title);
+        assert_true(d->evidence != NULL && d->evidence[0] != '\0');
+        assert_true(d->tests != NULL && d->tests[0] != '\0');
         assert_non_null(d->init);
         assert_non_null(d->feed);
         assert_true(d->state_size > 0 && d->state_size <= 4096);
@@ -24,7 +26,7 @@ static void test_contract(void **state)
     assert_null(driver_by_name("nonin-df9"));
     assert_null(driver_by_name(""));
     printf("drivers: %zu\n", n);
-    assert_int_equal(n, 4);
+    assert_true(n >= 4);
 }
 
 /* Every request of six bytes that differs in one byte from the allowed one, every length
@@ -68,6 +70,8 @@ static void test_poll(void **state)
         struct rig rig;
         uint64_t now = 0;
         size_t sent = 0;
+        if (driver_at(i)->poll == NULL)
+            continue;
         rig_start(&rig, driver_at(i)->name);
         while (now < 3600000) {
             uint8_t out[DRIVER_SEND_MAX];
@@ -80,7 +84,7 @@ static void test_poll(void **state)
             }
             now = again;
         }
-        assert_in_range(sent, 11, 400);
+        assert_in_range(sent, 1, 3600); /* never more than once a second */
         rig_end(&rig);
     }
 }
