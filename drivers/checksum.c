@@ -9,8 +9,12 @@
  * first, which is why callers compare bytes and not a number. */
 uint16_t checksum_modbus(const uint8_t *bytes, size_t n)
 {
-    uint16_t crc = 0xFFFF;
+    return checksum_modbus_more(CHECKSUM_MODBUS_START, bytes, n);
+}
 
+/* The state of the shift register is the result itself. */
+uint16_t checksum_modbus_more(uint16_t crc, const uint8_t *bytes, size_t n)
+{
     for (size_t i = 0; i < n; i++) {
         crc = (uint16_t)(crc ^ bytes[i]);
         for (int bit = 0; bit < 8; bit++)

@@ -13,6 +13,11 @@
  * Finds every burst up to 16 bits; of longer damage 1 in 65,536 passes. */
 uint16_t checksum_modbus(const uint8_t *bytes, size_t n);
 
+/* The same over bytes that come in parts: crc is CHECKSUM_MODBUS_START at first, then the
+ * last result. */
+#define CHECKSUM_MODBUS_START 0xFFFF
+uint16_t checksum_modbus_more(uint16_t crc, const uint8_t *bytes, size_t n);
+
 /* Modbus ASCII: two's complement of the sum, over the bytes before hex encoding. */
 uint8_t checksum_lrc(const uint8_t *bytes, size_t n);
 
