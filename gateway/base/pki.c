@@ -27,7 +27,7 @@ static int random_source(void *context, unsigned char *out, size_t n)
 /* --- The two libraries' differences, one function each --- */
 
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
-static int parse_key(mbedtls_pk_context *key, const char *pem)
+int pki_parse_key(mbedtls_pk_context *key, const char *pem)
 {
     return mbedtls_pk_parse_key(key, (const unsigned char *)pem, strlen(pem) + 1, NULL, 0,
                                 random_source, NULL);
@@ -53,7 +53,7 @@ int pki_sign_hash(mbedtls_pk_context *key, const uint8_t *hash, uint8_t *out, si
                            random_source, NULL);
 }
 #else
-static int parse_key(mbedtls_pk_context *key, const char *pem)
+int pki_parse_key(mbedtls_pk_context *key, const char *pem)
 {
     return mbedtls_pk_parse_key(key, (const unsigned char *)pem, strlen(pem) + 1, NULL,
                                 0);
@@ -101,7 +101,7 @@ int pki_load_certificate(const char *pem, mbedtls_x509_crt *out)
 static int load_key(const char *pem, mbedtls_pk_context *out)
 {
     mbedtls_pk_init(out);
-    return parse_key(out, pem) == 0 ? PKI_OK : PKI_MALFORMED;
+    return pki_parse_key(out, pem) == 0 ? PKI_OK : PKI_MALFORMED;
 }
 
 /* Only the curves that every TLS library of the path takes and nobody doubts. */

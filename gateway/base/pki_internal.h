@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What pki.c and pki_crl.c share. The only one of their files that includes mbedTLS.
+ * What pki.c, pki_crl.c and sign.c share. The only one of their files that includes
+ * mbedTLS.
  */
 #ifndef BASE_PKI_INTERNAL_H
 #define BASE_PKI_INTERNAL_H
 
 #include <mbedtls/asn1write.h>
+#include <mbedtls/ecdsa.h>
 #include <mbedtls/ecp.h>
 #include <mbedtls/md.h>
 #include <mbedtls/oid.h>
@@ -34,6 +36,9 @@ int pki_load_certificate(const char *pem, mbedtls_x509_crt *out);
  * its name as text. Both objects are initialised first. */
 int pki_issuer_load(const char *issuer, const char *issuer_key, mbedtls_x509_crt *crt,
                     mbedtls_pk_context *key, char name[NAME_TEXT_SIZE]);
+
+/* Parses a private key's PEM text. Returns the library's error. */
+int pki_parse_key(mbedtls_pk_context *key, const char *pem);
 
 /* Signs a SHA-256 hash; out has size bytes, *n is set to the signature's. Returns the
  * library's error. */

@@ -24,13 +24,16 @@ static const struct verb verbs[] = {
 #endif
     {"held", "readings that wait for a decision at the chart: list, assign, discard",
      verb_held},
+    {"keygen", "the key that signs a site's firmware", verb_keygen},
     {"pki", "a site's certificates: authorities, boards, broker, charts, revocation",
      verb_pki},
     {"queue", "what wardgated has stored and not yet been receipted for", verb_queue},
     {"resend", "ask a gateway for readings again, or send an EPR its dead letters",
      verb_resend},
+    {"sign", "firmware, for update and for new boards", verb_sign},
     {"status", "whether wardgated or wardgate-chart is well", verb_status},
     {"tail", "the newest records of a running wardgated, as JSON lines", verb_tail},
+    {"update", "a bed node's firmware, over its bus", verb_update},
 };
 
 /* The same text for --help (stdout) and for a wrong call (stderr). */

@@ -10,10 +10,13 @@ int verb_check(int argc, char **argv);
 int verb_devices(int argc, char **argv);
 int verb_emulate(int argc, char **argv);
 int verb_held(int argc, char **argv);
+int verb_keygen(int argc, char **argv);
 int verb_pki(int argc, char **argv);
 int verb_queue(int argc, char **argv);
 int verb_resend(int argc, char **argv);
+int verb_sign(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_tail(int argc, char **argv);
+int verb_update(int argc, char **argv);
 
 #endif
