@@ -15,7 +15,7 @@ MUTANTS = [
      '.low_us = entry->received_us, .high_us = entry->received_us,'),
     ('match-several-patients-charted', CHART + 'match.c', 'result->reason = several ? reason : judge(', 'result->reason = judge('),
     ('history-does-not-correct', CHART + 'chart_history.c', 'return chart_review_charted(c, entry, now_us);', 'return true;'),
-    ('history-does-not-reopen', CHART + 'chart_history.c', 'return chart_review_held(c, entry, now_us);', 'return true;'),
+    ('history-does-not-reopen', CHART + 'chart_history.c', ': chart_review_held(c, entry, now_us);', ': true;'),
     ('history-does-not-stop-queued', CHART + 'chart_history.c', 'return review_matched(c, entry, now_us);', 'return true;'),
     ('cancels-what-may-have-arrived', CHART + 'chart_history.c',
      'if (message.state != LEDGER_OUT_QUEUED || message.attempts > 0) {', 'if (false) {'),
