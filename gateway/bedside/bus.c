@@ -108,7 +108,7 @@ static bool finish(void *context, struct bus_item *item)
 
     if (item->kind != BUS_SAMPLE)
         return true;
-    if (!counter_fresh(unit, &sample->set))
+    if (!sample->numbered && !counter_fresh(unit, &sample->set))
         return false;
     elapsed = item->at.monotonic_us - unit->delivered_at.monotonic_us;
     sample->has_previous = unit->delivered;

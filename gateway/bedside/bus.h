@@ -41,6 +41,8 @@ struct bus_device {              /* one device of a line; 0 = as the map or driv
     uint32_t every_ms;
     uint32_t response_ms;   /* worst time to a reply */
     uint32_t turnaround_ms; /* silence before each request to it */
+    bool has_resume;        /* a bed node: the store has its samples up to `resume` */
+    uint64_t resume;
 };
 
 struct bus_setting {
@@ -81,6 +83,10 @@ struct bus_sample {
     uint64_t missed;
     /* More may be missing than `missed` can say (an outage lies between). */
     bool missed_unknown;
+    /* From a bed node's memory: measured age_us before `at`; its number is given once,
+     * unless the node began anew. */
+    bool numbered, anew;
+    uint64_t age_us;
     struct observation_set set;
 };
 

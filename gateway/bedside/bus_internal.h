@@ -18,6 +18,12 @@
 #define BUS_REOPEN_FIRST_US UINT64_C(250000)
 #define BUS_REOPEN_MAX_US   UINT64_C(5000000)
 
+struct bus_node { /* a bed node's draining; only the thread touches it */
+    bool has_last;
+    uint64_t last;   /* sample handed to the queue last */
+    uint64_t strays; /* the unit's, when that was true */
+};
+
 struct bus_unit { /* one device. Only the thread touches it, but for statistics and
                      identify */
     struct bus_device device;
@@ -38,6 +44,7 @@ struct bus_unit { /* one device. Only the thread touches it, but for statistics 
     bool has_sample;
     uint64_t sample;
     struct instant delivered_at;
+    struct bus_node node;
     bool backward; /* its counter was seen to go back to this: accepted when seen again */
     uint64_t backward_sample;
 };

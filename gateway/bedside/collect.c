@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "bedside/aged.h"
 #include "bedside/daemon.h"
 #include "bedside/identities.h"
 #include "ports/profile.h"
@@ -88,7 +89,12 @@ static void take_sample(struct daemon *daemon, const struct daemon_bus *bus,
         device->held_back++; /* inside the IDENTITY gap that is open */
         return;
     }
-    stamp_time(&daemon->stamp, at_us, &time);
+    /* The store's word is the last: what it has is not taken twice. */
+    if (sample->numbered && !sample->anew && device->gaps.has_sample &&
+        sample->set.sample >> 32 == device->gaps.last_sample >> 32 &&
+        sample->set.sample <= device->gaps.last_sample)
+        return;
+    aged_time(&daemon->stamp, at_us, sample->age_us, &time);
     /* A device that counts its samples says itself what is missing; for others the line
      * knows. */
     if (!sample->set.has_sample && sample->missed > 0 && sample->has_previous) {
@@ -104,6 +110,8 @@ static void take_sample(struct daemon *daemon, const struct daemon_bus *bus,
     origin_of(bus, device, &origin);
     if (!stamp_reading(&daemon->stamp, &origin, &sample->set, at_us, &daemon->record))
         return;
+    if (sample->numbered)
+        aged_time(&daemon->stamp, at_us, sample->age_us, &daemon->record.time);
     if (!collect_keep(daemon, &daemon->record)) {
         gaps_lost(&device->gaps, wardgate_Gap_Reason_STORE_ERROR, 1, &time);
         return;
@@ -369,6 +377,10 @@ int collect_bus_open(struct daemon *daemon, struct daemon_bus *bus)
     for (size_t i = 0; i < bus->config->devices.count; i++)
         device_open(daemon, &bus->devices[i], bedside_device(bus->config, i));
     bedside_setting(bus->config, devices, &setting);
+    for (size_t i = 0; i < bus->config->devices.count; i++) {
+        devices[i].has_resume = bus->devices[i].gaps.has_sample;
+        devices[i].resume = bus->devices[i].gaps.last_sample;
+    }
     if ((error = bus_start(&setting, &bus->bus)) != 0)
         goto err1;
     error = sd_event_add_io(daemon->loop, &bus->source, bus_fd(bus->bus),

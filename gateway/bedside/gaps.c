@@ -57,8 +57,13 @@ static uint64_t counted(const struct gaps *gaps, uint64_t sample)
 
 /* A counter that seems to go back by less than half its width did not go round: the
  * device began anew. */
-static bool went_back(const struct gaps *gaps, uint64_t step)
+static bool went_back(const struct gaps *gaps, uint64_t sample, uint64_t step)
 {
+    /* What stands above the counter's width names the counting: another one is no jump.
+     */
+    if (gaps->config.sample_bits < 64 &&
+        (sample ^ gaps->last_sample) >> gaps->config.sample_bits != 0)
+        return true;
     return step > (UINT64_C(1) << (gaps->config.sample_bits - 1));
 }
 
@@ -138,14 +143,14 @@ enum gaps_verdict gaps_reading(struct gaps *gaps, const wardgate_TimeBlock *time
         if (gaps->has_last)
             set_from(gap, &gaps->last);
         set_to(gap, time);
-        gap->count_unknown = !both || step == 0 || went_back(gaps, step);
+        gap->count_unknown = !both || step == 0 || went_back(gaps, sample, step);
         if (!gap->count_unknown)
             gap->count = step - 1;
     } else if (both && step != 1) {
         gap = add(out, wardgate_Gap_Reason_DEVICE_SILENT);
         set_from(gap, &gaps->last);
         set_to(gap, time);
-        gap->count_unknown = went_back(gaps, step);
+        gap->count_unknown = went_back(gaps, sample, step);
         if (!gap->count_unknown)
             gap->count = step - 1;
     }
