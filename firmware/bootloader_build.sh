@@ -18,26 +18,8 @@ value() { sed -n "s/^$1: *//p" "$root/boards/$board/board.yaml"; }
 [ -f "$root/boards/$board/boot.c" ] || { echo "bootloader_build: '$board' has no bootloader (boards/$board/boot.c)" >&2; exit 64; }
 
 # --- mbedTLS's source ---
-fetch() {
-    mkdir -p "$cache/parts" "$cache/lists/partial" "$cache/cache/archives/partial"
-    : >"$cache/list"
-    [ ! -f /etc/apt/sources.list ] || sed -n 's/^deb /deb-src /p' /etc/apt/sources.list >"$cache/list"
-    for file in /etc/apt/sources.list.d/*; do
-        case $file in
-        *.sources) sed 's/^Types:.*/Types: deb-src/' "$file" >"$cache/parts/${file##*/}" ;;
-        *.list) sed -n 's/^deb /deb-src /p' "$file" >"$cache/parts/${file##*/}" ;;
-        esac
-    done
-    apt="apt-get -qq -o Dir::Etc::SourceList=$cache/list -o Dir::Etc::SourceParts=$cache/parts -o Dir::State::Lists=$cache/lists -o Dir::Cache=$cache/cache -o APT::Sandbox::User="
-    $apt update && cd "$cache" && $apt source mbedtls >/dev/null
-}
-mkdir -p "$cache"
-cache=$(cd "$cache" && pwd)
-source=$(find "$cache" -maxdepth 1 -type d -name 'mbedtls-*')
-if [ -z "$source" ]; then
-    (fetch) >&2 || { echo "bootloader_build: apt could not fetch the source of mbedtls" >&2; exit 69; }
-    source=$(find "$cache" -maxdepth 1 -type d -name 'mbedtls-*')
-fi
+sh "$root/firmware/bootloader_mbedtls.sh" "$cache"
+source=$(cd "$cache/source" && pwd -P)
 
 # --- the site's key: a SubjectPublicKeyInfo of 91 bytes, P-256, uncompressed ---
 sed '/-----/d' "$key" | base64 -d >"$out/key.der" || { echo "bootloader_build: $2 is no PEM" >&2; exit 78; }

@@ -63,7 +63,8 @@ static const char *object(void *context, unsigned unit, uint8_t id)
     }
 }
 
-/* The bus by polling. Ends by a restart only. */
+/* The bus by polling. Ends by a restart only. The UART is started here and not before: a
+ * byte that lay in it would be one whose interrupt the image never sees. */
 static void recover(const struct update_config *config)
 {
     static struct modbus_server server;
@@ -74,6 +75,7 @@ static void recover(const struct update_config *config)
     uint64_t heard_us = 0;
     uint32_t late_us;
 
+    boot_board_start();
     update_server_init(&update, config);
     update_attach(&source, &update);
     hal_bus_line(&line, &late_us);
@@ -106,7 +108,6 @@ int main(void)
     const struct slots_verify verifier = {verify, NULL};
     int slot;
 
-    boot_board_start();
     hal_watchdog_start(BOOTLOADER_WATCHDOG_MS);
     config =
         (struct update_config){{hal_flash(HAL_FLASH_SLOT_A), hal_flash(HAL_FLASH_SLOT_B)},
