@@ -3,15 +3,13 @@
  * Every streaming driver there is. A new one is one line here.
  */
 #include "drivers/driver.h"
+#include "drivers/medibus.h"
 #include "drivers/nonin.h"
 
 #include <string.h>
 
 static const struct driver *const drivers[] = {
-    &nonin_df2,
-    &nonin_df7,
-    &nonin_df8,
-    &nonin_df13,
+    &nonin_df2, &nonin_df7, &nonin_df8, &nonin_df13, &medibus, &medibus_8n1,
 };
 
 /* For listing: counts up until NULL. */

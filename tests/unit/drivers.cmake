@@ -6,3 +6,5 @@ foreach(part cursor checksum decimal decimal_float driver_table nomenclature reg
             SOURCES ${CMAKE_CURRENT_LIST_DIR}/drivers_${part}_test.c LINK drivers)
     endif()
 endforeach()
+wardgate_unit_test(drivers_medibus_test
+    SOURCES ${CMAKE_CURRENT_LIST_DIR}/drivers_medibus_test.c LINK drivers)
