@@ -10,11 +10,11 @@
 #ifndef FIRMWARE_BOOTLOADER_H
 #define FIRMWARE_BOOTLOADER_H
 
+#include "firmware/hal.h"
 #include "firmware/image_verify.h"
 #include "firmware/slots.h"
 
 #define BOOTLOADER_WATCHDOG_MS 8000 /* longer than any verify or erase */
-#define BOOT_NOTHING           (-1)
 
 /* The site's public key; written by bootloader_build.sh from what `wardgate keygen` made.
  */
@@ -31,22 +31,6 @@ int bootloader_decide(struct slots *slots, const struct flash_area *const areas[
 void *boot_calloc(size_t count, size_t size); /* NULL: no room */
 void boot_free(void *block);                  /* NULL is fine */
 size_t boot_heap_peak(void);                  /* bytes ever in use */
-
-/* --- what boards/<board>/boot.c gives, beside hal_board(), hal_serial_number(),
- *     hal_bus_address(), hal_bus_line(), hal_watchdog_start(), hal_watchdog_kick() and
- *     hal_flash() --- */
-
-/* Clocks and the bus's UART, without interrupts. */
-void boot_board_start(void);
-
-/* The core's clock in Hz, by which SysTick counts; below 16 MHz times 1,000. */
-uint32_t boot_board_core_hz(void);
-
-/* The next byte that came on the bus, or BOOT_NOTHING. */
-int boot_board_receive(void);
-
-/* Sends n bytes and returns when the last bit has left. */
-void boot_board_send(const uint8_t *bytes, size_t n);
 
 /* --- bootloader_start.c: the core's own --- */
 

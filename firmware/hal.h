@@ -120,6 +120,24 @@ void hal_stack(uint32_t *used, uint32_t *size);
 enum hal_flash { HAL_FLASH_SLOT_A, HAL_FLASH_SLOT_B, HAL_FLASH_STATE };
 const struct flash_area *hal_flash(enum hal_flash which);
 
+/* --- what boards/<board>/boot.c gives to the bootloader, which runs without interrupts:
+ *     these, hal_board(), hal_serial_number(), hal_bus_address(), hal_bus_line(),
+ *     hal_watchdog_start() and hal_watchdog_kick(); flash.c gives hal_flash() --- */
+
+#define BOOT_NOTHING (-1)
+
+/* The bus's UART, without interrupts. Only called when no image is good. */
+void boot_board_start(void);
+
+/* The core's clock in Hz, by which SysTick counts. */
+uint32_t boot_board_core_hz(void);
+
+/* The next byte that came on the bus, or BOOT_NOTHING. */
+int boot_board_receive(void);
+
+/* Sends n bytes and returns when the last of them was given to the part. */
+void boot_board_send(const uint8_t *bytes, size_t n);
+
 /* --- what the firmware gives to a board's interrupts (serial.c) --- */
 
 /* A byte came on the port, or was lost (overrun, framing, parity: error). */

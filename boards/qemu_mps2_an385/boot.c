@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "firmware/bootloader.h"
 #include "firmware/hal.h"
 
 #define REG(address) (*(volatile uint32_t *)(address))
