@@ -103,7 +103,7 @@ static void clock_text(const struct medibus_emulator *e, char *at)
     at = two(at, t->second);
     at = two(at, t->day);
     *at++ = '-';
-    memcpy(at, (e->german ? german : english) + 3 * ((t->month + 11) % 12), 3);
+    memcpy(at, (e->german ? german : english) + (size_t)3 * ((t->month + 11U) % 12U), 3);
     at += 3;
     *at++ = '-';
     at = two(at, t->year % 100);
