@@ -2,14 +2,18 @@
  *
  * Every streaming driver there is. A new one is one line here.
  */
+#include "drivers/contec.h"
 #include "drivers/driver.h"
+#include "drivers/ivy.h"
 #include "drivers/medibus.h"
 #include "drivers/nonin.h"
+#include "drivers/oximeter_line.h"
 
 #include <string.h>
 
 static const struct driver *const drivers[] = {
-    &nonin_df2, &nonin_df7, &nonin_df8, &nonin_df13, &medibus, &medibus_8n1,
+    &nonin_df2,  &nonin_df7,    &nonin_df8,     &nonin_df13,  &contec_v7, &contec_5byte,
+    &nonin_8500, &nellcor_n595, &masimo_ascii1, &ivy_ansar_b, &medibus,   &medibus_8n1,
 };
 
 /* For listing: counts up until NULL. */
@@ -18,7 +22,7 @@ const struct driver *driver_at(size_t index)
     return index < sizeof(drivers) / sizeof(drivers[0]) ? drivers[index] : NULL;
 }
 
-/* For a config. Four names: a search by hand is as fast as any table. */
+/* For a config. Few names: a search by hand is as fast as any table. */
 const struct driver *driver_by_name(const char *name)
 {
     const struct driver *driver;

@@ -13,6 +13,7 @@
 
 /* What the drivers written in C use; the table knows many more. */
 #define MDC_PULS_OXIM_PULS_RATE 149530
+#define MDC_PULS_OXIM_PERF_REL  150448
 #define MDC_PULS_OXIM_SAT_O2    150456
 #define MDC_DIM_PERCENT         262688
 #define MDC_DIM_BEAT_PER_MIN    264864

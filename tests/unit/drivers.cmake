@@ -6,5 +6,9 @@ foreach(part cursor checksum decimal decimal_float driver_table nomenclature reg
             SOURCES ${CMAKE_CURRENT_LIST_DIR}/drivers_${part}_test.c LINK drivers)
     endif()
 endforeach()
+# Every serial driver through the same trials, from one table.
+wardgate_unit_test(driver_conformance_test
+    SOURCES ${CMAKE_CURRENT_LIST_DIR}/driver_conformance_test.c
+            ${CMAKE_CURRENT_LIST_DIR}/driver_conformance_frames.c LINK drivers)
 wardgate_unit_test(drivers_medibus_test
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/drivers_medibus_test.c LINK drivers)
