@@ -581,28 +581,3 @@ void bus_identify(struct bus *bus, size_t device)
     if (device < bus->unit_count)
         atomic_store(&bus->units[device].identify, true);
 }
-
-/* One copy under the lock, so that the counters agree with each other. */
-bool bus_statistics(struct bus *bus, size_t device, struct bus_statistics *out)
-{
-    const struct bus_unit *unit = &bus->units[device];
-    uint64_t answers;
-
-    if (device >= bus->unit_count)
-        return false;
-    pthread_mutex_lock(&bus->lock);
-    *out = unit->statistics;
-    answers = out->answered + out->exceptions;
-    if (answers > 0)
-        out->turnaround_mean_us = (uint32_t)(unit->turnaround_sum_us / answers);
-    pthread_mutex_unlock(&bus->lock);
-    return true;
-}
-
-/* The same for the line. */
-void bus_line_statistics(struct bus *bus, struct bus_line_statistics *out)
-{
-    pthread_mutex_lock(&bus->lock);
-    *out = bus->line_statistics;
-    pthread_mutex_unlock(&bus->lock);
-}
