@@ -169,7 +169,7 @@ __attribute__((constructor)) static void arguments(int argc, char **argv)
  * closing hangs the line up. */
 static int make_line(const char *link, int fd)
 {
-    int master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK), slave;
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK), slave = -1;
     struct termios raw;
     const char *name;
 

@@ -270,7 +270,7 @@ static int show(const char *path, const char *key, bool json)
 
 int verb_sign(int argc, char **argv)
 {
-    struct call call = {NULL};
+    struct call call = {.key = NULL};
     const struct tool_option options[] = {
         {"key", &call.key, NULL},
         {"board", &call.board, NULL},

@@ -412,7 +412,7 @@ static int talk(struct job *job, const struct port_line *line, uint8_t unit,
 
 int verb_update(int argc, char **argv)
 {
-    struct call call = {NULL};
+    struct call call = {.key = NULL};
     struct job job = {.percent = 101};
     const struct tool_option options[] = {
         {"port", &call.port, NULL}, {"key", &call.key, NULL},
