@@ -67,7 +67,7 @@ static int read_registers(struct modbus_server *server, unsigned unit,
     if ((uint32_t)address + count > 65536)
         return MODBUS_BAD_ADDRESS;
     modbus_reply_u8(reply, (uint8_t)(2 * count));
-    out = modbus_reply_room(reply, 2u * count);
+    out = modbus_reply_room(reply, (size_t)2 * count);
     if (out == NULL)
         return MODBUS_FAILED;
     return source->registers(source->context, unit, address, count, out)
@@ -106,11 +106,11 @@ static int read_file(struct modbus_server *server, unsigned unit, struct cursor 
 
         if (type != FILE_TYPE)
             return MODBUS_BAD_ADDRESS;
-        if (length == 0 || reply->size - 2 + 2 + 2u * length > FILE_DATA_MAX)
+        if (length == 0 || reply->size - 2 + 2 + (size_t)2 * length > FILE_DATA_MAX)
             return MODBUS_BAD_VALUE;
         modbus_reply_u8(reply, (uint8_t)(1 + 2 * length));
         modbus_reply_u8(reply, FILE_TYPE);
-        out = modbus_reply_room(reply, 2u * length);
+        out = modbus_reply_room(reply, (size_t)2 * length);
         if (out == NULL)
             return MODBUS_FAILED;
         if (!source->file(source->context, unit, file, record, length, out))

@@ -41,11 +41,11 @@ static void put64(struct writer *w, uint64_t value)
 /* 16 characters, 0 behind the end. */
 static void put_text(struct writer *w, const char *text)
 {
-    size_t n = strnlen(text, 2u * TEXT_REGISTERS);
+    size_t n = strnlen(text, (size_t)2 * TEXT_REGISTERS);
 
-    memset(w->at, 0, 2u * TEXT_REGISTERS);
+    memset(w->at, 0, (size_t)2 * TEXT_REGISTERS);
     memcpy(w->at, text, n);
-    w->at += 2u * TEXT_REGISTERS;
+    w->at += (size_t)2 * TEXT_REGISTERS;
 }
 
 static const char *driver_name(const struct node *node, unsigned unit)
@@ -152,7 +152,7 @@ static void show_channels(const struct node *node, unsigned unit, struct writer 
     const struct adapter *a = &node->adapters[unit];
     uint64_t age_ms = node->now_us / 1000 - a->set_ms;
 
-    memset(w->at, 0, 2u * CHANNEL_REGISTERS * ADAPTER_CHANNELS);
+    memset(w->at, 0, (size_t)2 * CHANNEL_REGISTERS * ADAPTER_CHANNELS);
     for (size_t i = 0; i < a->channel_count; i++) {
         const struct adapter_channel *c = &a->channels[i];
 
@@ -238,8 +238,8 @@ static bool file_records(void *context, unsigned unit, uint16_t file, uint16_t r
 static void report(void *context, unsigned unit, struct modbus_reply *reply)
 {
     const struct node *node = context;
-    const char *const words[] = {"wardgate ", node->board, " ", node->serial,
-                                 " " WARDGATE_VERSION};
+    const char *const words[] = {"wardgate ",  node->board, " ",
+                                 node->serial, " ",         WARDGATE_VERSION};
 
     (void)unit;
     modbus_reply_u8(reply, SERVER_ID);

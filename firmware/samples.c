@@ -149,8 +149,8 @@ bool samples_add(struct samples *samples, const struct observation_set *set,
         samples->too_large++;
         entries.used = 0;
     }
-    memset(s + SLOT_HEAD + entries.used * SAMPLES_ENTRY, 0,
-           (samples->entries - entries.used) * SAMPLES_ENTRY);
+    memset(s + SLOT_HEAD + (size_t)entries.used * SAMPLES_ENTRY, 0,
+           ((size_t)samples->entries - entries.used) * SAMPLES_ENTRY);
     s[0] = (uint8_t)(at_ms >> 32);
     bytes_put32(s + 1, (uint32_t)at_ms);
     s[SLOT_USED] = (uint8_t)entries.used;

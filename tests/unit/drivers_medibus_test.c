@@ -238,7 +238,7 @@ static void test_allow_list(void **state)
 static void run(struct rig *rig, struct medibus_emulator *e, uint64_t *now,
                 unsigned seconds)
 {
-    for (uint64_t end = *now + seconds * 1000u; *now < end; *now += 100) {
+    for (uint64_t end = *now + seconds * UINT64_C(1000); *now < end; *now += 100) {
         struct emulate_output out = {0};
         uint8_t bytes[DRIVER_SEND_MAX];
         uint64_t again;

@@ -43,7 +43,7 @@ static void come_back_as_they_were(void **state)
     assert_int_equal(samples.capacity, 10);
     for (int i = 1; i <= 25; i++) {
         struct observation_set set = set_of(970 + i);
-        assert_true(samples_add(&samples, &set, 1000u * (unsigned)i));
+        assert_true(samples_add(&samples, &set, UINT64_C(1000) * (unsigned)i));
     }
     assert_int_equal(samples.first, 16);
     assert_false(samples_has(&samples, 15));
@@ -83,7 +83,7 @@ static bool registers(void *context, unsigned unit, uint16_t address, uint16_t c
 {
     (void)context;
     (void)unit;
-    memset(out, 0x11, 2u * count);
+    memset(out, 0x11, (size_t)2 * count);
     return address < 10;
 }
 

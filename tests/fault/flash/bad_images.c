@@ -40,12 +40,12 @@ static int boot(const uint8_t *image, size_t n)
     static struct slots view;
     const struct flash_area *areas[SLOTS] = {&slots[0].area, &slots[1].area};
     const struct slots_verify verifier = {verify, NULL};
-    uint8_t *record = bytes[1] + SLOT - IMAGE_TRAILER;
+    uint8_t *record = bytes[1] + (size_t)(SLOT - IMAGE_TRAILER);
     int slot;
 
     memset(bytes, 0xFF, sizeof(bytes));
     memcpy(bytes[0], image, n);
-    image_trailer_confirmed(bytes[0] + SLOT - IMAGE_TRAILER);
+    image_trailer_confirmed(bytes[0] + (size_t)(SLOT - IMAGE_TRAILER));
     memset(record, 0, 8); /* the node's security counter stands in the other slot */
     record[0] = FLOOR;
     memset(record + 4, 0xFF, 4);
