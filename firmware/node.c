@@ -70,6 +70,11 @@ __attribute__((weak)) void node_attach(struct modbus_source *source)
     (void)source;
 }
 
+__attribute__((weak)) bool node_on_trial(void)
+{
+    return false;
+}
+
 static void start_bus(struct node *node)
 {
     struct modbus_setting setting = {.address = hal_bus_address(),
@@ -187,6 +192,8 @@ uint64_t node_turn(struct node *node)
             due_us = device_us;
     }
     turn_keep(node);
+    if (node->now_us >= NODE_TRIAL_MS * UINT64_C(1000) && node_on_trial())
+        hal_reset(); /* the bootloader goes back to the version before */
     if (node->progress == (1u << PARTS) - 1) {
         hal_watchdog_kick();
         node->progress = 0;

@@ -17,6 +17,9 @@
 #define NODE_ENTRIES     2    /* of a sample: what an oximeter says */
 #define NODE_WATCHDOG_MS 2000 /* many times the longest turn of the loop */
 #define NODE_MAP_VERSION 1
+/* A new version that nobody has confirmed by then gives itself up, so that one that runs
+ * but can't be reached does not last until somebody comes with a plug. */
+#define NODE_TRIAL_MS 600000
 
 /* What outlives a reset (not a power-off), twice, each with its check. */
 struct node_memory {
@@ -59,6 +62,10 @@ void node_rest(struct node *node, uint64_t until_us);
 /* Attaches our own function to the bus: weak and empty here, the update brings its own.
  */
 void node_attach(struct modbus_source *source);
+
+/* Whether what runs is a new version that is not confirmed yet. Weak and false here, as
+ * above. */
+bool node_on_trial(void);
 
 /* --- node_memory.c --- */
 

@@ -7,16 +7,17 @@
  * A request is u8 operation and what the operation takes; a reply repeats the operation.
  * All numbers big-endian, as all of Modbus; an image's own bytes stay as they are.
  *
- *   1 status   -                              -> the state (below)
- *   2 begin    the image's header (32 bytes)   -> the state. Nothing was written if it
- * was and all its TLVs                   refused 3 check    u32 offset, u32 length, u16
- * -> u8 same, u32 next. Bytes that are in the CRC-16/MODBUS of these bytes       slot
- * already need not be sent again 4 block    u32 offset, bytes               -> u32 next.
- * Not the offset behind the block: the unit had to be erased, or the block was not the
- * next one: go on there 5 finish   -                              -> the state; `hashing`
- * until it is known: each status asked for goes on with it 6 restart  - -> nothing: the
- * node starts again 7 confirm  -                              -> the state. Confirms the
- * running image
+ *  - 1 status: takes nothing, gives the state (below).
+ *  - 2 begin: the image's header (32 bytes) and all its TLVs; gives the state. Nothing
+ * was written if it was refused.
+ *  - 3 check: u32 offset, u32 length, u16 CRC-16/MODBUS of these bytes; gives u8 same,
+ * u32 next. Bytes that are in the slot already need not be sent again.
+ *  - 4 block: u32 offset, bytes; gives u32 next. Not the offset behind the block: the
+ * unit had to be erased, or the block was not the next one: go on there.
+ *  - 5 finish: gives the state; `hashing` until it is known: each status asked for goes
+ * on with it.
+ *  - 6 restart: gives nothing: the node starts again.
+ *  - 7 confirm: confirms the running image; gives the state.
  *
  * The state: u8 protocol (1), u8 enum update_state, i8 error (image_error or
  * update_error), u8 slot that runs (255: the bootloader), u8 its enum slot_state, u8 slot

@@ -21,6 +21,7 @@ arguments = argparse.ArgumentParser()
 arguments.add_argument('--build', required=True)
 arguments.add_argument('--kills', type=int, required=True)
 arguments.add_argument('--seed', type=int, default=1)
+arguments.add_argument('--trial', action='store_true', help='also wait for a trial to end: minutes')
 options = arguments.parse_args()
 TOOL = os.path.join(options.build, 'bin/wardgate')
 IMAGES = os.path.join(options.build, 'boards', BOARD)
@@ -69,7 +70,7 @@ def new_flash(factory):
 class Node:
     """One power cycle: QEMU with the bootloader, and the bus as a pty."""
 
-    def __init__(self):
+    def __init__(self, extra=()):
         for name in ('bus', 'tty'):
             if os.path.lexists(path(name)):
                 os.unlink(path(name))
@@ -77,7 +78,7 @@ class Node:
             ['qemu-system-arm', '-M', 'mps2-an385,memory-backend=nv', '-object',
              f'memory-backend-file,id=nv,size=16M,mem-path={path("flash")},share=on', '-display', 'none', '-monitor', 'none',
              '-kernel', path('boot/bootloader.elf'), '-chardev', f'socket,id=bus,path={path("bus")},server=on,wait=off',
-             '-serial', 'chardev:bus'], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+             '-serial', 'chardev:bus', *extra], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
         self.wait_for('bus')
         self.socat = subprocess.Popen(['socat', f'PTY,link={path("tty")},raw,echo=0', f'UNIX-CONNECT:{path("bus")}'],
                                       stderr=subprocess.DEVNULL)
@@ -178,6 +179,32 @@ def updates():
     node.end()
 
 
+def trial():
+    """A version that runs but that nobody confirms, as one that can't be reached: guest time runs ahead while it idles."""
+    new_flash(path('v1.factory'))
+    for name, trial_runs in (('v2', True), (None, False)):
+        if name:
+            node = Node(['-no-reboot'])
+            send(node, name, expect=None)  # QEMU ends where the node would start again
+            node.end()
+        node = Node(['-no-reboot', '-icount', 'shift=4,sleep=off'])
+        began = time.time()
+        try:
+            node.qemu.wait(timeout=120 if trial_runs else 3 * took + 5)
+            ended, took = True, time.time() - began
+        except subprocess.TimeoutExpired:
+            ended = False
+        node.end()
+        if trial_runs:
+            verdict('a version that nobody confirms gives itself up', ended, f' ({took:.1f} s)' if ended else '')
+            node = Node()
+            text = node.runs()
+            node.end()
+            verdict('and the one before it runs', 'runs 1.0.0+0 (confirmed)' in text, text)
+        else:
+            verdict('a confirmed one goes on', not ended)
+
+
 def recover():
     new_flash(None)
     node = Node()
@@ -232,6 +259,8 @@ def kills():
 try:
     prepare()
     updates()
+    if options.trial:
+        trial()
     recover()
     kills()
 finally:
