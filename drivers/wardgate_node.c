@@ -59,6 +59,12 @@ static bool add_text(struct observation *o, const uint8_t *part)
     return true;
 }
 
+static bool is_time(const struct device_time *t)
+{
+    return t->year <= 9999 && t->month >= 1 && t->month <= 12 && t->day >= 1 &&
+           t->day <= 31 && t->hour <= 23 && t->minute <= 59 && t->second <= 60;
+}
+
 /* An entry that adds to the last observation (NULL: there is none yet), or to the set. */
 static bool add_more(struct observation_set *set, struct observation *o,
                      const uint8_t *entry)
@@ -82,12 +88,13 @@ static bool add_more(struct observation_set *set, struct observation *o,
     case TEXT:
         return o != NULL && add_text(o, entry + 1);
     case DEVICE_TIME:
-        *t = (struct device_time){.year = cursor_be16(&c), .present = true};
+        *t = (struct device_time){.year = cursor_be16(&c)};
         t->month = cursor_u8(&c);
         t->day = cursor_u8(&c);
         t->hour = cursor_u8(&c);
         t->minute = cursor_u8(&c);
         t->second = cursor_u8(&c);
+        t->present = is_time(t);
         return true;
     case COUNTER: /* the node's own number stands for it */
         return true;
@@ -124,6 +131,24 @@ static bool add_observation(struct observation_set *set, const uint8_t *entry)
         o->coded = value;
     set->count++;
     return true;
+}
+
+/* Texts are ASCII, as everything is that drivers read; another is told as invalid and the
+ * rest of its set kept, for a sample that is refused is asked for again. */
+static void judge_texts(struct observation_set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        struct observation *o = &set->items[i];
+        size_t n = strnlen(o->text, OBSERVATION_TEXT_MAX), good = 0;
+
+        while (good < n && o->text[good] >= ' ' && o->text[good] <= '~')
+            good++;
+        if (good == n)
+            continue;
+        memset(o->text, 0, sizeof o->text);
+        o->kind = OBSERVATION_ABSENT;
+        o->quality |= QUALITY_INVALID;
+    }
 }
 
 /* The check was made with the series: a sample of another node has another. */
@@ -170,5 +195,6 @@ int wardgate_node_sample(const struct wardgate_node_status *status, const uint8_
             !(entry[0] < WIDE ? add_observation(set, entry) : add_more(set, last, entry)))
             return WARDGATE_NODE_ENTRY;
     }
+    judge_texts(set);
     return set->count > 0 ? WARDGATE_NODE_OK : WARDGATE_NODE_ENTRY;
 }

@@ -52,7 +52,8 @@ void wardgate_node_place(const struct wardgate_node_status *status, uint32_t num
                          uint16_t *file, uint16_t *record);
 
 /* One sample of n bytes. After WARDGATE_NODE_EMPTY the set is empty, and the rest filled.
- */
+ * A text that is not printable ASCII becomes an absent, invalid value; a device's time
+ * that can't be is left out. */
 int wardgate_node_sample(const struct wardgate_node_status *status, const uint8_t *bytes,
                          size_t n, struct wardgate_node_sample *out);
 
