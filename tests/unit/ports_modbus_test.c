@@ -168,6 +168,7 @@ static void a_doubled_reply_is_no_answer_to_the_next(void **state)
     script(&at_once, 1);
     assert_int_equal(ask(port, 2, 3, &reply), PORT_TRAILING);
     assert_false(reply.late_seen);
+    usleep(160000); /* the slave's second copy has left before it is halted */
     script(&later, 1);
     assert_int_equal(ask(port, 2, 3, &reply), PORT_OK);
     script(NULL, 0);
