@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "tool/ask.h"
+#include "tool/devices_catalogue.h"
 #include "tool/tool.h"
 #include "tool/verbs.h"
 
 static const char help[] =
     "usage: wardgate devices [--socket PATH] [--json]\n"
     "       wardgate devices confirm DEVICE [--socket PATH] [--json]\n"
+    "       wardgate devices --catalogue [--json]\n"
     "\n"
     "Lists the devices of the running wardgated: line, presence, readings, errors, last "
     "seen. A device that is not\n"
@@ -19,9 +21,16 @@ static const char help[] =
     "monitor. Its readings wait until somebody who has looked says with confirm that it "
     "is meant to be there.\n"
     "--json has every counter of every line.\n"
+    "--catalogue asks no daemon: it lists every serial driver and Modbus profile that is "
+    "built in, its status, its\n"
+    "usual line, where the protocol's facts come from and how it was tested. What is "
+    "beta "
+    "needs 'beta: true' at\n"
+    "the device.\n"
     "\n"
     "  wardgate devices\n"
     "  wardgate devices confirm monitor-3\n"
+    "  wardgate devices --catalogue\n"
     "\n"
     "Exit codes: 0 all answer, 1 some do not or are held, 64 called wrongly, 69 the "
     "daemon does not answer.\n";
@@ -79,8 +88,10 @@ static bool some_need_a_look(const json_t *devices)
 int verb_devices(int argc, char **argv)
 {
     const char *socket = NULL;
-    bool json = false;
-    const struct tool_option options[] = {{"socket", &socket, NULL}, {NULL, NULL, NULL}};
+    bool json = false, catalogue = false;
+    const struct tool_option options[] = {{"socket", &socket, NULL},
+                                          {"catalogue", NULL, &catalogue},
+                                          {NULL, NULL, NULL}};
     json_t *answers;
     const json_t *devices;
     int code = TOOL_OK, operands = options_read(argc, argv, options, help, &json, &code);
@@ -88,6 +99,11 @@ int verb_devices(int argc, char **argv)
 
     if (operands < 0)
         return code;
+    if (catalogue && (operands > 0 || socket != NULL))
+        return tool_usage("devices", "--catalogue asks no daemon: it goes with --json "
+                                     "and nothing else");
+    if (catalogue)
+        return devices_catalogue(json);
     if (operands > 0 && !confirm)
         return tool_usage("devices", "expected nothing, or: confirm DEVICE");
     code = ask(socket, SOCKET_GATEWAY,

@@ -13,6 +13,8 @@
 #include <jansson.h>
 
 #include "base/control.h"
+#include "drivers/driver.h"
+#include "drivers/regmap.h"
 #include "tool_run.h"
 
 static char socket_path[300];
@@ -182,6 +184,57 @@ static void test_status_of_a_gateway(void **state)
     assert_null(strstr(run_output, "the broker"));
 }
 
+/* One object a line, each with every key: all that the driver table and the profiles
+ * have, and no daemon in it. */
+static void test_catalogue(void **state)
+{
+    static const char *const keys[] = {"name",  "kind",     "status", "line",
+                                       "title", "evidence", "tests"};
+    size_t drivers = 0, profiles = 0, beta = 0, used = 0;
+    json_error_t error;
+
+    (void)state;
+    assert_int_equal(run("wardgate", "devices", "--catalogue", "--json", NULL), 0);
+    for (const char *at = run_output; *at != '\0'; at += used + 1) {
+        used = strcspn(at, "\n");
+        json_t *entry = json_loadb(at, used, 0, &error);
+        assert_non_null(entry);
+        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+            assert_true(json_string_length(json_object_get(entry, keys[i])) > 0);
+        const char *name = json_string_value(json_object_get(entry, "name"));
+        const char *status = json_string_value(json_object_get(entry, "status"));
+        const struct driver *driver = driver_at(drivers);
+        const struct regmap *map = regmap_at(profiles);
+        if (driver != NULL) {
+            assert_string_equal(name, driver->name);
+            assert_string_equal(status, driver->stable ? "stable" : "beta");
+            drivers++;
+        } else {
+            assert_non_null(map);
+            assert_string_equal(name, map->name);
+            assert_string_equal(status, map->stable ? "stable" : "beta");
+            profiles++;
+        }
+        beta += strcmp(status, "beta") == 0;
+        json_decref(entry);
+    }
+    assert_null(driver_at(drivers));
+    assert_null(regmap_at(profiles));
+    assert_true(beta > 0 && beta < drivers + profiles);
+    assert_non_null(strstr(run_output, "\"line\":\"19200 8O1\"")); /* contec-5byte */
+
+    assert_int_equal(run("wardgate", "devices", "--catalogue", NULL), 0);
+    assert_ptr_equal(strstr(run_output, "name "), run_output);
+    assert_non_null(strstr(run_output, "\nivy-ansar-b\n  evidence: one implementation"));
+    assert_int_equal(run("wardgate", "devices", "--catalogue", "--socket", "x", NULL),
+                     64);
+    assert_non_null(strstr(run_output, "--catalogue asks no daemon"));
+    assert_int_equal(run("wardgate", "devices", "--catalogue", "confirm", "m", NULL), 64);
+    assert_int_equal(run("wardgate", "devices", "--catalogue=all", NULL), 64);
+    assert_int_equal(run("wardgate", "devices", "--help", NULL), 0);
+    assert_non_null(strstr(run_output, "devices --catalogue [--json]"));
+}
+
 static void test_devices_and_queue(void **state)
 {
     (void)state;
@@ -295,13 +348,10 @@ static void test_nobody_answers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_status),
-        cmocka_unit_test(test_status_of_a_gateway),
-        cmocka_unit_test(test_devices_and_queue),
-        cmocka_unit_test(test_tail),
-        cmocka_unit_test(test_held),
-        cmocka_unit_test(test_resend),
-        cmocka_unit_test(test_nobody_answers),
+        cmocka_unit_test(test_status),    cmocka_unit_test(test_status_of_a_gateway),
+        cmocka_unit_test(test_catalogue), cmocka_unit_test(test_devices_and_queue),
+        cmocka_unit_test(test_tail),      cmocka_unit_test(test_held),
+        cmocka_unit_test(test_resend),    cmocka_unit_test(test_nobody_answers),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
