@@ -42,6 +42,9 @@ static int find_profile(struct check *check, struct bedside_device *device)
         snprintf(path, sizeof(path), "%s/%s.yaml", check->config->profiles, name);
     if (profile_load(path, &device->loaded, error, sizeof(error)) != PROFILE_OK)
         return WRONG(check, device->profile, "%s", error);
+    if (!profile_regmap(device->loaded)->stable && !device->beta)
+        return WRONG(check, device->profile,
+                     "this profile is beta: 'beta: true' allows it");
     if (stat(path, &st) == 0) {
         device->profile_time_ns =
             (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;

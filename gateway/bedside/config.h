@@ -31,7 +31,7 @@ struct bedside_device {
     int64_t address;
     char profile[BEDSIDE_PATH_SIZE]; /* a name in the folder of profiles, or a path */
     char driver[NAME_MAX_LENGTH + 1];
-    bool beta;
+    bool beta; /* its driver or profile may be one that is not stable yet */
     char place[64];
     int64_t subject, number;
     int64_t every_ms, response_ms, turnaround_ms, silence_ms;

@@ -192,7 +192,7 @@ const struct config_field bedside_device_fields[] = {
     {.key = "beta",
      .type = CONFIG_BOOLEAN,
      AT(bedside_device, beta),
-     .help = "a driver that is not stable yet may be used"},
+     .help = "a driver or profile that is beta may be used"},
     {.key = "place",
      .type = CONFIG_TEXT,
      AT(bedside_device, place),

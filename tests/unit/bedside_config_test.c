@@ -115,6 +115,20 @@ static const struct bad cases[] = {
      "10: buses[0].devices[0].driver: there is no driver of this name"},
     {NULL,
      "buses:\n  - name: a\n    kind: serial\n    port: /dev/x\n    devices:\n      - "
+     "{id: m1, driver: ivy-ansar-b}\n",
+     "10: buses[0].devices[0].driver: this driver is beta: 'beta: true' allows it"},
+    {NULL,
+     "buses:\n  - name: a\n    kind: serial\n    port: /dev/x\n    devices:\n      - "
+     "{id: m1, driver: masimo-ascii1, beta: false}\n",
+     "10: buses[0].devices[0].driver: this driver is beta: 'beta: true' allows it"},
+    {NULL,
+     "buses:\n  - name: a\n    kind: serial\n    port: /dev/x\n    devices:\n      - "
+     "{id: m1, driver: ivy-ansar-b, beta: perhaps}\n",
+     "10: buses[0].devices[0].beta: "},
+    {rtu, "      - {id: m1, address: 1, profile: hettich-hettcube}\n",
+     "10: buses[0].devices[0].profile: this profile is beta: 'beta: true' allows it"},
+    {NULL,
+     "buses:\n  - name: a\n    kind: serial\n    port: /dev/x\n    devices:\n      - "
      "{id: m1, profile: wardgate-monitor}\n",
      "10: buses[0].devices[0].profile: a serial bus takes a driver, not a profile"},
     {NULL,
@@ -147,6 +161,39 @@ static void names_what_is_wrong(void **state)
     assert_int_equal(wrong, 0);
     print_message("%zu bad configurations, each with its error\n",
                   sizeof(cases) / sizeof(cases[0]));
+}
+
+/* Who says that it is wanted gets every beta driver and profile; the word at a stable one
+ * does no harm. */
+static void beta_when_asked_for(void **state)
+{
+    static const char serial[] = "buses:\n  - name: a\n    kind: serial\n    port: "
+                                 "/dev/x\n    devices:\n";
+    static const struct {
+        const char *start, *device, *name;
+    } good[] = {
+        {serial, "      - {id: m1, driver: ivy-ansar-b, beta: true}\n", "ivy-ansar-b"},
+        {serial, "      - {id: m1, driver: masimo-ascii1, beta: true}\n",
+         "masimo-ascii1"},
+        {serial, "      - {id: m1, driver: contec-v7}\n", "contec-v7"},
+        {serial, "      - {id: m1, driver: contec-v7, beta: true}\n", "contec-v7"},
+        {rtu, "      - {id: m1, address: 1, profile: hettich-hettcube, beta: true}\n",
+         "hettich-hettcube"},
+        {rtu, "      - {id: m1, address: 1, profile: vaisala-hmp110}\n",
+         "vaisala-hmp110"},
+    };
+    struct bedside_config config;
+    char text[4096], error[CONFIG_ERROR_SIZE] = "";
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        (void)snprintf(text, sizeof(text), "%s%s%s", head, good[i].start, good[i].device);
+        if (bedside_config_load("f", text, false, &config, error) != 0)
+            fail_msg("case %zu: %s", i, error);
+        assert_string_equal(bedside_device(bedside_bus(&config, 0), 0)->profile_name,
+                            good[i].name);
+        bedside_config_free(&config);
+    }
 }
 
 static void checks_files_when_asked(void **state)
@@ -314,9 +361,10 @@ static void the_example_is_good(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_what_is_wrong), cmocka_unit_test(checks_files_when_asked),
-        cmocka_unit_test(looks_into_files),    cmocka_unit_test(fills_presets),
-        cmocka_unit_test(tells_changed_buses), cmocka_unit_test(the_example_is_good),
+        cmocka_unit_test(names_what_is_wrong),     cmocka_unit_test(beta_when_asked_for),
+        cmocka_unit_test(checks_files_when_asked), cmocka_unit_test(looks_into_files),
+        cmocka_unit_test(fills_presets),           cmocka_unit_test(tells_changed_buses),
+        cmocka_unit_test(the_example_is_good),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
