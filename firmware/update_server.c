@@ -60,7 +60,7 @@ static void refuse(struct update_server *server, int error)
 
 /* --- The operations: each reads the rest of the request and writes its reply --- */
 
-/* 46 bytes and the name: it fits whatever the name. */
+/* 36 bytes and the name: it fits whatever the name. */
 static int put_state(struct update_server *server, struct writer *to)
 {
     static const struct image none;
@@ -179,6 +179,8 @@ static int do_check(struct update_server *server, struct cursor *in, struct writ
         return BAD_VALUE;
     if (server->state != UPDATE_RECEIVING)
         return NOT_NOW;
+    if (length % WRITE_UNIT != 0 && offset + length != server->image.total_size)
+        return BAD_VALUE; /* no block could go on there */
     same = offset == server->next && length <= server->image.total_size - server->next;
     for (uint32_t done = 0; same && done < length;) {
         uint8_t chunk[CHUNK];

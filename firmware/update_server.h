@@ -11,7 +11,8 @@
  *  - 2 begin: the image's header (32 bytes) and all its TLVs; gives the state. Nothing
  * was written if it was refused.
  *  - 3 check: u32 offset, u32 length, u16 CRC-16/MODBUS of these bytes; gives u8 same,
- * u32 next. Bytes that are in the slot already need not be sent again.
+ * u32 next. Bytes that are in the slot already need not be sent again. The length is a
+ * multiple of 8, and so is a block's, but for the image's last.
  *  - 4 block: u32 offset, bytes; gives u32 next. Not the offset behind the block: the
  * unit had to be erased, or the block was not the next one: go on there.
  *  - 5 finish: gives the state; `hashing` until it is known: each status asked for goes
