@@ -12,3 +12,6 @@ wardgate_unit_test(driver_conformance_test
             ${CMAKE_CURRENT_LIST_DIR}/driver_conformance_frames.c LINK drivers)
 wardgate_unit_test(drivers_medibus_test
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/drivers_medibus_test.c LINK drivers)
+# The emulated oximeters and the Ivy, and their drivers.
+wardgate_unit_test(drivers_serial_emulators_test
+    SOURCES ${CMAKE_CURRENT_LIST_DIR}/drivers_serial_emulators_test.c LINK drivers)
