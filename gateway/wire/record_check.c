@@ -250,9 +250,9 @@ static const char *check_parts(const wardgate_Record *record)
         return field;
     if (record->order_token.size > sizeof(record->order_token.bytes))
         return "order_token";
-    if ((field = check_foreign_part(record)) != NULL)
+    if ((field = by_kind[record->kind](record)) != NULL)
         return field;
-    return by_kind[record->kind](record);
+    return check_foreign_part(record);
 }
 
 /* The count first: nothing may walk an array by a number that has not been checked. */
