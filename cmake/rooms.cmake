@@ -8,7 +8,8 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 add_library(house INTERFACE)
 target_compile_options(house INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror
     -Wstrict-prototypes -Wmissing-prototypes -Wvla -fstack-protector-strong
-    -fno-strict-aliasing "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")
+    -fno-strict-aliasing "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/="
+    "-ffile-prefix-map=${CMAKE_BINARY_DIR}=build") # the last that fits counts
 target_compile_definitions(house INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64
     "WARDGATE_VERSION=\"${PROJECT_VERSION}\"")
 if(CMAKE_BUILD_TYPE MATCHES "Rel")

@@ -23,11 +23,13 @@
 #define TRIM_BYTES   (128 * 1024)
 
 static const char usage[] =
-    "usage: wardgated [-c FILE] [-t | -T] [-v]\n"
+    "usage: wardgated [-c FILE] [-t | -T | -w] [-v]\n"
     "  -c FILE    configuration (default /etc/wardgate/wardgated.yaml)\n"
     "  -t         check the configuration and the files it names, print ok or the first "
     "error, end\n"
     "  -T         print the configuration in force, with presets, units and help, end\n"
+    "  -w         print how many stored records wait for the chart's receipt, end; only "
+    "while no wardgated runs\n"
     "  -v         say more\n"
     "  --version  versions of wardgated and of the libraries it was built with\n"
     "SIGHUP reads the configuration again; a bad one changes nothing. SIGTERM commits "
@@ -38,7 +40,7 @@ enum { EXIT_USAGE = 64, EXIT_CONFIG = 78 };
 
 struct options {
     const char *path;
-    bool check, print, verbose;
+    bool check, print, waiting, verbose;
 };
 
 static void print_version(void)
@@ -56,7 +58,7 @@ static int parse_options(int argc, char **argv, struct options *options)
                                           {NULL, 0, NULL, 0}};
     int c;
 
-    while ((c = getopt_long(argc, argv, "c:tTvh", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "c:tTwvh", longs, NULL)) != -1) {
         switch (c) {
         case 'c':
             options->path = optarg;
@@ -66,6 +68,9 @@ static int parse_options(int argc, char **argv, struct options *options)
             break;
         case 'T':
             options->print = true;
+            break;
+        case 'w':
+            options->waiting = true;
             break;
         case 'v':
             options->verbose = true;
@@ -224,6 +229,46 @@ err1:
     return error < 0 ? 1 : 0;
 }
 
+static void describe_store(struct daemon *daemon)
+{
+    find_home(daemon);
+    daemon->store_config = (struct store_config){
+        .folder = daemon->config.store.folder,
+        .home = daemon->home,
+        .map_bytes = (uint64_t)daemon->config.store.size,
+        .high_water = (uint32_t)daemon->config.store.high_water,
+        .pending_max = (size_t)daemon->config.store.batch,
+    };
+}
+
+/* For whoever is about to remove the package or the board: what would be lost with it. */
+static int print_waiting(struct daemon *daemon)
+{
+    char data[BEDSIDE_PATH_SIZE + 16], error[STORE_ERROR_SIZE];
+    struct store *store;
+    struct store_status status;
+
+    (void)snprintf(data, sizeof(data), "%s/data.mdb", daemon->config.store.folder);
+    if (access(data, F_OK) != 0 && errno == ENOENT) {
+        puts("0"); /* opening would make a store where there is none */
+        return 0;
+    }
+    describe_store(daemon);
+    if (access(daemon->config.store.key, F_OK) != 0) {
+        fprintf(stderr, "key %s: %s\n", daemon->config.store.key, strerror(errno));
+        return 1; /* a new key would open nothing */
+    }
+    if (collect_key(daemon, error) != 0 ||
+        store_open(&daemon->store_config, &store, error) != STORE_OK) {
+        fprintf(stderr, "%s\n", error);
+        return 1;
+    }
+    store_status(store, &status);
+    store_close(store);
+    printf("%llu\n", (unsigned long long)status.unreceipted);
+    return 0;
+}
+
 static int prepare(struct daemon *daemon)
 {
     (void)umask(077);
@@ -235,15 +280,8 @@ static int prepare(struct daemon *daemon)
         return -1;
     (void)make_folder(
         daemon->config.store.folder); /* a disk that is not there may come */
-    find_home(daemon);
+    describe_store(daemon);
     daemon->started_us = clock_monotonic_us();
-    daemon->store_config = (struct store_config){
-        .folder = daemon->config.store.folder,
-        .home = daemon->home,
-        .map_bytes = (uint64_t)daemon->config.store.size,
-        .high_water = (uint32_t)daemon->config.store.high_water,
-        .pending_max = (size_t)daemon->config.store.batch,
-    };
     stamp_init(&daemon->stamp, BEDSIDE_BUILD_UTC_S * US_PER_S);
     if (daemon->config.clock.trust == BEDSIDE_TRUST_WALL)
         stamp_trust_wall(&daemon->stamp, (uint32_t)daemon->config.clock.uncertainty_ms);
@@ -275,6 +313,8 @@ int main(int argc, char **argv)
         else
             puts("ok");
         result = 0;
+    } else if (options.waiting) {
+        result = print_waiting(daemon);
     } else {
         result = 1;
         if (prepare(daemon) == 0) {

@@ -1,0 +1,10 @@
+# Read by cpack: dpkg-shlibdeps has no database of the other architecture, so sbom.py read the libraries' own versions.
+foreach(package ${CPACK_COMPONENTS_ALL})
+    string(TOUPPER ${package} upper)
+    file(STRINGS ${CPACK_WARDGATE_DEPENDS_FOLDER}/${package}.depends line)
+    if(CPACK_DEBIAN_${upper}_PACKAGE_DEPENDS)
+        string(PREPEND CPACK_DEBIAN_${upper}_PACKAGE_DEPENDS "${line}, ")
+    else()
+        set(CPACK_DEBIAN_${upper}_PACKAGE_DEPENDS "${line}")
+    endif()
+endforeach()
