@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the man pages and the bash completion from what the programs say of themselves, so that neither can fall behind:
 
-    man.py --bin FOLDER --prose FOLDER --out FOLDER --date "November 24, 2026" [--run EMULATOR...]
+    man.py --bin FOLDER --prose FOLDER --out FOLDER --date "November 24, 2026" [--run=EMULATOR]
 
 A page is the program's --help in mdoc: its usage as SYNOPSIS, its paragraphs, its two-column lines as lists, its examples as they
 are, its exit codes. What help has no room for comes from PROSE/<page>.mdoc, put between DESCRIPTION and EXIT STATUS. A verb needs no
@@ -192,7 +192,7 @@ def main():
     parser = argparse.ArgumentParser()
     for name in ('bin', 'prose', 'out', 'changelog'):
         parser.add_argument('--' + name, required=True)
-    parser.add_argument('--run', nargs='*', default=[])
+    parser.add_argument('--run', default='', help='what runs a program of another architecture')
     options = parser.parse_args()
     os.makedirs(options.out, exist_ok=True)
     with open(options.changelog, encoding='utf-8') as file:  # pages are as old as the release
@@ -200,7 +200,7 @@ def main():
     options.date = f'{when:%B} {when.day}, {when.year}'
 
     def ask(program, *words):
-        command = [w for w in options.run if w] + [os.path.join(options.bin, program), *words, '--help']
+        command = options.run.split() + [os.path.join(options.bin, program), *words, '--help']
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     programs = {name: ask(name) for name, _, _ in PROGRAMS}
