@@ -33,6 +33,11 @@ BEDS = 6
 EVERY_MS = 100
 
 
+def filler_of(text):
+    """OBR-3: which reading, and which generation of it."""
+    return next(row.split('|')[3] for row in text.split('\r') if row.startswith('OBR')).split('^')[0]
+
+
 class Device:
     """A Modbus TCP monitor. A read of its block from register 0 is a new sample until it is frozen."""
 
@@ -94,6 +99,7 @@ class Epr:
         self.seed, self.chance, self.well, self.lock = seed, random.Random(seed), False, threading.Lock()
         self.messages = collections.OrderedDict()  # control -> text, of those taken
         self.double, self.repeats = [], 0
+        self.refused = set()  # results by filler number, refused for good
         self.listener = socket.create_server(('127.0.0.1', 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -136,6 +142,8 @@ class Epr:
             # A refused message is not taken: what a later answer says of it holds.
             if code == 'AA':
                 self.messages.setdefault(control, text)
+            elif code == 'AR':
+                self.refused.add(filler_of(text))
         if 0.03 <= fault < 0.04:
             return False          # the line breaks before the answer
         if 0.04 <= fault < 0.05:
@@ -320,16 +328,18 @@ class Test:
         return served
 
     def check_epr(self, books):
-        standing, patients, wrong, checked, withdrawn = {}, {}, 0, 0, 0
+        standing, patients, wrong, checked, withdrawn, needless = {}, {}, 0, 0, 0, 0
         self.expect('control ids with two contents', len(self.epr.double), 0)
         for control, text in self.epr.messages.items():
             rows = [row.split('|') for row in text.split('\r')]
             patient = next(r for r in rows if r[0] == 'PID')[3].split('^')[0]
-            filler = next(r for r in rows if r[0] == 'OBR')[3].split('^')[0]
+            filler = filler_of(text)
             values = [r for r in rows if r[0] == 'OBX' and len(r) > 11 and r[5]]
             if any(r[11] == 'W' for r in values):
                 withdrawn += 1
-                if filler not in standing:
+                # What was refused after an attempt without an answer may stand, for all the chart knows: it is withdrawn too.
+                needless += filler not in standing and filler in self.epr.refused
+                if filler not in standing and filler not in self.epr.refused:
                     self.problems.append(f'{filler} withdrawn, but it does not stand')
                 standing.pop(filler, None)
                 continue
@@ -355,7 +365,7 @@ class Test:
         self.expect('readings standing in the EPR', len(standing), books['charted'])
         if len(standing) != books['charted']:
             self.explain(standing)
-        return len(standing), withdrawn, wrong, checked
+        return len(standing), withdrawn, needless, wrong, checked
 
     def explain(self, standing):
         """Names the readings that stand in the EPR and are not charted in the ledger."""
@@ -373,7 +383,7 @@ class Test:
             self.storm()
             books = self.settle()
             served = self.check_books(books)
-            standing, withdrawn, wrong, checked = self.check_epr(books)
+            standing, withdrawn, needless, wrong, checked = self.check_epr(books)
         except (TimeoutError, OSError) as problem:
             self.problems.append(str(problem))
             self.problems.append(f'books {self.books()}')
@@ -384,7 +394,7 @@ class Test:
         else:
             print(f'served {served}, decoded {books["decoded"]}, in gaps {books["gap_readings"]} ({books["gaps"]} gaps), '
                   f'charted {books["charted"]}, kept {books["kept"]}, held {books["held"]}, rejected {books["rejected"]}, pending 0')
-            print(f'EPR: {standing} readings stand, {withdrawn} withdrawn, {self.epr.repeats} repeats all with the same bytes, '
+            print(f'EPR: {standing} readings stand, {withdrawn} withdrawn ({needless} of them refused before, so in doubt), {self.epr.repeats} repeats all with the same bytes, '
                   f'{wrong} wrong of {checked} compared; {self.pas.sent} ADT messages in {self.pas.tries} tries')
         print(f'seed {self.given.seed}: {sum(self.killed.values())} kills {dict(self.killed)} in {time.monotonic() - began:.0f} s'
               + (f'; ended {dict(self.ended)}' if self.ended else ''))
