@@ -5,6 +5,7 @@ set -u
 name=$1
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
 ok() { if [ "$1" = 0 ]; then echo "pass: $name: $2"; else echo "fail: $name: $2"; [ ! -f /log ] || tail -n 15 /log; fi; }
+unset TMPDIR # the caller's is not in this root
 is() { [ "$1" = "$2" ] || echo "   is '$1', should be '$2'"; [ "$1" = "$2" ]; ok $? "$3"; }
 as() { runuser -u wardgated -- "$@"; }
 until_true() { n=0; until "$@"; do n=$((n + 1)); [ $n -lt 600 ] || return 1; sleep 0.1; done; }
