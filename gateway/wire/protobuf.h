@@ -194,7 +194,10 @@ static inline bool pb_in_next(struct pb_in *in, struct pb_field *field)
     case PB_FIXED32:
         return pb_in_take(in, 4, &field->bytes);
     case PB_BYTES:
-        field->size = pb_in_varint(in);
+        field->value = pb_in_varint(in);
+        field->size = (size_t)field->value;
+        /* Cut to 32 bits, a length of 4 GiB and some would look like a short one. */
+        in->bad = in->bad || field->size != field->value;
         return !in->bad && pb_in_take(in, field->size, &field->bytes);
     }
     in->bad = true; /* groups, and kinds that do not exist */
