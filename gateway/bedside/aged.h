@@ -10,8 +10,8 @@
 
 /* at_us: monotonic, when the reply was made; age_us: how long before that the values were
  * measured. The uncertainty grows by the drift over the age. A moment before this boot
- * has no monotonic time: it is 0 then, and where UTC is not known either, the boot too,
- * so that no later clock fix can claim it: time unknown. */
+ * has no monotonic time: it is 0 then, and where UTC is not known either, the boot is
+ * another one that no clock fix will ever name: time unknown, held at the chart. */
 void aged_time(const struct stamp *stamp, uint64_t at_us, uint64_t age_us,
                wardgate_TimeBlock *time);
 
