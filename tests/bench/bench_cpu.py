@@ -102,7 +102,7 @@ def measure(place, name, seconds):
 def ours(place, port, every, seconds, commit='100ms'):
     bus = f'  - name: bus-a\n    kind: tcp\n    host: 127.0.0.1\n    tcp_port: {port}\n    devices:\n'
     for n in range(1, UNITS + 1):
-        bus += f'      - id: unit-{n}\n        address: {n}\n        profile: bench-counter\n        place: bed-{n}\n        every: {every}\n'
+        bus += f'      - id: unit-{n}\n        address: {n}\n        profile: bench-counter\n        place: bed-{n}\n        every: {every}\n        beta: true\n'
     place.write_gateway_config(bus, commit=commit)
     with open(place.path('gateway.yaml'), encoding='utf-8') as file:
         text = [f'profiles: {place.folder}\n' if row.startswith('profiles:') else row for row in file]
