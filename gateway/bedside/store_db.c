@@ -98,7 +98,7 @@ static int fit_map(struct store *store)
     pages_size = (info.me_last_pgno + 1) * (uint64_t)sysconf(_SC_PAGESIZE);
     if (pages_size > store->map_bytes / 10 * 9)
         store->map_bytes += store->map_bytes / 4;
-    return mdb_env_set_mapsize(store->env, store->map_bytes);
+    return mdb_env_set_mapsize(store->env, (size_t)store->map_bytes);
 }
 
 int store_db_open(struct store *store)
@@ -110,7 +110,7 @@ int store_db_open(struct store *store)
         store->env = NULL;
         return failed_mdb(store, "create", rc);
     }
-    if ((rc = mdb_env_set_mapsize(store->env, store->map_bytes)) != 0 ||
+    if ((rc = mdb_env_set_mapsize(store->env, (size_t)store->map_bytes)) != 0 ||
         (rc = mdb_env_set_maxdbs(store->env, 2)) != 0 ||
         (rc = mdb_env_open(store->env, store->folder, MDB_NOTLS, 0600)) != 0 ||
         (rc = fit_map(store)) != 0) {

@@ -475,13 +475,14 @@ int db_new(const struct ledger_options *options, struct ledger_db **out)
  * as large as the file may ever be; only addresses are spent on it. */
 static int env_open(struct ledger *ledger, const char *path, MDB_env **out)
 {
+    const size_t size = (size_t)ledger->db->size_max; /* 32 bits may not hold it */
     MDB_env *env;
-    int rc;
+    int rc = size == ledger->db->size_max ? mdb_env_create(&env) : ENOMEM;
 
-    if ((rc = mdb_env_create(&env)) != MDB_SUCCESS)
+    if (rc != MDB_SUCCESS)
         return db_error(ledger, rc, "open");
     if ((rc = mdb_env_set_maxdbs(env, DB_TABLES)) != MDB_SUCCESS ||
-        (rc = mdb_env_set_mapsize(env, ledger->db->size_max)) != MDB_SUCCESS ||
+        (rc = mdb_env_set_mapsize(env, size)) != MDB_SUCCESS ||
         /* No WRITEMAP and no flag that weakens a sync: a commit is durable or it failed.
          */
         (rc = mdb_env_open(env, path, MDB_NOSUBDIR | MDB_NOTLS, 0600)) != MDB_SUCCESS) {
