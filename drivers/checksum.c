@@ -23,6 +23,17 @@ uint16_t checksum_modbus_more(uint16_t crc, const uint8_t *bytes, size_t n)
     return crc;
 }
 
+/* Bit by bit, high bit first: lines of 1200 baud need no table. */
+uint16_t checksum_ccitt_more(uint16_t crc, const uint8_t *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        crc = (uint16_t)(crc ^ bytes[i] << 8);
+        for (int bit = 0; bit < 8; bit++)
+            crc = (uint16_t)(crc << 1 ^ (crc & 0x8000 ? 0x1021 : 0));
+    }
+    return crc;
+}
+
 /* Over the bytes that the hex digits stand for, not over the digits themselves. */
 uint8_t checksum_lrc(const uint8_t *bytes, size_t n)
 {

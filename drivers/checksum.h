@@ -18,6 +18,14 @@ uint16_t checksum_modbus(const uint8_t *bytes, size_t n);
 #define CHECKSUM_MODBUS_START 0xFFFF
 uint16_t checksum_modbus_more(uint16_t crc, const uint8_t *bytes, size_t n);
 
+/* CRC-16 with polynomial 1021h, high bit first, over bytes that may come in parts: crc is
+ * CHECKSUM_XMODEM_START or CHECKSUM_CCITT_START at first, then the last result. Over a
+ * message and its own XMODEM check, high byte first, it gives 0. Finds every burst up to
+ * 16 bits. */
+#define CHECKSUM_XMODEM_START 0x0000
+#define CHECKSUM_CCITT_START  0xFFFF
+uint16_t checksum_ccitt_more(uint16_t crc, const uint8_t *bytes, size_t n);
+
 /* Modbus ASCII: two's complement of the sum, over the bytes before hex encoding. */
 uint8_t checksum_lrc(const uint8_t *bytes, size_t n);
 

@@ -80,6 +80,11 @@ static const struct entry {
     {160184, "MDC_CONC_GLU_CAPILLARY_WHOLEBLOOD"},
     {188736, "MDC_MASS_BODY_ACTUAL"},
     {188740, "MDC_LEN_BODY_ACTUAL"},
+    /* mother and child: the private part of the vendor's partition, see series50.h */
+    {192715, "MDC_USOUND_CARD_BEAT_RATE_FETAL"},
+    {192719, "MDC_ECG_CARD_BEAT_RATE_FETAL"},
+    {192724, "MDC_TOCO"},
+    {192728, "MDC_PRESS_INTRA_UTERAL"},
     /* units */
     {262656, "MDC_DIM_DIMLESS"},
     {262688, "MDC_DIM_PERCENT"},

@@ -65,6 +65,14 @@ struct device_time {
     bool present;
 };
 
+/* Whom a set is about. A device that watches mother and child says whose each set is; all
+ * others leave it to the configuration. A set is about one of them, never about two. */
+enum observation_subject {
+    OBSERVATION_AS_CONFIGURED = 0,
+    OBSERVATION_OF_PATIENT, /* the mother, where there is one */
+    OBSERVATION_OF_FETUS,   /* `number` says which */
+};
+
 /* Everything a device reported at one instant, about 2 KiB: pass it by pointer. Only the
  * first `count` items are valid. Who received it stamps it; the device knows at most its
  * own clock.
@@ -75,7 +83,9 @@ struct observation_set {
     struct device_time device_time; /* when the device stamps its own measurements */
     uint64_t sample;                /* the device's sample counter, if has_sample */
     bool has_sample;
-    bool stored; /* a measurement from the device's memory: device_time is its time */
+    bool stored;     /* a measurement from the device's memory: device_time is its time */
+    uint8_t subject; /* enum observation_subject */
+    uint8_t number;  /* OBSERVATION_OF_FETUS: 1, 2, ...; 0 otherwise */
 };
 
 #endif

@@ -150,6 +150,17 @@ void stamp_origin_fill(const struct stamp_origin *origin, wardgate_Record *recor
     }
 }
 
+/* A device that watches mother and child knows better than its configuration. */
+static void fill_subject(const struct observation_set *set, wardgate_Record *record)
+{
+    if (set->subject == OBSERVATION_AS_CONFIGURED)
+        return;
+    record->has_subject = set->subject == OBSERVATION_OF_FETUS;
+    record->subject.role =
+        record->has_subject ? wardgate_Subject_Role_FETUS : wardgate_Subject_Role_PATIENT;
+    record->subject.number = record->has_subject ? set->number : 0;
+}
+
 static void fill_device_time(const struct device_time *from, wardgate_TimeBlock *time)
 {
     if (!from->present)
@@ -195,6 +206,7 @@ bool stamp_reading(const struct stamp *stamp, const struct stamp_origin *origin,
         return false;
     record->kind = wardgate_Record_Kind_READING;
     stamp_origin_fill(origin, record);
+    fill_subject(set, record);
     record->has_time = true;
     stamp_time(stamp, measured_us, &record->time);
     fill_device_time(&set->device_time, &record->time);

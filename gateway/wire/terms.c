@@ -89,6 +89,11 @@ static const struct term terms[] = {
     {188496, "MDC_TEMP_AXILLA", "temperature, axillary", "8328-7", NULL},
     {188736, "MDC_MASS_BODY_ACTUAL", "body weight", "29463-7", "27113001"},
     {188740, "MDC_LEN_BODY_ACTUAL", "body height", "8302-2", "50373000"},
+    {192715, "MDC_USOUND_CARD_BEAT_RATE_FETAL", "fetal heart rate (ultrasound)",
+     "11948-7", NULL},
+    {192719, "MDC_ECG_CARD_BEAT_RATE_FETAL", "fetal heart rate (ECG)", "55283-6", NULL},
+    {192724, "MDC_TOCO", "uterine activity", NULL, NULL},
+    {192728, "MDC_PRESS_INTRA_UTERAL", "intrauterine pressure", NULL, NULL},
     {16929196, "MDC_VENT_VOL_TIDAL_SETTING", "tidal volume, set", "20112-9", NULL},
 };
 

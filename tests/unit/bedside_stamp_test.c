@@ -211,6 +211,31 @@ static void makes_readings(void **state)
     assert_int_equal(record.sample, 99);
 }
 
+/* A device that watches mother and child says whose a set is, whatever is configured. */
+static void believes_the_device_whose_a_set_is(void **state)
+{
+    const struct stamp_origin fetus = {.device = "d",
+                                       .role = wardgate_Subject_Role_FETUS,
+                                       .number = 2};
+    const struct stamp_origin patient = {.device = "d"};
+    static struct observation_set set;
+    static wardgate_Record record;
+
+    (void)state;
+    stamp_init(&stamp, FLOOR);
+    set.count = 1;
+    set.items[0].code = 1;
+    set.subject = OBSERVATION_OF_PATIENT;
+    assert_true(stamp_reading(&stamp, &fetus, &set, 1, &record));
+    assert_false(record.has_subject);
+    set.subject = OBSERVATION_OF_FETUS;
+    set.number = 1;
+    assert_true(stamp_reading(&stamp, &patient, &set, 1, &record));
+    assert_true(record.has_subject);
+    assert_int_equal(record.subject.role, wardgate_Subject_Role_FETUS);
+    assert_int_equal(record.subject.number, 1);
+}
+
 static void cuts_long_names_between_characters(void **state)
 {
     char place[100];
@@ -238,6 +263,7 @@ int main(void)
         cmocka_unit_test(notices_steps),
         cmocka_unit_test(widens_a_trusted_wall_clock_by_its_steps),
         cmocka_unit_test(makes_readings),
+        cmocka_unit_test(believes_the_device_whose_a_set_is),
         cmocka_unit_test(cuts_long_names_between_characters),
     };
 

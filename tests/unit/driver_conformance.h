@@ -2,7 +2,9 @@
  *
  * The table that a serial driver is run through by driver_conformance_test.c: its
  * document's frames and what they mean. A set is written as text, item by item:
- * "149530=72 150456=- q4 ": code, value (- is absent), quality if not 0.
+ * "149530=72 150456=- q4 ": code, value (- is absent), quality if not 0. A frame that
+ * makes several sets has a | between them; one about a fetus begins with "F1 ", one that
+ * is about the mother with "M ".
  */
 #ifndef TESTS_UNIT_DRIVER_CONFORMANCE_H
 #define TESTS_UNIT_DRIVER_CONFORMANCE_H

@@ -34,6 +34,15 @@ static void test_others(void **state)
     static const uint8_t nonin[] = {0x01, 0x81, 0x64, 0x00};
 
     (void)state;
+    assert_int_equal(checksum_ccitt_more(CHECKSUM_XMODEM_START,
+                                         (const uint8_t *)"123456789", 9),
+                     0x31C3);
+    assert_int_equal(checksum_ccitt_more(CHECKSUM_XMODEM_START,
+                                         (const uint8_t *)"Check this message!", 19),
+                     0x9E8F);
+    assert_int_equal(checksum_ccitt_more(CHECKSUM_CCITT_START,
+                                         (const uint8_t *)"123456789", 9),
+                     0x29B1);
     assert_int_equal(checksum_lrc(thermo, sizeof(thermo)), 0xC5);
     assert_int_equal(checksum_lrc(minus80, sizeof(minus80)), 0x1E);
     assert_int_equal(checksum_sum8(nonin, sizeof(nonin)), 0xE6);
