@@ -4,7 +4,7 @@
 wardgate-chart. Every sample that the node took must be charted once, with the value the oximeter showed, across a kill of the gateway
 and a reset of the node.
 
-  path.py BUILD IMAGE"""
+  path.py BUILD BOARD [short]"""
 import csv
 import os
 import shutil
@@ -12,7 +12,9 @@ import socket
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'lib'))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, '..', '..', 'lib'), os.path.join(HERE, '..')]
+import emulated                      # noqa: E402
 from adt import Feed                 # noqa: E402
 from ward import Ward, wait_for      # noqa: E402
 import datetime                      # noqa: E402
@@ -21,7 +23,7 @@ PULSE, SPO2 = 149530, 150456
 ROWS = [(60 + i % 80, 88 + i % 12) for i in range(240)]
 
 
-def start(ward, image):
+def start(ward, board, image):
     ward.make_pki()
     ward.start_broker()
     ward.start_epr()
@@ -33,10 +35,9 @@ def start(ward, image):
     with open(ward.path('rows.csv'), 'w', encoding='utf-8') as file:
         csv.writer(file).writerows([('PULSE', 'SpO2'), *ROWS])
     ward.emulate('oximeter', 'nonin', '--pty', ward.path('oximeter'), '--format', 'df2', '--replay', ward.path('rows.csv'), '--every', '1s')
-    ward.start('node', ['qemu-system-arm', '-M', 'mps2-an385', '-display', 'none', '-kernel', image,
-                        '-qmp', f'unix:{ward.path("qmp")},server=on,wait=off', '-monitor', 'none',
-                        '-chardev', f'socket,id=bus,path={ward.path("bus.sock")},server=on,wait=off', '-serial', 'chardev:bus',
-                        '-chardev', f'serial,id=device,path={ward.path("oximeter")}', '-serial', 'chardev:device'])
+    emulated.new_flash(ward.path('flash'))
+    ward.start('node', emulated.command(board, image, ward.path('bus.sock'), ward.path('flash'), ward.path('oximeter'),
+                                        ['-qmp', f'unix:{ward.path("qmp")},server=on,wait=off']))
     wait_for('the node', lambda: os.path.exists(ward.path('bus.sock')))
     ward.start('line', [shutil.which('socat'), f'PTY,link={ward.path("bus")},raw,echo=0', f'UNIX-CONNECT:{ward.path("bus.sock")}'])
     wait_for('the line', lambda: os.path.exists(ward.path('bus')))
@@ -73,21 +74,27 @@ def charted(ward):
     return [(p, s) for _, p, s in sorted(found)]
 
 
+def story(ward, short):
+    """The gateway is killed, and the node is reset; in the short one each once and less long."""
+    wait_for('the first readings', lambda: len(charted(ward)) >= (2 if short else 4), 60)
+    ward.kill('gateway')            # the node goes on
+    time.sleep(2 if short else 6)
+    ward.start_gateway()
+    wait_for('what the node kept', lambda: len(charted(ward)) >= (5 if short else 12), 60)
+    reset(ward)
+    before = len(charted(ward))
+    wait_for('readings after the reset', lambda: len(charted(ward)) >= before + (2 if short else 4), 60)
+    ward.stop('oximeter')
+    time.sleep(2)
+    return wait_for('all of it to be decided', ward.drained, 30)
+
+
 def main():
-    build, image = sys.argv[1:3]
+    build, board, short = sys.argv[1], sys.argv[2], 'short' in sys.argv[3:]
+    began = time.monotonic()
     with Ward(build, quiet=False) as ward:
-        start(ward, image)
-        wait_for('the first readings', lambda: len(charted(ward)) >= 4, 60)
-        ward.kill('gateway')            # the node goes on
-        time.sleep(6)
-        ward.start_gateway()
-        wait_for('what the node kept', lambda: len(charted(ward)) >= 12, 60)
-        reset(ward)
-        before = len(charted(ward))
-        wait_for('readings after the reset', lambda: len(charted(ward)) >= before + 4, 60)
-        ward.stop('oximeter')
-        time.sleep(2)
-        books = wait_for('all of it to be decided', ward.drained, 30)
+        start(ward, board, os.path.join(build, 'boards', board, 'node.elf'))
+        books = story(ward, short)
         rows, got = list(ROWS), charted(ward)
         problems = [f'{pair} was never shown' for pair in got if pair not in rows]
         # The oximeter shows a row a second and so does the node: a row is seen once, or twice where the two clocks beat.
@@ -98,7 +105,7 @@ def main():
             problems.append(f'{len(jumps)} jumps: {jumps}')
         for problem in problems[:20]:
             print(problem)
-        print(f'{len(got)} readings charted, {len(jumps)} jump (the reset); books {books}')
+        print(f'{len(got)} readings charted, {len(jumps)} jump (the reset); books {books}; {time.monotonic() - began:.0f} s')
         return 0 if not problems and books['balanced'] else 1
 
 
