@@ -123,6 +123,7 @@ static void command(struct medibus_emulator *e, uint8_t code, uint64_t now_us,
         memcpy(text, "8888'Draeger Device '03.00:03.00",
                sizeof("8888'Draeger Device '03.00:03.00"));
     } else if (code == 0x24) {
+        e->measured_said++;
         list(e->measured, e->measured_count, MEDIBUS_MEASURED_MAX, text);
     } else if (code == 0x29) {
         list(e->settings, e->setting_count, MEDIBUS_SETTING_MAX, text);

@@ -33,6 +33,7 @@ struct medibus_emulator {
     uint64_t sessions; /* ICC taken */
     uint64_t answers;  /* answers to its own commands */
     uint64_t refused;  /* commands that are not read-only or not known, bad checks */
+    uint64_t measured_said; /* times that the measured values were asked for and said */
     size_t have;
     uint8_t buffer[64];
 };

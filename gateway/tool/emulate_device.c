@@ -8,23 +8,12 @@
 #include "tool/emulate_device.h"
 
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/zone.h"
 
-/* Nonin devices have two values; columns of either name fit. */
-static const char *const nonin_names[] = {"PULSE", "SpO2"};
-
-static int nonin_field(const char *name)
-{
-    for (int i = 0; i < 2; i++) {
-        if (strcmp(name, nonin_names[i]) == 0)
-            return i;
-    }
-    return -1;
-}
+#define LOOK_US 10000 /* how often to look whether a row was said */
 
 /* By the field's own name; a profile and a recording agree on names or on nothing. */
 static int map_field(const struct regmap *map, const char *name)
@@ -35,6 +24,13 @@ static int map_field(const struct regmap *map, const char *name)
             return (int)f;
     }
     return -1;
+}
+
+/* Whether a device that is no Modbus has a value of that name: asking it to show none is
+ * harmless, since it has shown nothing yet. */
+static int kind_field(const struct emulate_ward *ward, const char *name)
+{
+    return ward->kind->show(ward->state, name, "") != EMULATE_NO_FIELD ? 0 : -1;
 }
 
 /* Columns without a field are left out (a recording has its own clock, for one); a file
@@ -48,16 +44,15 @@ int emulate_device_bind(struct emulate_ward *ward, size_t index, char *error, si
         const char *name = emulate_source_column(device->source, c);
 
         device->field_of[c] =
-            ward->is_nonin ? nonin_field(name) : map_field(device->map, name);
+            ward->kind != NULL ? kind_field(ward, name) : map_field(device->map, name);
         bound += device->field_of[c] >= 0;
     }
     if (bound == 0) {
-        (void)snprintf(error, size, "no column has the name of a field of %s",
-                       ward->is_nonin ? "a Nonin device (PULSE, SpO2)"
-                                      : device->map->name);
+        (void)snprintf(error, size, "no column has the name of a value of %s",
+                       ward->kind != NULL ? ward->kind->name : device->map->name);
         return -1;
     }
-    for (size_t f = 0; !ward->is_nonin && f < device->map->field_count; f++) {
+    for (size_t f = 0; ward->kind == NULL && f < device->map->field_count; f++) {
         if (device->map->fields[f].role == REGMAP_SAMPLE)
             device->counter = &device->map->fields[f];
     }
@@ -96,52 +91,104 @@ static void note(const struct emulate_ward *ward, const struct emulate_device *d
     json_decref(line);
 }
 
-/* A Nonin value is a whole number: false if the text has digits that would be lost. */
-static bool whole(const char *text, int16_t *value)
+/* One value into the device, as it is written. */
+static int put(struct emulate_ward *ward, size_t index, size_t column, const char *text)
 {
-    char *end;
-    long n = strtol(text, &end, 10);
+    const struct emulate_device *device = &ward->devices[index];
 
-    *value = text[0] != '\0' ? (int16_t)n : NONIN_MISSING;
-    return *end == '\0' && n >= 0 && n <= 510;
+    if (ward->kind != NULL)
+        return ward->kind->show(ward->state,
+                                emulate_source_column(device->source, column), text);
+    return modbus_unit_set(&ward->units[index],
+                           device->map->fields[device->field_of[column]].name, text);
 }
 
-/* Shows the row in the device's registers. */
+/* Drops the last digit behind the point (and then the point), half away from zero. False
+ * if there is none. The text may grow by a digit: 99.9 becomes 100. */
+static bool round_off(char text[SOURCE_VALUE_SIZE])
+{
+    size_t n = strlen(text), point = strcspn(text, "."), at;
+    bool up;
+
+    if (point == n || n + 2 > SOURCE_VALUE_SIZE)
+        return false;
+    up = n > point + 1 && text[n - 1] >= '5';
+    text[--n] = '\0';
+    if (n > 0 && n - 1 == point)
+        text[--n] = '\0';
+    for (at = n; up && at > 0; at--) {
+        char *digit = &text[at - 1];
+
+        if (*digit < '0' || *digit > '9') {
+            if (*digit == '.')
+                continue;
+            break; /* the sign */
+        }
+        up = *digit == '9';
+        *digit = (char)(up ? '0' : *digit + 1);
+    }
+    if (up) {
+        memmove(text + at + 1, text + at, n - at + 1);
+        text[at] = '1';
+    }
+    return true;
+}
+
+/* As put(), but what the device has no room for is rounded until it has. Rounded from
+ * what the recording says, never from what was rounded before: 99.49 is 99. The row
+ * becomes what is shown. */
+static int put_fitting(struct emulate_ward *ward, size_t index, size_t column)
+{
+    char *value = ward->devices[index].row.values[column];
+    char text[SOURCE_VALUE_SIZE];
+    int error = put(ward, index, column, value);
+
+    for (size_t digits = 0; error == EMULATE_INEXACT; digits++) {
+        size_t n = strlen(value);
+
+        memcpy(text, value, sizeof text);
+        text[n > digits ? n - digits : 0] = '\0';
+        if (!round_off(text))
+            return error;
+        error = put(ward, index, column, text);
+        if (error == EMULATE_OK)
+            memcpy(value, text, sizeof text);
+    }
+    if (error == EMULATE_RANGE) {
+        value[0] = '\0';
+        error = put(ward, index, column, "");
+    }
+    return error;
+}
+
+/* Shows the row in the device. */
 static int show(struct emulate_ward *ward, size_t index)
 {
     struct emulate_device *device = &ward->devices[index];
     struct modbus_unit *unit = &ward->units[index];
-    struct nonin_values values = {.pulse = NONIN_MISSING, .spo2 = NONIN_MISSING};
     char counter[24];
 
     for (size_t c = 0; c < emulate_source_columns(device->source); c++) {
-        const char *value = device->row.values[c];
-        int field = device->field_of[c];
-        int error = 0;
+        int error;
 
-        if (field < 0)
+        if (device->field_of[c] < 0)
             continue;
-        if (ward->is_nonin)
-            error = whole(value, field == 0 ? &values.pulse : &values.spo2)
-                        ? 0
-                        : EMULATE_INEXACT;
-        else
-            error = modbus_unit_set(unit, device->map->fields[field].name, value);
+        error = device->fit ? put_fitting(ward, index, c)
+                            : put(ward, index, c, device->row.values[c]);
         if (error != 0) {
             (void)snprintf(ward->error, sizeof ward->error,
                            "row %llu: %s = %s: the device cannot show that (%s)",
                            (unsigned long long)device->sample,
-                           emulate_source_column(device->source, c), value,
-                           error == EMULATE_INEXACT ? "digits would be lost"
-                                                    : "out of range");
+                           emulate_source_column(device->source, c),
+                           device->row.values[c],
+                           error == EMULATE_INEXACT ? "digits would be lost; see --fit"
+                                                    : "out of range; see --fit");
             return -1;
         }
     }
-    if (ward->is_nonin) {
-        if (ward->nonin.format == 13)
-            nonin_emulator_measure(&ward->nonin, &values);
-        else
-            nonin_emulator_set(&ward->nonin, &values);
+    if (ward->kind != NULL) {
+        if (ward->kind->measured != NULL)
+            ward->kind->measured(ward->state);
         return 0;
     }
     (void)snprintf(counter, sizeof counter, "%llu", (unsigned long long)device->sample);
@@ -152,6 +199,12 @@ static int show(struct emulate_ward *ward, size_t index)
         return -1;
     }
     return 0;
+}
+
+/* What the kind has said of rows so far. */
+static uint64_t said(const struct emulate_ward *ward)
+{
+    return ward->kind->said != NULL ? ward->kind->said(ward->state) : *ward->bursts;
 }
 
 /* Shows the next row, if it is time and the last one may go. */
@@ -179,11 +232,6 @@ static int advance(struct emulate_ward *ward, size_t index, uint64_t now)
             return 0;
         }
     }
-    /* The made-up patient has tenths, which this device does not show. */
-    for (size_t c = 0; ward->is_nonin && !emulate_source_is_file(device->source) &&
-                       c < emulate_source_columns(device->source);
-         c++)
-        device->row.values[c][strcspn(device->row.values[c], ".")] = '\0';
     device->sample++;
     device->read = false;
     device->made_us = clock_utc_us();
@@ -191,6 +239,8 @@ static int advance(struct emulate_ward *ward, size_t index, uint64_t now)
                                            : device->next_us + device->every_us;
     if (device->next_us < now)
         device->next_us = now + device->every_us;
+    if (ward->kind != NULL)
+        device->said = said(ward);
     return show(ward, index);
 }
 
@@ -206,11 +256,14 @@ uint64_t emulate_device_tick(void *context, uint64_t now_us)
             continue;
         if (advance(ward, i, now_us) != 0)
             return UINT64_MAX;
-        /* A Nonin device talks by itself: whoever listens has the row. */
-        if (ward->is_nonin && !device->read) {
-            device->read = true;
-            device->served++;
-            note(ward, device, true);
+        /* Whoever listens has the row that was said. */
+        if (ward->kind != NULL && !device->read && device->sample > 0) {
+            device->read = said(ward) != device->said;
+            device->served += device->read;
+            if (device->read)
+                note(ward, device, true);
+            else if (next > now_us + LOOK_US)
+                next = now_us + LOOK_US;
         }
         if (!device->ended && device->next_us < next)
             next = device->next_us;

@@ -15,7 +15,7 @@
 #include <stdio.h>
 
 #include "drivers/emulate/modbus_slave.h"
-#include "drivers/emulate/nonin.h"
+#include "tool/emulate_kinds.h"
 #include "tool/emulate_source.h"
 
 #define DEVICES_MAX 32
@@ -29,6 +29,8 @@ struct emulate_device {
     bool each_row_read;
     /* Begin again after the last row. */
     bool loop;
+    /* Round what the device has no room for, instead of ending with an error. */
+    bool fit;
     uint64_t every_us, next_us;
     /* Of the row shown; 0: none yet. */
     uint64_t sample;
@@ -37,8 +39,10 @@ struct emulate_device {
     /* UTC. */
     int64_t made_us;
     struct emulate_row row;
-    /* Index in the map; -1: none. */
+    /* Index in the map, 0 for another kind of device; -1: none. */
     int field_of[SOURCE_COLUMNS_MAX];
+    /* What the kind had said when the row came up. */
+    uint64_t said;
     /* Its sample counter, or NULL. */
     const struct regmap_field *counter;
 };
@@ -46,8 +50,9 @@ struct emulate_device {
 struct emulate_ward { /* all of one line */
     struct emulate_device devices[DEVICES_MAX];
     struct modbus_unit units[DEVICES_MAX];
-    struct nonin_emulator nonin; /* one device, devices[0], if it is no Modbus */
-    bool is_nonin;
+    const struct emulate_kind *kind; /* one device, devices[0]; NULL: Modbus */
+    void *state;                     /* of that kind's emulator */
+    const uint64_t *bursts;          /* what it has said so far */
     size_t count;
     FILE *book;      /* NULL: none */
     uint64_t ended;  /* devices whose rows are at their end */

@@ -273,6 +273,7 @@ static void feed(struct emulate_line *line, struct emulate_peer *peer)
     }
     peer->pending = 0;
     queue_bursts(line, peer, &out);
+    line->emulator_us = 0; /* what it was told may have given it something to say */
 }
 
 /* The bytes are here at once, but on a wire the last of them would arrive only later:
@@ -360,8 +361,10 @@ static uint64_t work(struct emulate_line *line, uint64_t now)
     uint64_t next = UINT64_MAX;
 
     if (line->hooks.tick != NULL) {
-        if (line->tick_us <= now)
+        if (line->tick_us <= now) {
             line->tick_us = line->hooks.tick(line->hooks.context, now);
+            line->emulator_us = 0; /* it may have been given something to say */
+        }
         next = line->tick_us;
     }
     if (line->emulator->tick != NULL && line->listener < 0) {

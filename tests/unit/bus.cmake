@@ -9,3 +9,4 @@ set_target_properties(emulate_only PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_B
 wardgate_unit_test(emulate_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/emulate_test.c LINK bedside emulate)
 target_compile_definitions(emulate_test PRIVATE "EMULATE=\"$<TARGET_FILE:emulate_only>\"")
 add_dependencies(emulate_test emulate_only)
+wardgate_unit_test(emulate_spoil_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/emulate_spoil_test.c LINK emulate)

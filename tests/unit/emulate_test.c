@@ -314,7 +314,7 @@ static void a_write_is_refused_and_told_by_the_exit_code(void **state)
 
 static void bad_commands_say_what_is_wrong(void **state)
 {
-    static char bad_csv[320], short_csv[320], wide_csv[320], plain[320];
+    static char bad_csv[320], short_csv[320], wide_csv[320], tenths_csv[320], plain[320];
     struct {
         char *arguments[10];
         int code;
@@ -349,6 +349,16 @@ static void bad_commands_say_what_is_wrong(void **state)
          1,
          "row 1: HR = 12345678.9: the device cannot show that"},
         {{"nonin", "--format", "df9"}, 2, "--format df9: not a value"},
+        {{"contec-v8"}, 2, "contec-v7"},
+        {{"contec-v7", "--fault", "foreign=3"}, 2, "--fault foreign=3: not a value"},
+        {{"contec-v7", "--fault", "flip=3/7"}, 2, "--fault flip=3/7: not a value"},
+        {{"contec-v7", "--speed", "0"}, 2, "--speed 0: not a value"},
+        {{"modbus", "--speed", "2"}, 2, "--speed 2: not a value"},
+        {{"modbus", "--fault", "drop=2"}, 2, "--fault drop=2: not a value"},
+        {{"nonin-8500", "--replay", tenths_csv, "--pty", link_path},
+         1,
+         "row 1: SpO2 = 97.5: the device cannot show that (digits would be lost; see "
+         "--fit)"},
     };
     char text[8000];
 
@@ -361,6 +371,8 @@ static void bad_commands_say_what_is_wrong(void **state)
     write_file(short_csv, "HR,TEMP\n60,36.5\n61\n");
     write_file(wide_csv, "HR\n12345678.9\n");
     write_file(plain, "precious\n");
+    (void)snprintf(tenths_csv, sizeof tenths_csv, "%s/tenths.csv", folder);
+    write_file(tenths_csv, "PULSE,SpO2\n72,97.5\n");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char *argv[12] = {"emulate"};
         int code;
