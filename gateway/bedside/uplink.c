@@ -258,7 +258,9 @@ static void on_connected(void *context, bool session_present)
 
     (void)session_present;
     log_info("broker %s: connected", daemon->config.broker.host);
-    if (mqtt_subscribe(daemon->mqtt, topic(daemon, TOPIC_RECEIPT, name)) != MQTT_OK)
+    /* QoS 0: a receipt that got lost is had again by offering again, and a PUBACK for
+     * each would cost more than that ever can. */
+    if (mqtt_subscribe(daemon->mqtt, topic(daemon, TOPIC_RECEIPT, name), 0) != MQTT_OK)
         log_error("can't subscribe to receipts");
     publish_state(daemon);
     if (!daemon->forwarding || daemon->store == NULL)

@@ -25,8 +25,8 @@ static void on_connected(void *context, bool session_present)
     struct service *s = context;
     char filter[TOPIC_SIZE];
     log_notice("broker: connected%s", session_present ? ", it kept the session" : "");
-    mqtt_subscribe(s->mqtt, topic_text(TOPIC_UP, s->config.site, "+", filter));
-    mqtt_subscribe(s->mqtt, topic_text(TOPIC_STATE, s->config.site, "+", filter));
+    mqtt_subscribe(s->mqtt, topic_text(TOPIC_UP, s->config.site, "+", filter), 1);
+    mqtt_subscribe(s->mqtt, topic_text(TOPIC_STATE, s->config.site, "+", filter), 1);
     service_soon(s);
 }
 

@@ -16,9 +16,9 @@
 #include "link/mqtt_screen.h"
 #include "link/priority.h"
 
-/* How often the library may look at its keepalive. It counts in seconds; half
- * of one keeps its rounding from adding up. */
-#define MISC_PERIOD_US (500 * US_PER_MS)
+/* Between the library's looks at its keepalive, for each second of it: a tenth late at
+ * most (brokers wait half as long again), and a quiet board is seldom woken. */
+#define MISC_US        100000
 #define TIMER_SLACK_US (10 * US_PER_MS)
 #define FAILURES_MAX   32 /* more doublings than any back-off has room for */
 /* Packets taken from the socket before other sources have a turn. A broker that
@@ -229,7 +229,7 @@ static int misc_due(sd_event_source *source, uint64_t due_us, void *context)
     (void)due_us;
     if (!settle(mqtt, mosquitto_loop_misc(mqtt->client)) || !flush_now(mqtt))
         return 0;
-    sd_event_source_set_time_relative(source, MISC_PERIOD_US);
+    sd_event_source_set_time_relative(source, (uint64_t)mqtt->keepalive_s * MISC_US);
     sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;
 }
@@ -414,9 +414,9 @@ static int watch_client(struct mqtt *mqtt)
     rc = sd_event_source_set_priority(mqtt->flush, LINK_PRIORITY_WRITE);
     if (rc < 0)
         return rc;
-    rc = sd_event_add_time_relative(mqtt->loop, &mqtt->misc, CLOCK_BOOTTIME,
-                                    MISC_PERIOD_US, TIMER_SLACK_US, misc_due, mqtt);
-    return rc < 0 ? rc : 0;
+    return sd_event_add_time_relative(mqtt->loop, &mqtt->misc, CLOCK_BOOTTIME,
+                                      (uint64_t)mqtt->keepalive_s * MISC_US,
+                                      TIMER_SLACK_US, misc_due, mqtt);
 }
 
 /* One attempt. A failure is not the caller's business: the next follows after the
@@ -550,13 +550,13 @@ int mqtt_publish(struct mqtt *mqtt, const char *topic, const void *payload, size
     return MQTT_OK;
 }
 
-int mqtt_subscribe(struct mqtt *mqtt, const char *filter)
+int mqtt_subscribe(struct mqtt *mqtt, const char *filter, int qos)
 {
     int rc;
 
     if (!mqtt->connected || mqtt->lost)
         return MQTT_BUSY;
-    rc = mosquitto_subscribe_v5(mqtt->client, NULL, filter, 1, 0, NULL);
+    rc = mosquitto_subscribe_v5(mqtt->client, NULL, filter, qos, 0, NULL);
     if (rc != MOSQ_ERR_SUCCESS) {
         log_error("mqtt: subscribe: %s", mosquitto_strerror(rc));
         return MQTT_FAILED;

@@ -74,9 +74,10 @@ int mqtt_open(sd_event *loop, const struct mqtt_config *config,
 int mqtt_publish(struct mqtt *mqtt, const char *topic, const void *payload, size_t n,
                  bool retain, int *token);
 
-/* QoS 1; for this connection only. 0, MQTT_BUSY when not connected, or MQTT_FAILED. A
- * filter that the broker refuses is logged. */
-int mqtt_subscribe(struct mqtt *mqtt, const char *filter);
+/* For this connection only; qos: 1, or 0 where a lost message costs nothing and its
+ * PUBACK would. 0, MQTT_BUSY when not connected, or MQTT_FAILED. A filter that the broker
+ * refuses is logged. */
+int mqtt_subscribe(struct mqtt *mqtt, const char *filter, int qos);
 
 /* Unacknowledged publishes; MQTT_INFLIGHT_MAX means wait. */
 int mqtt_inflight(const struct mqtt *mqtt);

@@ -63,7 +63,7 @@ static void connected(void *context, bool session_present)
     int token;
 
     heard->sum += session_present;
-    (void)mqtt_subscribe(heard->mqtt, "a/#");
+    (void)mqtt_subscribe(heard->mqtt, "a/#", 1);
     for (int i = 0; i < MQTT_INFLIGHT_MAX + 1; i++)
         (void)mqtt_publish(heard->mqtt, "a/b", "reading", 7, false, &token);
 }

@@ -45,7 +45,7 @@ static void on_connected(void *context, bool session_present)
     client->connected++;
     client->session_present = session_present;
     if (client->subscribe != NULL)
-        assert_int_equal(mqtt_subscribe(client->mqtt, client->subscribe), MQTT_OK);
+        assert_int_equal(mqtt_subscribe(client->mqtt, client->subscribe, 1), MQTT_OK);
 }
 
 static void on_disconnected(void *context, int reason)
@@ -353,7 +353,7 @@ static void is_busy_without_a_broker_and_finds_it_later(void **state)
     open_client(&a, "a", NULL, NULL);
     rig_turn(&rig, 200);
     assert_int_equal(publish(&a, "a/b", "x"), MQTT_BUSY);
-    assert_int_equal(mqtt_subscribe(a.mqtt, "a/#"), MQTT_BUSY);
+    assert_int_equal(mqtt_subscribe(a.mqtt, "a/#", 1), MQTT_BUSY);
     assert_int_equal(a.connected, 0);
     assert_int_equal(a.disconnected, 0);
     broker = rig_broker(&rig, "");
