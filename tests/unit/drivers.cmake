@@ -20,3 +20,6 @@ foreach(part series50)
     wardgate_unit_test(drivers_${part}_test
         SOURCES ${CMAKE_CURRENT_LIST_DIR}/drivers_${part}_test.c LINK drivers)
 endforeach()
+# DRI: sentinels, labels, the cuff, stuffing and the session.
+wardgate_unit_test(drivers_dri_test
+    SOURCES ${CMAKE_CURRENT_LIST_DIR}/drivers_dri_test.c LINK drivers)

@@ -16,7 +16,7 @@ static const struct {
     {"nonin-df13", 11, 400}, {"contec-v7", 11, 1800}, {"contec-5byte", 0, 0},
     {"nonin-8500", 0, 0},    {"nellcor-n595", 0, 0},  {"masimo-ascii1", 0, 0},
     {"ivy-ansar-b", 0, 0},   {"medibus", 11, 1200},   {"medibus-8n1", 11, 1200},
-    {"series50", 11, 1800},  {"ge-250cx", 11, 1800},
+    {"series50", 11, 1800},  {"ge-250cx", 11, 1800},  {"dri", 11, 400},
 };
 
 static void test_contract(void **state)
