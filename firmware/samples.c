@@ -9,10 +9,11 @@
 #include "drivers/checksum.h"
 #include "firmware/bytes.h"
 
-#define SLOT_HEAD      8 /* at (40 bits), used, flags, one byte free */
-#define SLOT_USED      5
-#define SLOT_FLAGS     6
+#define SLOT_USED      5 /* entries, and in the highest bit: stored */
+#define SLOT_STORED    0x80
 #define FLAG_STORED    0x01
+#define HEAD           sizeof(((struct samples_head *)0)->bytes)
+#define VALUE          (SAMPLES_ENTRY - HEAD)
 #define UNIT_PARTITION 4 /* of every MDC unit */
 #define TEXT_PART      (SAMPLES_ENTRY - 1)
 #define AGE_MAX        UINT64_C(0xFFFFFFFFFFFF)
@@ -27,11 +28,16 @@ struct entries { /* being written: sticky when full */
 void samples_init(struct samples *samples, void *memory, size_t size, uint32_t entries,
                   uint32_t series, uint16_t boot, uint32_t next)
 {
+    const size_t heads = SAMPLES_HEADS * sizeof(struct samples_head);
+
     memset(samples, 0, sizeof *samples);
-    samples->memory = memory;
+    samples->heads = memory;
     samples->entries = entries;
-    samples->slot_size = SLOT_HEAD + SAMPLES_ENTRY * entries;
-    samples->capacity = (uint32_t)(size / samples->slot_size);
+    samples->slot_size = SAMPLES_SLOT_HEAD + SAMPLES_SLOT_ENTRY * entries;
+    if (size > heads) {
+        samples->memory = (uint8_t *)memory + heads;
+        samples->capacity = (uint32_t)((size - heads) / samples->slot_size);
+    }
     samples->series = series;
     samples->boot = boot;
     samples->first = samples->next = next;
@@ -130,16 +136,71 @@ static uint8_t *slot(const struct samples *samples, uint32_t number)
     return samples->memory + (size_t)(number % samples->capacity) * samples->slot_size;
 }
 
+/* Where in an entry the part is that changes from sample to sample: the value, or of a
+ * device's time all but year and month. */
+static size_t value_at(uint8_t kind)
+{
+    return kind == SAMPLES_DEVICE_TIME ? 4 : HEAD;
+}
+
+/* The number of a head, whose last user is now the sample that is being added. One that
+ * no sample uses is taken for a new one; if each is used, the oldest of them goes with
+ * its samples. There are more heads than a sample has entries, so that one is found. */
+static uint8_t head_of(struct samples *samples, const uint8_t bytes[HEAD])
+{
+    struct samples_head *heads = samples->heads;
+    uint32_t now = samples->next, oldest = 0;
+
+    for (uint32_t i = 0; i < samples->heads_used; i++) {
+        if (memcmp(heads[i].bytes, bytes, HEAD) == 0) {
+            heads[i].last = now;
+            return (uint8_t)i;
+        }
+        /* Ages, not numbers: a sample that is gone is older than any that is there. */
+        if (now - heads[i].last > now - heads[oldest].last)
+            oldest = i;
+    }
+    if (samples->heads_used < SAMPLES_HEADS)
+        oldest = samples->heads_used++;
+    else if (samples_has(samples, heads[oldest].last))
+        samples->first = heads[oldest].last + 1;
+    memcpy(heads[oldest].bytes, bytes, HEAD);
+    heads[oldest].last = now;
+    return (uint8_t)oldest;
+}
+
+/* An entry as it is told, into the ring and out of it. */
+static void pack(struct samples *samples, const uint8_t *entry, uint8_t *to)
+{
+    size_t value = value_at(entry[0]);
+    uint8_t head[HEAD];
+
+    memcpy(head, entry, value);
+    memcpy(head + value, entry + value + VALUE, HEAD - value);
+    to[0] = head_of(samples, head);
+    memcpy(to + 1, entry + value, VALUE);
+}
+
+static void unpack(const struct samples *samples, const uint8_t *from, uint8_t *entry)
+{
+    const uint8_t *head = samples->heads[from[0]].bytes;
+    size_t value = value_at(head[0]);
+
+    memcpy(entry, head, value);
+    memcpy(entry + value, from + 1, VALUE);
+    memcpy(entry + value + VALUE, head + value, HEAD - value);
+}
+
 bool samples_add(struct samples *samples, const struct observation_set *set,
                  uint64_t at_ms)
 {
-    struct entries entries = {.room = samples->entries};
+    uint8_t told[SAMPLES_ENTRY * SAMPLES_ENTRIES_MAX];
+    struct entries entries = {.at = told, .room = samples->entries};
     uint8_t *s;
 
     if (samples->capacity == 0)
         return false;
     s = slot(samples, samples->next);
-    entries.at = s + SLOT_HEAD;
     if (samples->next - samples->first == samples->capacity)
         samples->first++;
     for (size_t i = 0; i < set->count && i < OBSERVATIONS_MAX; i++)
@@ -149,12 +210,12 @@ bool samples_add(struct samples *samples, const struct observation_set *set,
         samples->too_large++;
         entries.used = 0;
     }
-    memset(s + SLOT_HEAD + (size_t)entries.used * SAMPLES_ENTRY, 0,
-           ((size_t)samples->entries - entries.used) * SAMPLES_ENTRY);
+    for (uint32_t i = 0; i < entries.used; i++)
+        pack(samples, told + (size_t)i * SAMPLES_ENTRY,
+             s + SAMPLES_SLOT_HEAD + (size_t)i * SAMPLES_SLOT_ENTRY);
     s[0] = (uint8_t)(at_ms >> 32);
     bytes_put32(s + 1, (uint32_t)at_ms);
-    s[SLOT_USED] = (uint8_t)entries.used;
-    s[SLOT_FLAGS] = set->stored ? FLAG_STORED : 0;
+    s[SLOT_USED] = (uint8_t)(entries.used | (set->stored ? SLOT_STORED : 0));
     samples->next++;
     return !entries.failed;
 }
@@ -187,10 +248,13 @@ void samples_write(const struct samples *samples, uint32_t number, uint64_t now_
     bytes_put32(out + 2, number);
     bytes_put16(out + 6, (uint16_t)(age >> 32));
     bytes_put32(out + 8, (uint32_t)age);
-    out[12] = s[SLOT_USED];
-    out[13] = s[SLOT_FLAGS];
+    out[12] = s[SLOT_USED] & (uint8_t)~SLOT_STORED;
+    out[13] = s[SLOT_USED] & SLOT_STORED ? FLAG_STORED : 0;
     bytes_put16(out + 14, 0);
-    memcpy(out + SAMPLES_HEAD, s + SLOT_HEAD, size - SAMPLES_HEAD);
+    memset(out + SAMPLES_HEAD, 0, size - SAMPLES_HEAD);
+    for (uint32_t i = 0; i < out[12]; i++)
+        unpack(samples, s + SAMPLES_SLOT_HEAD + (size_t)i * SAMPLES_SLOT_ENTRY,
+               out + SAMPLES_HEAD + (size_t)i * SAMPLES_ENTRY);
     check = checksum_modbus(out, size);
     check ^= (uint16_t)(samples->series >> 16) ^ (uint16_t)samples->series;
     bytes_put16(out + 14, check);

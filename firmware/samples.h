@@ -8,6 +8,11 @@
  *  - Reading changes nothing. Whoever drains keeps the number of the last one it has.
  *  - A set whose observations need more than the ring's entries is not kept, but it takes
  *    its number, so that it shows as lost.
+ *  - In the ring an entry is 5 bytes: its value, and the number of a head (all else:
+ * kind, quality, exponent, code, unit) that many samples share. There is room for
+ *    SAMPLES_HEADS of them; the one that is used longest ago makes room for another, with
+ *    the samples that still use it. An oximeter has some ten; a device that sends ever
+ * new texts keeps that many texts and no more.
  *
  * A sample as it is told (SAMPLES_HEAD bytes and SAMPLES_ENTRY bytes an entry, big-endian
  * as all of Modbus):
@@ -34,6 +39,9 @@
 #define SAMPLES_ENTRIES_MAX 18 /* a sample must fit into one reply */
 #define SAMPLES_BYTES_MAX   (SAMPLES_HEAD + SAMPLES_ENTRY * SAMPLES_ENTRIES_MAX)
 #define SAMPLES_MORE        8
+#define SAMPLES_HEADS       32 /* different heads of entries at a time */
+#define SAMPLES_SLOT_HEAD   6  /* bytes of a sample in the ring before its entries */
+#define SAMPLES_SLOT_ENTRY  5
 
 enum samples_kind {
     SAMPLES_WIDE = SAMPLES_MORE, /* value: bits 32-63 of the entry's mantissa */
@@ -43,8 +51,16 @@ enum samples_kind {
     SAMPLES_COUNTER,     /* bytes 4-11: the device's own sample counter */
 };
 
+struct samples_head {
+    uint8_t bytes[8];
+    uint32_t last; /* number of the last sample that uses it */
+};
+
 struct samples {
-    /* Slots of slot_size bytes: age's origin (40 bits), used, flags, entries. */
+    struct samples_head *heads; /* SAMPLES_HEADS, at the start of the caller's memory */
+    uint32_t heads_used;
+    /* Slots of slot_size bytes: age's origin (40 bits), entries used and flag, entries.
+     */
     uint8_t *memory;
     uint32_t capacity; /* samples that fit */
     uint32_t entries;  /* of a slot */
@@ -56,8 +72,8 @@ struct samples {
     uint32_t too_large; /* sets that did not fit */
 };
 
-/* An empty ring over `size` bytes; the next sample gets the number `next`. entries:
- * 1..SAMPLES_ENTRIES_MAX. */
+/* An empty ring over `size` bytes, aligned to 8; the next sample gets the number `next`.
+ * entries: 1..SAMPLES_ENTRIES_MAX. Less than the heads need: a capacity of 0. */
 void samples_init(struct samples *samples, void *memory, size_t size, uint32_t entries,
                   uint32_t series, uint16_t boot, uint32_t next);
 

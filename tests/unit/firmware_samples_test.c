@@ -13,6 +13,7 @@
 #define SERIES 0x00051234u
 #define SPO2   150456u
 #define UNIT   262688u
+#define HEADS  (SAMPLES_HEADS * sizeof(struct samples_head))
 
 static struct observation_set set_of(int64_t mantissa)
 {
@@ -30,7 +31,7 @@ static struct observation_set set_of(int64_t mantissa)
 
 static void come_back_as_they_were(void **state)
 {
-    static uint8_t memory[320];
+    static _Alignas(8) uint8_t memory[HEADS + 160];
     const struct wardgate_node_status status = {.series = SERIES,
                                                 .record_registers = 20,
                                                 .per_file = 500};
@@ -67,7 +68,7 @@ static void come_back_as_they_were(void **state)
 
 static void too_large_takes_its_number(void **state)
 {
-    static uint8_t memory[320];
+    static _Alignas(8) uint8_t memory[HEADS + 160];
     struct observation_set set = set_of(INT64_C(1) << 40); /* needs a third entry */
     struct samples samples;
 
@@ -76,6 +77,124 @@ static void too_large_takes_its_number(void **state)
     assert_false(samples_add(&samples, &set, 0));
     assert_int_equal(samples.next, 8);
     assert_int_equal(samples.too_large, 1);
+}
+
+/* What the gateway reads of a sample. */
+static struct wardgate_node_sample told(const struct samples *samples, uint32_t number,
+                                        uint64_t now_ms)
+{
+    const struct wardgate_node_status status = {.series = SERIES,
+                                                .record_registers =
+                                                    (uint16_t)(samples_size(samples) / 2),
+                                                .per_file = 500};
+    struct wardgate_node_sample sample;
+    uint8_t bytes[SAMPLES_BYTES_MAX];
+
+    samples_write(samples, number, now_ms, bytes);
+    assert_int_equal(wardgate_node_sample(&status, bytes, samples_size(samples), &sample),
+                     0);
+    assert_int_equal(sample.number, number);
+    return sample;
+}
+
+/* An hour at one a second, its qualities changing all the time, in what an STM32F405 has
+ * to spare (boards/README.md; tests/boards/sizes holds that against the build). */
+static void an_hour_fits(void **state)
+{
+    enum { SPARE = 118 * 1024, HOUR = 3600 };
+    static _Alignas(8) uint8_t memory[SPARE];
+    struct samples samples;
+
+    (void)state;
+    samples_init(&samples, memory, sizeof memory, 2, SERIES, 5, 1);
+    assert_true(samples.capacity >= HOUR);
+    for (uint32_t i = 1; i <= 3 * samples.capacity; i++) {
+        struct observation_set set = set_of(900 + i % 100);
+        set.items[0].quality = (uint16_t)(1u << i % 8);
+        set.items[1].quality = (uint16_t)(1u << i / 7 % 8);
+        assert_true(samples_add(&samples, &set, UINT64_C(1000) * i));
+        assert_int_equal(samples.next - samples.first,
+                         i < samples.capacity ? i : samples.capacity);
+    }
+    for (uint32_t n = samples.first; n != samples.next; n++) {
+        struct wardgate_node_sample sample =
+            told(&samples, n, UINT64_C(1000) * samples.next);
+        assert_int_equal(sample.age_ms, UINT64_C(1000) * (samples.next - n));
+        assert_int_equal(sample.set.items[0].mantissa, 900 + n % 100);
+        assert_int_equal(sample.set.items[0].quality, 1u << n % 8);
+        assert_int_equal(sample.set.items[1].quality, 1u << n / 7 % 8);
+    }
+}
+
+/* A device that sends ever new texts: what is there is right, and the oldest are gone. */
+static void more_heads_than_there_is_room_for(void **state)
+{
+    static _Alignas(8) uint8_t memory[HEADS + 4096];
+    struct samples samples;
+
+    (void)state;
+    samples_init(&samples, memory, sizeof memory, 2, SERIES, 5, 1);
+    for (uint32_t i = 1; i <= 100; i++) {
+        struct observation_set set = {.count = 1};
+        set.items[0] =
+            (struct observation){.code = SPO2, .unit = UNIT, .kind = OBSERVATION_TEXT};
+        (void)snprintf(set.items[0].text, sizeof set.items[0].text, "no %u", i);
+        set.stored = i % 2 != 0;
+        assert_true(samples_add(&samples, &set, 0));
+    }
+    assert_int_equal(samples.next, 101);
+    assert_int_equal(samples.next - samples.first, SAMPLES_HEADS - 1); /* one: the code */
+    for (uint32_t n = samples.first; n != samples.next; n++) {
+        struct wardgate_node_sample sample = told(&samples, n, 0);
+        char text[16];
+        (void)snprintf(text, sizeof text, "no %u", n);
+        assert_string_equal(sample.set.items[0].text, text);
+        assert_int_equal(sample.set.stored, n % 2 != 0);
+    }
+}
+
+/* A device's clock goes on every second: it must not take a head each. */
+static void device_times_share_their_head(void **state)
+{
+    static _Alignas(8) uint8_t memory[HEADS + 4096];
+    struct samples samples;
+
+    (void)state;
+    samples_init(&samples, memory, sizeof memory, 3, SERIES, 5, 1);
+    for (uint8_t i = 0; i < 60; i++) {
+        struct observation_set set = set_of(i);
+        set.device_time = (struct device_time){.present = true,
+                                               .year = 2026,
+                                               .month = 11,
+                                               .day = 24,
+                                               .hour = i / 3,
+                                               .minute = i,
+                                               .second = (uint8_t)(59 - i)};
+        assert_true(samples_add(&samples, &set, 0));
+    }
+    assert_int_equal(samples.heads_used, 3);
+    for (uint32_t n = samples.first; n != samples.next; n++) {
+        struct device_time t = told(&samples, n, 0).set.device_time;
+        assert_true(t.present);
+        assert_int_equal(t.year, 2026);
+        assert_int_equal(t.hour, (n - 1) / 3);
+        assert_int_equal(t.minute, n - 1);
+        assert_int_equal(t.second, 60 - n);
+    }
+}
+
+static void no_room_for_one(void **state)
+{
+    static _Alignas(8) uint8_t memory[HEADS];
+    struct observation_set set = set_of(1);
+    struct samples samples;
+
+    (void)state;
+    samples_init(&samples, memory, sizeof memory, 2, SERIES, 5, 1);
+    assert_int_equal(samples.capacity, 0);
+    assert_false(samples_add(&samples, &set, 0));
+    samples_init(&samples, memory, 0, 2, SERIES, 5, 1);
+    assert_false(samples_add(&samples, &set, 0));
 }
 
 static bool registers(void *context, unsigned unit, uint16_t address, uint16_t count,
@@ -139,6 +258,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(come_back_as_they_were),
         cmocka_unit_test(too_large_takes_its_number),
+        cmocka_unit_test(an_hour_fits),
+        cmocka_unit_test(more_heads_than_there_is_room_for),
+        cmocka_unit_test(device_times_share_their_head),
+        cmocka_unit_test(no_room_for_one),
         cmocka_unit_test(slave_answers_and_keeps_silent),
     };
 
