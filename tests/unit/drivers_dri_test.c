@@ -458,7 +458,7 @@ static void test_foreign_records(void **state)
         plain[changes[c].at] = changes[c].value;
         for (size_t i = 0; i + 1 < size; i++)
             sum = (uint8_t)(sum + plain[i]);
-        plain[size - 1] = sum;
+        plain[sizeof(plain) - 1] = sum;
         n = 0;
         wire[n++] = 0x7E;
         for (size_t i = 0; i < size; i++) {
