@@ -12,6 +12,7 @@ foreach(part cursor regmap regmap_slave)
 endforeach()
 wardgate_fuzz_target(profile_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/profile_fuzz.c LINK profile)
 wardgate_fuzz_target(medibus_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/medibus_fuzz.c LINK drivers)
+wardgate_fuzz_target(servo_i_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/servo_i_fuzz.c LINK drivers)
 # Serial drivers, one target each.
 foreach(name contec_v7 contec_5byte nonin_8500 nellcor_n595 masimo_ascii1 ivy_ansar_b series50 dri)
     string(REPLACE _ - driver ${name})

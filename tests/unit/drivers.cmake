@@ -23,3 +23,6 @@ endforeach()
 # DRI: sentinels, labels, the cuff, stuffing and the session.
 wardgate_unit_test(drivers_dri_test
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/drivers_dri_test.c LINK drivers)
+# Servo-i: session, scales, flips, allow-list.
+wardgate_unit_test(drivers_servo_i_test
+    SOURCES ${CMAKE_CURRENT_LIST_DIR}/drivers_servo_i_test.c LINK drivers)
