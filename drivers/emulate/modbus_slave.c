@@ -14,6 +14,12 @@
 #define MBAP_SIZE    7
 #define GARBAGE_MAX  64
 #define EXCEPTION    0x80
+#define REPORT       17
+#define REPORT_MAX   200
+#define MEI          43
+#define MEI_ID       14
+#define OBJECTS      3
+#define OBJECT_MAX   60
 #define BAD_FUNCTION 1
 #define BAD_ADDRESS  2
 #define BAD_VALUE    3
@@ -94,7 +100,71 @@ static void answer(const struct modbus_unit *unit, const struct request *request
     }
 }
 
-/* Puts a PDU on the wire: MBAP header before it, or unit and CRC around it. */
+/* Function 17: a byte of our own, "running", and the text. */
+static void answer_report(const struct modbus_unit *unit, struct pdu *out)
+{
+    size_t n = strlen(unit->report);
+
+    n = n < REPORT_MAX ? n : REPORT_MAX;
+    out->bytes[0] = REPORT;
+    out->bytes[1] = (uint8_t)(n + 2);
+    out->bytes[2] = unit->unit;
+    out->bytes[3] = 0xFF;
+    memcpy(out->bytes + 4, unit->report, n);
+    out->size = 4 + n;
+}
+
+/* Function 43/14: the basic objects from the one asked for on, all in one reply. */
+static void answer_identity(const struct modbus_unit *unit, const struct request *request,
+                            struct pdu *out)
+{
+    uint8_t first = request->pdu[3];
+    size_t at = 7;
+
+    if (request->size != 4 || request->pdu[2] != 1 || first >= OBJECTS) {
+        make_exception(out, MEI, BAD_VALUE);
+        return;
+    }
+    out->bytes[0] = MEI;
+    out->bytes[1] = MEI_ID;
+    out->bytes[2] = 1;
+    out->bytes[3] = 1; /* conformity: basic, by stream */
+    out->bytes[4] = 0; /* nothing follows */
+    out->bytes[5] = 0;
+    out->bytes[6] = (uint8_t)(OBJECTS - first);
+    for (size_t i = first; i < OBJECTS; i++) {
+        const char *text = unit->identity[i] != NULL ? unit->identity[i] : "";
+        size_t n = strlen(text);
+
+        n = n < OBJECT_MAX ? n : OBJECT_MAX;
+        out->bytes[at++] = (uint8_t)i;
+        out->bytes[at++] = (uint8_t)n;
+        memcpy(out->bytes + at, text, n);
+        at += n;
+    }
+    out->size = at;
+}
+
+/* The colon, pairs of digits, the check, CR LF. */
+static void frame_ascii(uint8_t unit, const struct pdu *pdu, struct emulate_burst *out)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    uint8_t sum = 0;
+
+    out->size = 0;
+    out->bytes[out->size++] = ':';
+    for (size_t i = 0; i < pdu->size + 2; i++) {
+        uint8_t byte = i == 0 ? unit : i <= pdu->size ? pdu->bytes[i - 1] : (uint8_t)-sum;
+
+        sum = (uint8_t)(sum + byte);
+        out->bytes[out->size++] = (uint8_t)digits[byte >> 4];
+        out->bytes[out->size++] = (uint8_t)digits[byte & 15];
+    }
+    out->bytes[out->size++] = '\r';
+    out->bytes[out->size++] = '\n';
+}
+
+/* Puts a PDU on the wire: MBAP header before it, or unit and check around it. */
 static void frame(enum modbus_framing framing, uint8_t unit, uint16_t transaction,
                   const struct pdu *pdu, struct emulate_burst *out)
 {
@@ -108,6 +178,10 @@ static void frame(enum modbus_framing framing, uint8_t unit, uint16_t transactio
         memcpy(b, head, sizeof(head));
         memcpy(b + MBAP_SIZE, pdu->bytes, pdu->size);
         out->size = MBAP_SIZE + pdu->size;
+        return;
+    }
+    if (framing == MODBUS_ASCII) {
+        frame_ascii(unit, pdu, out);
         return;
     }
     b[0] = unit;
@@ -216,9 +290,15 @@ static void handle(struct modbus_slave *slave, const struct request *request,
     uint8_t function = request->pdu[0], from = request->unit;
     uint16_t transaction = request->transaction;
 
-    if (function < 1 ||
-        function > 4) /* also for units that are not here, and broadcasts */
-        slave->writes++;
+    bool tells = function == REPORT ||
+                 (function == MEI && request->size > 1 && request->pdu[1] == MEI_ID);
+
+    /* Writes also for units that are not here, and broadcasts. */
+    slave->writes += (function < 1 || function > 4) && !tells;
+    if (slave->asked != NULL && function >= 1 && function <= 4 && request->size == 5)
+        slave->asked(slave->asked_context, request->unit, function,
+                     (uint16_t)(request->pdu[1] << 8 | request->pdu[2]),
+                     (uint16_t)(request->pdu[3] << 8 | request->pdu[4]), now_us);
     for (size_t i = 0; i < slave->unit_count; i++)
         if (slave->units[i].unit == request->unit)
             unit = &slave->units[i];
@@ -228,10 +308,16 @@ static void handle(struct modbus_slave *slave, const struct request *request,
     slave->requests++;
     if (unit->dead)
         return;
-    if (function < 1 || function > 4)
-        make_exception(&pdu, function, BAD_FUNCTION);
-    else
+    if (function >= 1 && function <= 4) {
         answer(unit, request, &pdu);
+    } else if (function == REPORT && unit->report != NULL) {
+        answer_report(unit, &pdu);
+    } else if (function == MEI && tells && unit->identity[0] != NULL) {
+        answer_identity(unit, request, &pdu);
+    } else {
+        slave->unknown += tells;
+        make_exception(&pdu, function, BAD_FUNCTION);
+    }
     if (!spoil_pdu(slave, request, &pdu, &from, &transaction))
         return;
     frame(slave->framing, from, transaction, &pdu, &reply);
@@ -278,6 +364,42 @@ static size_t rtu_size(const uint8_t *b, size_t have)
     }
 }
 
+/* ASCII: from the colon to the line feed. */
+static size_t ascii_size(const struct modbus_slave *slave)
+{
+    if (slave->buffer[0] != ':')
+        return SIZE_MAX;
+    return slave->buffer[slave->have - 1] == '\n' ? slave->have : 0;
+}
+
+/* 16: no digit. */
+static unsigned hex(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - (unsigned)'0';
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10U : 16U;
+}
+
+/* Into bytes, in place: the result is half as long. Returns unit and PDU's size, 0 if a
+ * character or the check is wrong. */
+static size_t ascii_open(uint8_t *b, size_t size)
+{
+    size_t n = 0;
+    uint8_t sum = 0;
+
+    if (size < 9 || size % 2 == 0 || b[size - 2] != '\r')
+        return 0;
+    for (size_t at = 1; at + 2 < size; at += 2) {
+        unsigned high = hex(b[at]), low = hex(b[at + 1]);
+
+        if (high > 15 || low > 15)
+            return 0;
+        b[n] = (uint8_t)(high << 4 | low);
+        sum = (uint8_t)(sum + b[n++]);
+    }
+    return sum == 0 ? n - 1 : 0;
+}
+
 /* The whole frame that the buffer begins with: its size, 0 if it is not whole yet,
  * SIZE_MAX if it can never be one. */
 static size_t whole(const struct modbus_slave *slave)
@@ -287,6 +409,8 @@ static size_t whole(const struct modbus_slave *slave)
 
     if (slave->framing == MODBUS_RTU) {
         size = rtu_size(b, slave->have);
+    } else if (slave->framing == MODBUS_ASCII) {
+        size = ascii_size(slave);
     } else {
         if (slave->have < MBAP_SIZE)
             return 0;
@@ -303,7 +427,7 @@ static size_t whole(const struct modbus_slave *slave)
 static void take(struct modbus_slave *slave, size_t size, uint64_t now_us,
                  struct emulate_output *out)
 {
-    const uint8_t *b = slave->buffer;
+    uint8_t *b = slave->buffer, sent[sizeof slave->buffer];
     struct request request = {.adu = b, .adu_size = size};
 
     if (slave->framing == MODBUS_TCP) {
@@ -311,6 +435,17 @@ static void take(struct modbus_slave *slave, size_t size, uint64_t now_us,
         request.unit = b[6];
         request.pdu = b + MBAP_SIZE;
         request.size = size - MBAP_SIZE;
+    } else if (slave->framing == MODBUS_ASCII) {
+        memcpy(sent, b, size);
+        request.adu = sent;
+        size = ascii_open(b, size);
+        if (size < 2) {
+            slave->bad_frames++;
+            return;
+        }
+        request.unit = b[0];
+        request.pdu = b + 1;
+        request.size = size - 1;
     } else {
         uint16_t crc = (uint16_t)(b[size - 1] << 8 | b[size - 2]);
         if (checksum_modbus(b, size - 2) != crc) {
@@ -338,6 +473,8 @@ void modbus_slave_feed(void *state, const uint8_t *bytes, size_t n, uint64_t now
     }
     slave->last_us = now_us;
     for (size_t i = 0; i < n; i++) {
+        if (slave->framing == MODBUS_ASCII && bytes[i] == ':')
+            slave->have = 0; /* always begins a frame */
         slave->buffer[slave->have++] = bytes[i];
         size_t size = whole(slave);
         if (size == 0 && slave->have < sizeof(slave->buffer))
@@ -365,4 +502,5 @@ void modbus_slave_init(struct modbus_slave *slave, enum modbus_framing framing,
 }
 
 const struct emulator modbus_rtu_emulator = {"modbus-rtu", modbus_slave_feed, NULL};
+const struct emulator modbus_ascii_emulator = {"modbus-ascii", modbus_slave_feed, NULL};
 const struct emulator modbus_tcp_emulator = {"modbus-tcp", modbus_slave_feed, NULL};

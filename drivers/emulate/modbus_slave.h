@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * An emulated Modbus slave, or several on one line: register images behind functions 1-4,
- * RTU and TCP framing, and a script of faults. It never takes a write: every request that
- * would write, and every function it does not know, is refused with exception 1 and
- * counted, so that a test can assert that nobody tried.
+ * what it says of itself by 17 and 43/14, RTU, TCP and ASCII framing, and a script of
+ * faults. It never takes a write: every request that would write, and every function it
+ * does not know, is refused with exception 1 and counted, so that a test can assert that
+ * nobody tried.
  *
  * Use: modbus_unit_init() for each unit, modbus_unit_set() for each value by field name,
  * modbus_slave_init() once, then modbus_slave_feed() with what arrives.
@@ -16,7 +17,7 @@
 
 #define MODBUS_UNIT_CELLS_MAX 256 /* registers or bits that one unit holds */
 
-enum modbus_framing { MODBUS_RTU, MODBUS_TCP };
+enum modbus_framing { MODBUS_RTU, MODBUS_TCP, MODBUS_ASCII };
 
 /* One register, or one bit for functions 1 and 2. */
 struct modbus_cell {
@@ -35,6 +36,9 @@ struct modbus_unit {
     bool strict;              /* a request that spans an unused register gets exception 2;
                                * otherwise unused registers between used ones read 0 */
     uint64_t requests;        /* good requests addressed to this unit */
+    const char *report;       /* text of function 17, at most 200; NULL: refused */
+    const char *identity[3];  /* 43/14: maker, product, revision, at most 60 each; the
+                               * first NULL: refused */
     uint16_t cell_count;
     struct modbus_cell cells[MODBUS_UNIT_CELLS_MAX]; /* sorted by function, address */
 };
@@ -72,8 +76,14 @@ struct modbus_slave {
     uint32_t frame_gap_us; /* RTU: silence that ends a frame. The wire's 3.5 characters
                             * are far less, but a pty hands a frame over in pieces */
     uint64_t requests;     /* good requests to any of the units */
-    uint64_t writes;       /* requests with a function that is not 1-4, refused */
+    uint64_t writes;       /* requests with a function that is not 1-4, 17 or 43/14 */
+    uint64_t unknown;      /* requests of 17 and 43/14 that were refused */
     uint64_t bad_frames;   /* wrong CRC, impossible length, wrong protocol id */
+    /* Called before a good request of functions 1-4 is answered, also of a unit that is
+     * not here; NULL: nobody. */
+    void (*asked)(void *context, uint8_t unit, uint8_t function, uint16_t address,
+                  uint16_t count, uint64_t now_us);
+    void *asked_context;
     uint64_t last_us;
     size_t have;
     uint8_t buffer[EMULATE_BURST_MAX];
@@ -110,6 +120,7 @@ void modbus_slave_feed(void *slave, const uint8_t *bytes, size_t n, uint64_t now
 
 /* The same function as an emulator: the state's framing decides, the names are for
  * people. */
-extern const struct emulator modbus_rtu_emulator, modbus_tcp_emulator;
+extern const struct emulator modbus_rtu_emulator, modbus_tcp_emulator,
+    modbus_ascii_emulator;
 
 #endif

@@ -376,7 +376,7 @@ static int add_unit(struct bus *bus, const struct bus_device *device)
         return 0;
     }
     if (device->map == NULL ||
-        (bus->line.tcp_port == 0 && (device->unit < 1 || device->unit > 247)))
+        (!port_answers_named(&bus->line) && (device->unit < 1 || device->unit > 247)))
         return -EINVAL;
     for (size_t i = 0; i < bus->unit_count; i++) {
         if (bus->units[i].device.unit == device->unit)

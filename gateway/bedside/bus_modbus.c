@@ -16,9 +16,15 @@
 #define COALESCE_US 20000
 
 /* The rules about doubt are for lines whose answers do not name their request. */
-static bool on_tcp(const struct bus *bus)
+static bool named(const struct bus *bus)
 {
-    return bus->line.tcp_port != 0;
+    return port_answers_named(&bus->line);
+}
+
+/* Rule 8, for a framing whose check lets too much pass: always. */
+static bool weak(const struct bus *bus)
+{
+    return bus->line.framing == PORT_FRAMING_ASCII;
 }
 
 /* Counts one exchange. */
@@ -85,7 +91,7 @@ static void judge_strays(struct bus *bus, const struct port_modbus_strays *stray
 {
     bool unread = strays->unread > 0;
 
-    if (strays->bytes == 0 || on_tcp(bus))
+    if (strays->bytes == 0 || named(bus))
         return;
     /* A damaged reply and nothing else says nothing against anyone. */
     if (asked != NULL && !spoke(strays, asked) && strays->unread <= own)
@@ -107,7 +113,7 @@ static int ask(struct bus *bus, struct bus_unit *unit, const struct regmap_block
                bool probe, struct port_modbus_reply *reply)
 {
     uint32_t response_us =
-        on_tcp(bus) ? unit->device.response_ms * 1000 : trust_response_us(&unit->trust);
+        named(bus) ? unit->device.response_ms * 1000 : trust_response_us(&unit->trust);
     struct port_modbus_request request = {
         .unit = unit->device.unit,
         .function = block->function,
@@ -121,14 +127,14 @@ static int ask(struct bus *bus, struct bus_unit *unit, const struct regmap_block
     bool failed;
     int error;
 
-    if (!on_tcp(bus))
+    if (!named(bus))
         request.not_before_us = trust_not_before(&unit->trust, block);
     error = port_modbus_ask(bus->modbus, &request, reply);
     count(bus, unit, error, reply);
     failed = error != PORT_OK && error != PORT_EXCEPTION;
     judge_strays(bus, &reply->strays, failed ? unit : NULL,
                  5u + trust_shape(block).bytes);
-    if (on_tcp(bus) || reply->bytes_out == 0)
+    if (named(bus) || reply->bytes_out == 0)
         return error;
     trust_asked(&unit->trust, block, reply->asked_us);
     trust_exchanged(&unit->trust,
@@ -213,7 +219,7 @@ static int ask_trusted(struct bus *bus, struct bus_unit *unit,
     enum trust_way way;
     int error;
 
-    if (on_tcp(bus))
+    if (named(bus))
         return ask(bus, unit, block, false, reply);
     trust_expire(trust, clock_monotonic_us());
     way = trust_way(trust, block, &probe);
@@ -231,7 +237,7 @@ static int ask_trusted(struct bus *bus, struct bus_unit *unit,
     }
     if (way == TRUST_DIRECT)
         trust_cleared(trust);
-    return trust_noisy(trust) ? confirm(bus, unit, block, reply) : PORT_OK;
+    return weak(bus) || trust_noisy(trust) ? confirm(bus, unit, block, reply) : PORT_OK;
 }
 
 /* When the poll's measurement was: the first request's end and the last reply's begin. */
@@ -281,7 +287,7 @@ static void deliver(struct bus *bus, size_t index, const struct instant *now,
     uint64_t release_us = 0;
     int error;
 
-    if (!on_tcp(bus)) {
+    if (!named(bus)) {
         release_us = moment->first_us + trust_window_us(&unit->trust);
         if (trust_solo_round(&unit->trust)) {
             spoil(bus, unit);
@@ -313,7 +319,7 @@ static void identify(struct bus *bus, size_t index, const struct instant *now,
     struct bus_item item = {.kind = BUS_IDENTITY, .device = (uint16_t)index, .at = *now};
     struct bus_unit *unit = &bus->units[index];
 
-    if (!on_tcp(bus))
+    if (!named(bus))
         unit->identity_us = moment->first_us + trust_window_us(&unit->trust);
     (void)regmap_identity(bus->units[index].device.map, acquire_plan(bus->acquire),
                           acquire_data(bus->acquire), item.identity,
@@ -349,7 +355,7 @@ static bool step(struct bus *bus, const struct acquire_step *todo, struct moment
     int error = ask_trusted(bus, unit, &todo->block, &reply);
 
     /* A TCP peer may close at any time; only one that cannot be reached is gone. */
-    if (error == PORT_GONE && (!on_tcp(bus) || reply.bytes_out == 0))
+    if (error == PORT_GONE && (bus->line.tcp_port == 0 || reply.bytes_out == 0))
         return false;
     bus_now(&now);
     if (todo->index == 0) {
@@ -398,7 +404,7 @@ static bool idle(struct bus *bus, uint64_t wake_us)
     n = ppoll(waits, 2, &left, NULL);
     if (n > 0 && waits[1].revents != 0) {
         if (port_modbus_strays(bus->modbus, &found) != PORT_OK)
-            return on_tcp(bus); /* TCP: the next request connects again */
+            return bus->line.tcp_port != 0; /* TCP: the next request connects again */
         judge_strays(bus, &found, NULL, 0);
     }
     return true;

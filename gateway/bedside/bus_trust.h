@@ -42,7 +42,8 @@
  *    more likely another's answer than a faster device.
  *
  * 8. The check lets one damaged frame in 65,536 pass. While a device's frames come
- *    damaged often, every block is read until two readings in a row agree in every bit.
+ *    damaged often, every block is read until two readings in a row agree in every bit;
+ *    with Modbus ASCII, whose check lets one in 256 pass, always.
  *
  * What remains. On a line polled without a pause a doubled reply to the same block can be
  * taken for the next one's, if the true answer is lost in the same moment: the value is

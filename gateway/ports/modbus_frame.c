@@ -203,34 +203,3 @@ int modbus_frame_match(const struct port_modbus_request *request, const uint8_t 
         return PORT_LENGTH;
     return PORT_OK;
 }
-
-/* For what was thrown away: which of it was a frame at all, whose, and whether the answer
- * that was waited for is among it. A byte that begins no good frame is passed over and
- * counted as unread. */
-bool modbus_frame_scan(const struct port_modbus_request *request, const uint8_t *bytes,
-                       size_t n, struct port_modbus_strays *strays)
-{
-    bool answer = false;
-    size_t at = 0;
-
-    strays->bytes += (uint32_t)n;
-    strays->unread += (uint32_t)n;
-    while (at + 5 <= n) {
-        size_t length = modbus_frame_length(bytes + at, n - at);
-        const uint8_t *data;
-        size_t size;
-
-        if (length == 0 || length > n - at || !modbus_frame_crc(bytes + at, length)) {
-            at++;
-            continue;
-        }
-        strays->units[bytes[at] / 64] |= UINT64_C(1) << bytes[at] % 64;
-        strays->unread -= (uint32_t)length;
-        if (request != NULL && bytes[at] == request->unit &&
-            modbus_frame_match(request, bytes + at + 1, length - 3, &data, &size) !=
-                PORT_LENGTH)
-            answer = true;
-        at += length;
-    }
-    return answer;
-}

@@ -34,9 +34,4 @@ bool modbus_frame_crc(const uint8_t *frame, size_t n);
 int modbus_frame_match(const struct port_modbus_request *request, const uint8_t *pdu,
                        size_t n, const uint8_t **data, size_t *size);
 
-/* Looks for whole good RTU frames anywhere in n bytes and adds what it finds to *strays.
- * True if one of them answers the request (NULL: none is looked for). */
-bool modbus_frame_scan(const struct port_modbus_request *request, const uint8_t *bytes,
-                       size_t n, struct port_modbus_strays *strays);
-
 #endif

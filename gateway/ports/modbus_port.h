@@ -7,15 +7,22 @@
 #define PORTS_MODBUS_PORT_H
 
 #include "ports/modbus_frame.h"
+#include "ports/modbus_framing.h"
+#include "ports/port_serial.h"
 
 /* Bytes kept of one exchange and its aftermath. */
 #define PORT_BUFFER 1024
 
 struct port_modbus {
     struct port_line line;
-    /* modbus_t *; its type stays in port_modbus.c. */
+    /* NULL: each request has a transaction number (Modbus TCP). */
+    const struct modbus_framing *framing;
+    /* modbus_t *; its type stays in port_modbus.c. NULL: RTU or ASCII by our own means.
+     */
     void *context;
-    /* Libmodbus's own; -1: closed. */
+    /* ASCII on a serial line: owns descriptor and lock. */
+    struct port_serial *serial;
+    /* Libmodbus's own, the serial line's, or a socket; -1: closed. */
     int fd;
     /* RTU: holds the flock; -1: none. */
     int lock;
@@ -32,6 +39,8 @@ struct port_modbus {
     uint64_t quiet_us;
     size_t have;
     uint8_t buffer[PORT_BUFFER];
+    /* The body of the last reply, where it is not in the buffer as it came. */
+    uint8_t body[MODBUS_BODY_MAX];
 };
 
 /* Waits until bytes are there (1), the time is over or the wait is aborted (0), or the

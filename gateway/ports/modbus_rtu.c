@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One exchange on a serial line. An RTU reply names neither the request nor the address
- * it answers, so all that can be held against it is its unit, function, exact length,
- * check and time. libmodbus's receive functions hide the time and whatever came before
- * and after the frame they took; so the bytes are read here, all of them.
+ * One exchange on a line whose replies have no number: RTU and ASCII, on a tty or through
+ * a device server. Such a reply names neither the request nor the address it answers, so
+ * all that can be held against it is its unit, function, exact length, check and time.
+ * libmodbus's receive functions hide the time and whatever came before and after the
+ * frame they took; so the bytes are read here, all of them.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,8 +12,8 @@
 #include "base/clock.h"
 #include "ports/modbus_port.h"
 
-/* A USB adapter hands bytes over in lumps up to 16 ms apart. */
-#define REST_SLACK_US 30000
+/* A device server may hand a frame over in pieces this far apart. */
+#define SERVER_SLACK_US 200000
 /* A line is quiet after this, and never before t3.5. */
 #define QUIET_US 5000
 /* A line that never falls quiet is not waited for longer. */
@@ -48,7 +49,7 @@ static bool strip_echo(struct port_modbus *port, struct exchange *exchange)
     /* A reply of the request's very length could be a reply that happens to be equal
      * (only for 17-24 bits at an address of 0x03xx): believed an echo only where echoes
      * are known. */
-    if (modbus_frame_length(port->buffer, port->have) == n && !port->echoes)
+    if (port->framing->length(port->buffer, port->have) == n && !port->echoes)
         return false;
     port->have -= n;
     memmove(port->buffer, port->buffer + n, port->have);
@@ -61,21 +62,22 @@ static bool strip_echo(struct port_modbus *port, struct exchange *exchange)
 }
 
 /* What the bytes so far are: 1 if more must come, else enum port_error. */
-static int judge(const struct port_modbus *port, struct exchange *exchange)
+static int judge(struct port_modbus *port, struct exchange *exchange)
 {
-    size_t length = modbus_frame_length(port->buffer, port->have);
-    const uint8_t *data = NULL;
-    size_t size = 0;
+    const struct modbus_framing *framing = port->framing;
+    size_t length = framing->length(port->buffer, port->have);
+    const uint8_t *data = NULL, *body;
+    size_t size = 0, body_size;
     int match;
 
     if (length == 0 || length > port->have)
         return 1; /* a length that cannot be is judged when the line falls silent */
-    if (!modbus_frame_crc(port->buffer, length))
+    body = framing->open(port->buffer, length, port->body, &body_size);
+    if (body == NULL)
         return PORT_CRC;
-    if (port->buffer[0] != exchange->request->unit)
+    if (body[0] != exchange->request->unit)
         return PORT_FOREIGN;
-    match =
-        modbus_frame_match(exchange->request, port->buffer + 1, length - 3, &data, &size);
+    match = modbus_frame_match(exchange->request, body + 1, body_size - 1, &data, &size);
     if (match == PORT_LENGTH)
         return PORT_LENGTH;
     if (port->have > length)
@@ -90,28 +92,37 @@ static int judge(const struct port_modbus *port, struct exchange *exchange)
 }
 
 /* The line fell silent within a frame. */
-static int judge_torn(const struct port_modbus *port, const struct exchange *exchange)
+static int judge_torn(struct port_modbus *port, const struct exchange *exchange)
 {
+    const struct modbus_framing *framing = port->framing;
+    const uint8_t *body;
+    size_t size;
+
     if (port->have == 0)
         return PORT_TIMEOUT;
-    if (modbus_frame_length(port->buffer, port->have) <= MODBUS_RTU_MAX)
+    if (framing->length(port->buffer, port->have) <= framing->max)
         return PORT_SHORT;
-    if (!modbus_frame_crc(port->buffer, port->have))
+    body = framing->open(port->buffer, port->have, port->body, &size);
+    if (body == NULL)
         return PORT_CRC;
-    return port->buffer[0] == exchange->request->unit ? PORT_LENGTH : PORT_FOREIGN;
+    return body[0] == exchange->request->unit ? PORT_LENGTH : PORT_FOREIGN;
 }
 
 /* Bytes that the reply still lacks, at least. */
 static uint32_t bytes_left(const struct port_modbus *port,
                            const struct exchange *exchange)
 {
-    size_t length = modbus_frame_length(port->buffer, port->have);
+    const struct modbus_framing *framing = port->framing;
+    size_t length = framing->length(port->buffer, port->have);
+    size_t body = 0; /* unit, function, byte count and data */
 
-    if (length == 0 && exchange->request->function <= 2)
-        length = 5 + (exchange->request->count + 7u) / 8u;
-    else if (length == 0 && exchange->request->function <= 4)
-        length = 5 + exchange->request->count * 2u;
-    if (length <= port->have || length > MODBUS_RTU_MAX)
+    if (exchange->request->function <= 2)
+        body = 3 + (exchange->request->count + 7u) / 8u;
+    else if (exchange->request->function <= 4)
+        body = 3 + exchange->request->count * 2u;
+    if (length == 0 && body != 0)
+        length = framing->around + body * framing->each;
+    if (length <= port->have || length > framing->max)
         return 0;
     return (uint32_t)(length - port->have);
 }
@@ -156,7 +167,10 @@ static int receive(struct port_modbus *port, struct exchange *exchange)
         if (n <= 0)
             return n;
         left = bytes_left(port, exchange);
-        until = now + port_chars_us(&port->line, left) + REST_SLACK_US;
+        until = now + port_chars_us(&port->line, left) +
+                (port->line.tcp_port != 0 && port->framing->rest_us < SERVER_SLACK_US
+                     ? SERVER_SLACK_US
+                     : port->framing->rest_us);
         /* One sleep for the rest of the frame instead of a wake-up for each byte,
          * reckoned from its first byte. Only one: what is missing after it is on its way.
          */
@@ -195,8 +209,8 @@ static int quarantine(struct port_modbus *port, struct exchange *exchange, int e
         if (port->quiet_us > last)
             break;
     }
-    reply->late_seen =
-        modbus_frame_scan(exchange->request, port->buffer, port->have, &reply->strays);
+    reply->late_seen = modbus_framing_scan(port->framing, exchange->request, port->buffer,
+                                           port->have, &reply->strays);
     /* Two replies to one request: which of them answers it is not known, so neither does.
      */
     if (error == PORT_TRAILING || error == PORT_EARLY)
@@ -210,7 +224,7 @@ int modbus_rtu_ask(struct port_modbus *port, const struct port_modbus_request *r
                    const uint8_t *pdu, size_t n, struct port_modbus_reply *reply)
 {
     uint32_t gap = port_gap_us(&port->line);
-    uint8_t sent[1 + PORT_MODBUS_PDU_MAX + 2];
+    uint8_t body[MODBUS_BODY_MAX], sent[MODBUS_ASCII_MAX];
     struct exchange exchange = {.request = request, .reply = reply, .sent = sent};
     uint64_t start;
     int error;
@@ -231,10 +245,9 @@ int modbus_rtu_ask(struct port_modbus *port, const struct port_modbus_request *r
     }
     reply->bytes_in = reply->strays.bytes;
     port->have = 0;
-    sent[0] = request->unit;
-    memcpy(sent + 1, pdu, n);
-    modbus_frame_seal(sent, n + 1);
-    exchange.sent_size = n + 3;
+    body[0] = request->unit;
+    memcpy(body + 1, pdu, n);
+    exchange.sent_size = port->framing->seal(body, n + 1, sent);
     reply->bytes_out = (uint32_t)exchange.sent_size;
     /* Two bounds, since this thread may be put aside between the clock and the write: a
      * value is no older than the first, and the device's time counts from the second. */

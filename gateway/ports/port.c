@@ -19,6 +19,11 @@ const char *port_error_text(int error)
     return texts[-error];
 }
 
+bool port_answers_named(const struct port_line *line)
+{
+    return line->tcp_port != 0 && line->framing == PORT_FRAMING_USUAL;
+}
+
 /* A start bit always; a parity bit only if there is parity. */
 uint32_t port_char_bits(const struct port_line *line)
 {

@@ -44,12 +44,21 @@ enum port_error {
 /* A word for logs and status: "timeout", "crc". Never NULL. */
 const char *port_error_text(int error);
 
+/* How Modbus frames are put on the line. */
+enum port_framing {
+    PORT_FRAMING_USUAL, /* RTU on a serial line, Modbus TCP on TCP */
+    PORT_FRAMING_ASCII, /* hex digits and an LRC, on either */
+    PORT_FRAMING_RTU,   /* RTU on TCP too: a device server that only hands bytes on */
+};
+
 struct port_line {
     /* "/dev/serial/by-id/...", or a host name or address. */
     char path[PORT_PATH_MAX + 1];
     /* 0: path is a serial line. */
     uint16_t tcp_port;
     uint32_t baud;
+    /* Enum port_framing. */
+    uint8_t framing;
     /* 7 or 8; Modbus RTU takes 8. */
     uint8_t data_bits;
     /* Enum driver_parity. */
@@ -65,6 +74,10 @@ struct port_line {
     /* TCP: time to connect; 0 = 3,000. */
     uint32_t connect_ms;
 };
+
+/* True if each answer on this line names its request (Modbus TCP): a late or foreign one
+ * is known by its number. */
+bool port_answers_named(const struct port_line *line);
 
 /* Microseconds that one character takes on the line, rounded up; 0 on TCP. */
 uint32_t port_char_us(const struct port_line *line);

@@ -95,9 +95,43 @@ static int open_tcp(struct port_modbus *port)
     return PORT_OK;
 }
 
+/* libmodbus has no ASCII and takes 8 bits only: the line is opened as for a streaming
+ * driver, whose allow-list is ours in another dress. */
+static bool ascii_allowed(const uint8_t *bytes, size_t n)
+{
+    uint8_t room[MODBUS_BODY_MAX];
+    size_t size;
+    const uint8_t *body = modbus_ascii_framing.open(bytes, n, room, &size);
+
+    return body != NULL && port_modbus_allowed(body + 1, size - 1);
+}
+
+static int open_ascii(struct port_modbus *port)
+{
+    int error = port_serial_open(&port->line, ascii_allowed, &port->serial);
+
+    if (error != PORT_OK)
+        return error;
+    port->fd = port_serial_fd(port->serial);
+    port->pty = line_is_pty(port->fd);
+    return PORT_OK;
+}
+
+/* A device server: bytes of a line, and no time that they could prove. */
+static int open_server(struct port_modbus *port)
+{
+    port->pty = true;
+    return modbus_tcp_connect(port, &port->fd);
+}
+
 /* Serial or TCP, as the settings say. */
 static int line_open(struct port_modbus *port)
 {
+    if (port->framing != NULL && port->line.tcp_port != 0)
+        return open_server(port);
+    if (port->framing == &modbus_ascii_framing)
+        return open_ascii(port);
+
     if (!descriptors_left()) {
         errno = EMFILE;
         return PORT_GONE;
@@ -110,12 +144,28 @@ static void line_close(struct port_modbus *port)
 {
     if (port->fd < 0)
         return;
-    modbus_close(port->context);
-    modbus_free(port->context);
+    if (port->context != NULL) {
+        modbus_close(port->context);
+        modbus_free(port->context);
+    } else if (port->serial != NULL) {
+        port_serial_close(port->serial);
+    } else {
+        close(port->fd);
+    }
     if (port->lock >= 0)
         close(port->lock);
+    port->context = NULL;
+    port->serial = NULL;
     port->fd = -1;
     port->lock = -1;
+}
+
+/* NULL where a request has a number. */
+static const struct modbus_framing *framing_of(const struct port_line *line)
+{
+    if (line->framing == PORT_FRAMING_ASCII)
+        return &modbus_ascii_framing;
+    return port_answers_named(line) ? NULL : &modbus_rtu_framing;
 }
 
 /* A port exists only open; a TCP port may close and open itself again later. */
@@ -127,6 +177,7 @@ int port_modbus_open(const struct port_line *settings, struct port_modbus **out)
     if (port == NULL)
         return PORT_GONE;
     port->line = *settings;
+    port->framing = framing_of(settings);
     port->fd = -1;
     port->lock = -1;
     port->abort_fd = -1;
@@ -230,22 +281,46 @@ int modbus_port_read(struct port_modbus *port)
     return PORT_GONE;
 }
 
-/* An RTU frame leaves through libmodbus; a TCP frame does not, because its raw requests
- * all carry transaction 0 and a late answer would then pass for a new one. */
+/* All of it, or PORT_GONE: a socket that takes only a part of so little is not read. */
+static int send_socket(const struct port_modbus *port, const uint8_t *bytes, size_t n)
+{
+    return send(port->fd, bytes, n, MSG_NOSIGNAL) == (ssize_t)n ? PORT_OK : PORT_GONE;
+}
+
+/* On a line without numbers. RTU on a tty leaves through libmodbus. */
+static int send_framed(struct port_modbus *port, uint8_t unit, const uint8_t *pdu,
+                       size_t n)
+{
+    uint8_t body[MODBUS_BODY_MAX], frame[MODBUS_ASCII_MAX];
+    size_t size;
+
+    if (n + 1 > sizeof body)
+        return PORT_REFUSED;
+    body[0] = unit;
+    memcpy(body + 1, pdu, n);
+    if (port->context != NULL) {
+        if (modbus_set_slave(port->context, unit) != 0)
+            return PORT_REFUSED;
+        return modbus_send_raw_request(port->context, body, (int)n + 1) > 0 ? PORT_OK
+                                                                            : PORT_GONE;
+    }
+    size = port->framing->seal(body, n + 1, frame);
+    if (port->serial != NULL)
+        return port_serial_write(port->serial, frame, size) == PORT_OK ? PORT_OK
+                                                                       : PORT_GONE;
+    return send_socket(port, frame, size);
+}
+
+/* A Modbus TCP frame does not leave through libmodbus, because its raw requests all carry
+ * transaction 0 and a late answer would then pass for a new one. */
 int modbus_port_send(struct port_modbus *port, uint8_t unit, const uint8_t *pdu, size_t n)
 {
     uint8_t frame[MODBUS_MBAP + PORT_MODBUS_PDU_MAX];
 
     if (!port_modbus_allowed(pdu, n))
         return PORT_REFUSED;
-    if (port->line.tcp_port == 0) {
-        frame[0] = unit;
-        memcpy(frame + 1, pdu, n);
-        if (modbus_set_slave(port->context, unit) != 0)
-            return PORT_REFUSED;
-        return modbus_send_raw_request(port->context, frame, (int)n + 1) > 0 ? PORT_OK
-                                                                             : PORT_GONE;
-    }
+    if (port->framing != NULL)
+        return send_framed(port, unit, pdu, n);
     port->transaction++;
     frame[0] = (uint8_t)(port->transaction >> 8);
     frame[1] = (uint8_t)port->transaction;
@@ -254,10 +329,7 @@ int modbus_port_send(struct port_modbus *port, uint8_t unit, const uint8_t *pdu,
     frame[5] = (uint8_t)(n + 1);
     frame[6] = unit;
     memcpy(frame + MODBUS_MBAP, pdu, n);
-    return send(port->fd, frame, MODBUS_MBAP + n, MSG_NOSIGNAL) ==
-                   (ssize_t)(MODBUS_MBAP + n)
-               ? PORT_OK
-               : PORT_GONE;
+    return send_socket(port, frame, MODBUS_MBAP + n);
 }
 
 /* Refuses before it opens, opens before it asks. The reply is cleared first: whoever
@@ -266,13 +338,13 @@ int port_modbus_ask(struct port_modbus *port, const struct port_modbus_request *
                     struct port_modbus_reply *reply)
 {
     uint8_t pdu[PORT_MODBUS_PDU_MAX];
-    bool tcp = port->line.tcp_port != 0;
+    bool tcp = port->line.tcp_port != 0, named = port->framing == NULL;
     size_t n = modbus_frame_pdu(request, pdu);
     int error;
 
     memset(reply, 0, sizeof *reply);
     reply->function = request->function;
-    if (n == 0 || (!tcp && (request->unit == 0 || request->unit > 247)))
+    if (n == 0 || (!named && (request->unit == 0 || request->unit > 247)))
         return PORT_REFUSED;
     if (port->fd < 0) {
         if (!tcp)
@@ -282,12 +354,13 @@ int port_modbus_ask(struct port_modbus *port, const struct port_modbus_request *
             return PORT_GONE;
     }
     port->have = 0;
-    error = tcp ? modbus_tcp_ask(port, request, pdu, n, reply)
-                : modbus_rtu_ask(port, request, pdu, n, reply);
+    error = named ? modbus_tcp_ask(port, request, pdu, n, reply)
+                  : modbus_rtu_ask(port, request, pdu, n, reply);
     /* After any doubt a TCP stream cannot be trusted again: the next byte may belong to
-     * anything. A serial line stays open until it is gone. */
+     * anything. A line stays open until it is gone, and so does the way to one: a device
+     * server would hand the late answer to the next connection as well. */
     if (error != PORT_OK && error != PORT_EXCEPTION && error != PORT_REFUSED &&
-        (tcp || error == PORT_GONE)) {
+        (named || error == PORT_GONE)) {
         int why = errno;
         line_close(port);
         errno = why;
@@ -319,6 +392,7 @@ int port_modbus_strays(struct port_modbus *port, struct port_modbus_strays *stra
             break;
         port->quiet_us = clock_monotonic_us();
     }
-    (void)modbus_frame_scan(NULL, port->buffer, port->have, strays);
+    (void)modbus_framing_scan(port->framing != NULL ? port->framing : &modbus_rtu_framing,
+                              NULL, port->buffer, port->have, strays);
     return PORT_OK;
 }

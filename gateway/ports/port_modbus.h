@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Modbus RTU and TCP, one request at a time. libmodbus opens, sets, flushes and closes
- * the line and sends; replies are read here, because a late or doubled reply can be told
- * from a right one only by someone who sees every byte and when it came (see DESIGN.md
- * beside this).
+ * Modbus RTU, ASCII, TCP and RTU over TCP, one request at a time. libmodbus opens, sets,
+ * flushes and closes the line and sends; replies are read here, because a late or doubled
+ * reply can be told from a right one only by someone who sees every byte and when it came
+ * (see DESIGN.md beside this).
  *
  * Caveats first:
  *  - The only functions that ever leave are 1, 2, 3, 4, 17, 20, 24 and 43/14: they read

@@ -98,7 +98,11 @@ static int open_tcp(struct emulate *run)
         (size_t)(colon - run->tcp) >= sizeof address)
         return -EINVAL;
     memcpy(address, run->tcp, (size_t)(colon - run->tcp));
-    modbus_slave_init(&run->slave, MODBUS_TCP, run->ward.units, run->ward.count);
+    modbus_slave_init(&run->slave,
+                      run->ascii         ? MODBUS_ASCII
+                      : run->rtu_framing ? MODBUS_RTU
+                                         : MODBUS_TCP,
+                      run->ward.units, run->ward.count);
     return emulate_line_tcp(&run->line, address, (uint16_t)port, &run->slave);
 }
 
@@ -107,8 +111,9 @@ static int open_serial(struct emulate *run)
 {
     const struct emulate_kind *kind = run->ward.kind;
     const struct driver *driver = kind != NULL ? driver_by_name(kind->name) : NULL;
-    const struct emulator *emulator =
-        kind != NULL ? &emulate_spoil_emulator : &modbus_rtu_emulator;
+    const struct emulator *emulator = kind != NULL ? &emulate_spoil_emulator
+                                      : run->ascii ? &modbus_ascii_emulator
+                                                   : &modbus_rtu_emulator;
     void *state = kind != NULL ? (void *)&run->spoil : (void *)&run->slave;
     uint32_t bits = 11, baud = driver != NULL ? driver->line.baud : BAUD;
 
@@ -118,7 +123,8 @@ static int open_serial(struct emulate *run)
     if (run->baud != EMULATE_BAUD_UNSET)
         baud = run->baud;
     if (kind == NULL)
-        modbus_slave_init(&run->slave, MODBUS_RTU, run->ward.units, run->ward.count);
+        modbus_slave_init(&run->slave, run->ascii ? MODBUS_ASCII : MODBUS_RTU,
+                          run->ward.units, run->ward.count);
     return run->pty != NULL
                ? emulate_line_pty(&run->line, run->pty, baud, bits, emulator, state)
                : emulate_line_tty(&run->line, run->rtu, baud, emulator, state);

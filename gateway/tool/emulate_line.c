@@ -22,8 +22,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "drivers/checksum.h"
-#include "drivers/cursor.h"
 
 /* A sleeping thread wakes this late; the rest is spun. */
 #define SPIN_US 60
@@ -42,7 +40,8 @@ static void clear(struct emulate_line *line, const struct emulator *emulator, vo
     line->listener = -1;
     for (size_t i = 0; i < EMULATE_PEERS_MAX; i++)
         line->peers[i].fd = -1;
-    if (emulator == &modbus_rtu_emulator || emulator == &modbus_tcp_emulator)
+    if (emulator == &modbus_rtu_emulator || emulator == &modbus_tcp_emulator ||
+        emulator == &modbus_ascii_emulator)
         line->slave = state;
 }
 
@@ -207,31 +206,6 @@ static void accept_peer(struct emulate_line *line)
         close(fd);
 }
 
-/* Tells the hook of each whole read request in what was received. */
-static void tell(struct emulate_line *line, const uint8_t *bytes, size_t n, uint64_t now)
-{
-    bool tcp = line->listener >= 0;
-    size_t head = tcp ? 7 : 1;  /* before the function */
-    size_t size = tcp ? 12 : 8; /* of a read request */
-
-    if (line->hooks.asked == NULL || line->slave == NULL)
-        return;
-    for (size_t at = 0; at + size <= n;) {
-        struct cursor cursor = cursor_make(bytes + at + head - 1, 6);
-        uint8_t unit = cursor_u8(&cursor), function = cursor_u8(&cursor);
-        uint16_t address = cursor_be16(&cursor), count = cursor_be16(&cursor);
-        uint16_t crc = tcp ? 0 : checksum_modbus(bytes + at, 6);
-
-        if (function < 1 || function > 4 ||
-            (!tcp && (bytes[at + 6] != (crc & 0xFF) || bytes[at + 7] != crc >> 8))) {
-            at++;
-            continue;
-        }
-        line->hooks.asked(line->hooks.context, unit, function, address, count, now);
-        at += size;
-    }
-}
-
 /* Takes over what the emulator made, in order of its time. */
 static void queue_bursts(struct emulate_line *line, struct emulate_peer *peer,
                          const struct emulate_output *out)
@@ -259,7 +233,10 @@ static void feed(struct emulate_line *line, struct emulate_peer *peer)
     struct emulate_output out = {0};
     bool tcp = line->listener >= 0;
 
-    tell(line, peer->received, peer->pending, peer->received_us);
+    if (line->slave != NULL) {
+        line->slave->asked = line->hooks.asked;
+        line->slave->asked_context = line->hooks.context;
+    }
     if (tcp) { /* one slave, but half a frame of one connection is not continued by
                   another */
         line->slave->have = peer->have;

@@ -89,7 +89,8 @@ int emulate_line_pty(struct emulate_line *line, const char *link, uint32_t baud,
 int emulate_line_tty(struct emulate_line *line, const char *path, uint32_t baud,
                      const struct emulator *emulator, void *state);
 
-/* Listens on address:port (port 0: any; line->port says which). */
+/* Listens on address:port (port 0: any; line->port says which). The slave's framing says
+ * whether it is Modbus TCP or a device server with a line behind it. */
 int emulate_line_tcp(struct emulate_line *line, const char *address, uint16_t port,
                      struct modbus_slave *slave);
 

@@ -28,6 +28,8 @@ static const char help[] =
     "pty\n"
     "                      keeps the time of a real wire at that rate. 0: a pty as fast\n"
     "                      as it goes\n"
+    "  --framing NAME      Modbus: ascii, on any line; rtu, over TCP like a device "
+    "server\n"
     "\n"
     "Which device (Modbus; those before the first --unit are for every unit):\n"
     "  --unit N            another unit with this address, 1-247 (1 if none is named)\n"
@@ -240,6 +242,7 @@ enum emulate_option {
     OPTION_SERVED,
     OPTION_FAULT,
     OPTION_FORMAT,
+    OPTION_FRAMING,
     OPTION_HELP,
 };
 
@@ -263,6 +266,7 @@ static const struct option options[] = {
     {"served", required_argument, NULL, OPTION_SERVED},
     {"fault", required_argument, NULL, OPTION_FAULT},
     {"format", required_argument, NULL, OPTION_FORMAT},
+    {"framing", required_argument, NULL, OPTION_FRAMING},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -351,6 +355,10 @@ static bool run_option(struct emulate *run, int option, const char *value)
         return true;
     case OPTION_FAULT:
         return fault_option(run, value);
+    case OPTION_FRAMING:
+        run->ascii = strcmp(value, "ascii") == 0;
+        run->rtu_framing = strcmp(value, "rtu") == 0;
+        return run->ward.kind == NULL && (run->ascii || run->rtu_framing);
     case OPTION_FORMAT:
         return nonin_format(run, value);
     default:

@@ -30,6 +30,8 @@ struct emulate { /* one run */
     const char *pty, *rtu, *tcp, *served;
     uint32_t baud, speed;
     bool exit_at_end;
+    /* Not the line's usual one. */
+    bool ascii, rtu_framing;
     /* When all rows were shown and the line is to end; 0: not yet. */
     uint64_t end_us;
     int stop_fd;

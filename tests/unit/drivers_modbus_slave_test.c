@@ -325,9 +325,9 @@ static void test_writes(void **state)
         {{22, 0, 0, 0, 1, 0, 2}, 7},
         {{23, 0, 0, 0, 1, 0, 0, 0, 1, 2, 0, 9}, 12},
         {{7}, 1},
-        {{17}, 1},
-        {{43, 14, 1, 0}, 4},
+        {{43, 13, 0, 0}, 4},
     };
+    static const uint8_t identity[] = {43, 14, 1, 0};
     struct modbus_cell before[MODBUS_UNIT_CELLS_MAX];
 
     (void)state;
@@ -337,6 +337,13 @@ static void test_writes(void **state)
         expect_exception(cases[i].pdu[0], 1);
         assert_int_equal(slave.writes, i + 1);
     }
+    /* A unit that says nothing of itself refuses that too; but it is no write. */
+    ask(17, (const uint8_t[]){17}, 1, 0);
+    expect_exception(17, 1);
+    ask(17, identity, sizeof(identity), 0);
+    expect_exception(43, 1);
+    assert_int_equal(slave.unknown, 2);
+    assert_int_equal(slave.writes, COUNT(cases));
     ask(0, cases[1].pdu, cases[1].size, 0); /* a broadcast write: counted, not answered */
     assert_int_equal(out.count, 0);
     assert_int_equal(slave.writes, COUNT(cases) + 1);

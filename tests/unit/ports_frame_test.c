@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ports/modbus_frame.h"
+#include "ports/modbus_framing.h"
 
 static void only_reading_functions_may_leave(void **state)
 {
@@ -152,19 +153,20 @@ static void frames_are_found_in_noise(void **state)
         n += 7;
     }
     bytes[n++] = 0x55;
-    assert_true(modbus_frame_scan(&r, bytes, n, &strays));
+    assert_true(modbus_framing_scan(&modbus_rtu_framing, &r, bytes, n, &strays));
     assert_int_equal(strays.bytes, 18);
     assert_int_equal(strays.unread, 4);
     assert_int_equal(strays.units[0], 1 << 7 | 1 << 9);
     /* Every single flipped bit is noticed. */
     for (size_t bit = 0; bit < (size_t)7 * 8; bit++) {
         bytes[10 + bit / 8] ^= (uint8_t)(1u << bit % 8);
-        assert_false(modbus_frame_scan(&r, bytes + 10, 7, &strays));
+        assert_false(
+            modbus_framing_scan(&modbus_rtu_framing, &r, bytes + 10, 7, &strays));
         bytes[10 + bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
     assert_true(modbus_frame_crc(bytes + 10, 7));
     assert_false(modbus_frame_crc(bytes + 10, 3));
-    assert_false(modbus_frame_scan(&r, bytes, 0, &strays));
+    assert_false(modbus_framing_scan(&modbus_rtu_framing, &r, bytes, 0, &strays));
 }
 
 static void times_are_those_of_the_standard(void **state)
@@ -194,6 +196,52 @@ static void times_are_those_of_the_standard(void **state)
     assert_string_equal(port_error_text(1), "unknown");
 }
 
+/* The frames of the freezer's manuals, and what is not quite one. */
+static void ascii_frames_are_whole_or_nothing(void **state)
+{
+    static const char request[] = ":010305300002C5\r\n",
+                      reply[] = ":010304FFFFFCE01E\r\n";
+    static const char *const bad[] = {
+        ":010304FFFFFCE01F\r\n", ":010304FFFFFCE01\r\n",    ":010304FFFFFCE01E\n\n",
+        "010304FFFFFCE01E\r\n",  ":010304FFFFGCE01E\r\n",   ":0103\r\n",
+        ":010304FFFF CE01E\r\n", ":010304FFFFFCE01E\r\r\n", "::010304FFFFFCE01E\r\n",
+    };
+    const struct modbus_framing *ascii = &modbus_ascii_framing;
+    uint8_t out[MODBUS_ASCII_MAX], room[MODBUS_BODY_MAX], flipped[sizeof reply];
+    struct port_modbus_strays strays = {0};
+    const uint8_t *body;
+    size_t size, n = sizeof reply - 1;
+
+    (void)state;
+    size = ascii->seal((const uint8_t[]){1, 3, 5, 0x30, 0, 2}, 6, out);
+    assert_int_equal(size, sizeof request - 1);
+    assert_memory_equal(out, request, size);
+    body = ascii->open((const uint8_t *)reply, n, room, &size);
+    assert_non_null(body);
+    assert_int_equal(size, 7);
+    assert_memory_equal(body, ((const uint8_t[]){1, 3, 4, 0xFF, 0xFF, 0xFC, 0xE0}), 7);
+    for (size_t have = 0; have < n; have++)
+        assert_int_equal(ascii->length((const uint8_t *)reply, have), 0);
+    assert_int_equal(ascii->length((const uint8_t *)reply, n), n);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_null(ascii->open((const uint8_t *)bad[i], strlen(bad[i]), room, &size));
+    /* One flipped bit: the same bytes (a digit in the other case) or none. */
+    for (size_t bit = 0; bit < n * 8; bit++) {
+        memcpy(flipped, reply, n);
+        flipped[bit / 8] ^= (uint8_t)(1U << bit % 8);
+        body = ascii->open(flipped, n, room, &size);
+        assert_true(body == NULL || memcmp(body, "\1\3\4\xFF\xFF\xFC\xE0", 7) == 0);
+    }
+    memset(out, ':', sizeof out);
+    memcpy(out + 20, reply, n);
+    assert_false(modbus_framing_scan(ascii, NULL, out, 20 + n, &strays));
+    assert_int_equal(strays.units[0], 2);
+    assert_int_equal(strays.unread, 20);
+    memset(out, '0', sizeof out);
+    out[0] = ':';
+    assert_int_equal(ascii->length(out, sizeof out), MODBUS_ASCII_MAX + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +251,7 @@ int main(void)
         cmocka_unit_test(only_the_asked_shape_matches),
         cmocka_unit_test(frames_are_found_in_noise),
         cmocka_unit_test(times_are_those_of_the_standard),
+        cmocka_unit_test(ascii_frames_are_whole_or_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
