@@ -96,7 +96,7 @@ static int note_lost(struct store *store)
     record.has_gap = true;
     record.gap.reason = wardgate_Gap_Reason_STORE_ERROR;
     record.gap.count_unknown = true;
-    return store_batch_add(store, &record, true);
+    return store_batch_add(store, &record, NULL, true);
 }
 
 /* First open of a folder: the epoch is made with the store. */

@@ -126,6 +126,9 @@ uint64_t store_unreceipted(const struct store *store, uint64_t first, uint64_t l
 /* A device's last committed reading, without observations. False if there is none. */
 bool store_last(struct store *store, const char *device, wardgate_Record *record);
 
+/* How many of a device's readings became part of STORE_FULL gaps since store_open. */
+uint64_t store_evicted(struct store *store, const char *device);
+
 /* The epochs that may still have records, oldest first. Returns how many. */
 size_t store_epochs(const struct store *store, struct epoch out[STORE_EPOCHS_MAX]);
 

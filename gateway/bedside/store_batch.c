@@ -70,7 +70,8 @@ static void note_last(struct store *store, const wardgate_Record *record)
     device->dirty = true;
 }
 
-int store_batch_add(struct store *store, wardgate_Record *record, bool spare)
+int store_batch_add(struct store *store, wardgate_Record *record,
+                    const struct gap_devices *devices, bool spare)
 {
     struct store_epoch *epoch = &store->epochs[store->epoch_count - 1];
     size_t limit = store->pending_max + (spare ? SPARE_SIZE : 0);
@@ -82,7 +83,7 @@ int store_batch_add(struct store *store, wardgate_Record *record, bool spare)
         return STORE_BUSY;
     }
     record->seq = store->assigned;
-    if ((n = record_encode(record, plain, sizeof(plain))) <= 0)
+    if ((n = record_encode_gap(record, devices, plain, sizeof(plain))) <= 0)
         return STORE_INVALID;
     if ((size = envelope_item(plain, (size_t)n, store->item, sizeof(store->item))) <= 0)
         return STORE_INVALID;
@@ -97,7 +98,7 @@ int store_batch_add(struct store *store, wardgate_Record *record, bool spare)
 
 int store_add(struct store *store, wardgate_Record *record)
 {
-    return store_batch_add(store, record, false);
+    return store_batch_add(store, record, NULL, false);
 }
 
 void store_batch_drop(struct store *store, uint64_t seq)

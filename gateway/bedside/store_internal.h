@@ -7,9 +7,11 @@
  *   store_db.c       the LMDB file
  *   store_batch.c    records on their way to a commit: seq, encoding, seal
  *   store_state.c    what a commit keeps beside the records: head, epochs, what is done
- * with, last readings store_room.c     what goes when space is needed store_files.c
- * folder, lock, and the two small files that salvage needs store_salvage.c  records out
- * of a file that LMDB can't read
+ *                    with, last readings
+ *   store_room.c     what goes when space is needed
+ *   store_evict.c    waiting readings into the gaps that count them
+ *   store_files.c    folder, lock, and the two small files that salvage needs
+ *   store_salvage.c  records out of a file that LMDB can't read
  */
 #ifndef BEDSIDE_STORE_INTERNAL_H
 #define BEDSIDE_STORE_INTERNAL_H
@@ -17,6 +19,7 @@
 #include "base/seal.h"
 #include "bedside/store.h"
 #include "wire/envelope.h"
+#include "wire/gap_devices.h"
 
 #define STORE_PATH_MAX   512
 #define STORE_ITEM_MAX   (RECORD_SIZE_MAX + ENVELOPE_ITEM_OVERHEAD)
@@ -56,6 +59,7 @@ struct store_device { /* the last reading of a device */
     char id[64];
     uint64_t seq, sample;
     wardgate_TimeBlock time;
+    uint64_t evicted;       /* of its readings, since store_open */
     bool has_sample, dirty; /* dirty: not in the file yet */
 };
 
@@ -160,9 +164,10 @@ int store_failed(struct store *store, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* store_batch.c */
-/* Seals an item under the next seq into the batch. spare: may use the room kept for gaps
- * of the store's own. */
-int store_batch_add(struct store *store, wardgate_Record *record, bool spare);
+/* Seals an item under the next seq into the batch. devices: whose a gap's readings were,
+ * or NULL. spare: may use the room kept for gaps of the store's own. */
+int store_batch_add(struct store *store, wardgate_Record *record,
+                    const struct gap_devices *devices, bool spare);
 /* Puts bytes into the batch as they are (measurements only: no seal, so they can't be
  * read). */
 int store_batch_put(struct store *store, uint64_t seq, const uint8_t *bytes, size_t size);
@@ -188,8 +193,9 @@ int store_last_decode(struct store *store, const uint8_t *sealed, size_t n,
 /* Opens a sealed record with its epoch. Returns crypto_error; *n is the item's size. */
 int store_unseal(struct store *store, uint64_t seq, const uint8_t *sealed, size_t size,
                  uint8_t *out, size_t *n);
-/* The record inside an item; false if it is none. */
-bool store_item_decode(const uint8_t *item, size_t n, wardgate_Record *record);
+/* The record's bytes inside an item of n bytes, which point into it; NULL if it is none.
+ */
+const uint8_t *store_item_record(const uint8_t *item, size_t n, size_t *size);
 /* Marks as gone: done, absent, and to be deleted. */
 int store_remove(struct store *store, uint64_t first, uint64_t last);
 uint64_t store_first(const struct store *store);
@@ -202,6 +208,10 @@ int store_make_room(struct store *store);
 /* A record failed its seal: counts it, and puts a gap in its place unless the chart has
  * it. */
 int store_damaged(struct store *store, uint64_t seq);
+
+/* store_evict.c: replaces up to `most` of the oldest waiting records by one gap, in the
+ * commit that follows. Returns how many will go; 0: none could. */
+uint64_t store_evict(struct store *store, uint64_t most);
 
 /* store_files.c */
 int store_path(const char *folder, const char *name, char out[STORE_PATH_MAX]);

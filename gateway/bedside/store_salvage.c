@@ -271,7 +271,7 @@ static int add_gap(struct salvage *s)
         record.gap.from_seq = s->report->first;
         record.gap.to_seq = s->report->last;
     }
-    return store_batch_add(s->store, &record, true);
+    return store_batch_add(s->store, &record, NULL, true);
 }
 
 /* After the import: states what is there, begins the new epoch, commits. */

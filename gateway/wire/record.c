@@ -8,6 +8,7 @@
 #include <pb_decode.h>
 #include <string.h>
 
+#include "wire/gap_devices.h"
 #include "wire/protobuf.h"
 #include "wire/record_check.h"
 
@@ -86,8 +87,10 @@ static void put_time(struct pb_out *out, unsigned field, const wardgate_TimeBloc
     pb_out_end(out, begin);
 }
 
-/* Silence, with its edges where they are known. */
-static void put_gap(struct pb_out *out, const wardgate_Gap *gap)
+/* Silence, with its edges where they are known, and whose it is where that is several
+ * devices'. */
+static void put_gap(struct pb_out *out, const wardgate_Gap *gap,
+                    const struct gap_devices *devices)
 {
     uint8_t *begin = pb_out_begin(out, wardgate_Record_gap_tag);
 
@@ -102,6 +105,8 @@ static void put_gap(struct pb_out *out, const wardgate_Gap *gap)
         put_time(out, wardgate_Gap_to_tag, &gap->to);
     pb_out_uint(out, wardgate_Gap_from_sample_tag, gap->from_sample);
     pb_out_uint(out, wardgate_Gap_to_sample_tag, gap->to_sample);
+    if (devices != NULL)
+        gap_devices_put(out, devices);
     pb_out_end(out, begin);
 }
 
@@ -140,8 +145,14 @@ static void put_binding(struct pb_out *out, const wardgate_Binding *binding)
     pb_out_end(out, begin);
 }
 
-/* Checks first: what can't be read back must not be stored. */
 int record_encode(const wardgate_Record *record, uint8_t *bytes, size_t capacity)
+{
+    return record_encode_gap(record, NULL, bytes, capacity);
+}
+
+/* Checks first: what can't be read back must not be stored. */
+int record_encode_gap(const wardgate_Record *record, const struct gap_devices *devices,
+                      uint8_t *bytes, size_t capacity)
 {
     struct pb_out out = {bytes, bytes + capacity, false};
     const char *field;
@@ -151,6 +162,9 @@ int record_encode(const wardgate_Record *record, uint8_t *bytes, size_t capacity
         out.end = bytes + RECORD_SIZE_MAX;
     if ((error = record_check(record, &field)) != WIRE_OK)
         return error;
+    if (devices != NULL && devices->count > 0 &&
+        (!record->has_gap || !gap_devices_valid(devices, &record->gap)))
+        return WIRE_INVALID;
 
     pb_out_uint(&out, wardgate_Record_seq_tag, record->seq);
     pb_out_uint(&out, wardgate_Record_kind_tag, (uint64_t)record->kind);
@@ -166,7 +180,7 @@ int record_encode(const wardgate_Record *record, uint8_t *bytes, size_t capacity
     for (pb_size_t i = 0; i < record->observations_count; i++)
         put_observation(&out, &record->observations[i]);
     if (record->has_gap)
-        put_gap(&out, &record->gap);
+        put_gap(&out, &record->gap, devices);
     if (record->has_clock_fix)
         put_clock_fix(&out, &record->clock_fix);
     if (record->has_event)
@@ -191,6 +205,11 @@ int record_decode(const uint8_t *bytes, size_t n, wardgate_Record *record,
         error = decode_error(PB_GET_ERROR(&stream));
     if (error == WIRE_OK)
         error = record_check(record, &at_fault);
+    if (error == WIRE_OK && record->kind == wardgate_Record_Kind_GAP &&
+        !gap_devices_bytes_valid(bytes, n, &record->gap)) {
+        at_fault = "gap.devices";
+        error = WIRE_INVALID;
+    }
     if (error != WIRE_OK && field != NULL)
         *field = at_fault;
     return error;

@@ -27,6 +27,12 @@ enum wire_error {
 /* Encodes into out (capacity bytes). Returns the size, or a wire_error. */
 int record_encode(const wardgate_Record *record, uint8_t *out, size_t capacity);
 
+/* The same of a gap with the devices that it is made of (gap_devices.h; NULL: no list).
+ * Their counts must add up to the gap's. */
+struct gap_devices;
+int record_encode_gap(const wardgate_Record *record, const struct gap_devices *devices,
+                      uint8_t *out, size_t capacity);
+
 /* Decodes and checks: seq > 0; kind known; a reading has a device, a time and 1..32
  * observations; exponents within -18..18; a gap has a gap, and so on. On an error *record
  * is unspecified and *field (if not NULL) names the field at fault. */
