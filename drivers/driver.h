@@ -40,6 +40,23 @@ struct driver_sink {
     void (*fault)(void *context, enum driver_fault fault, size_t bytes);
 };
 
+/* What a scanner read from a patient's wristband. Only whoever makes a digest of it at
+ * the port may see it: it goes into no set, no log, no record and no topic (P8). */
+struct driver_scan {
+    const char
+        *prefix;       /* the seven digits that say whose numbers these are; terminated */
+    const uint8_t *id; /* the patient's identifier; the driver's, and wiped after the
+                          call: copy nothing */
+    size_t size;
+};
+
+/* Where a scanner's driver puts what it finds; as struct driver_sink. */
+struct driver_scan_sink {
+    void *context;
+    void (*scan)(void *context, const struct driver_scan *scan);
+    void (*fault)(void *context, enum driver_fault fault, size_t bytes);
+};
+
 /* A driver: constant, one for all lines; what changes is in the state of each line. feed,
  * poll and init of one state are called from one thread; states share nothing. */
 struct driver {
@@ -67,6 +84,12 @@ struct driver {
     /* True if these bytes are on the driver's allow-list (P6). The bus thread asks before
      * every write and refuses what is not. NULL: nothing may ever be sent. */
     bool (*may_send)(const uint8_t *bytes, size_t n);
+
+    /* A scanner only, NULL for all others: takes feed's place with whoever can make a
+     * digest. The same scanner's feed() takes the same bytes and gives nothing of them to
+     * anyone, so that who does not know scanners can't leak what one read. */
+    void (*scan)(void *state, const uint8_t *bytes, size_t n,
+                 const struct driver_scan_sink *sink);
 };
 
 /* driver_table.c: every driver by name; NULL if there is none. */

@@ -11,13 +11,14 @@
 #include "drivers/oximeter_line.h"
 #include "drivers/series50.h"
 #include "drivers/servo_i.h"
+#include "drivers/wristband.h"
 
 #include <string.h>
 
 static const struct driver *const drivers[] = {
     &nonin_df2,  &nonin_df7,    &nonin_df8,     &nonin_df13,  &contec_v7, &contec_5byte,
     &nonin_8500, &nellcor_n595, &masimo_ascii1, &ivy_ansar_b, &medibus,   &medibus_8n1,
-    &series50,   &ge_250cx,     &dri,           &servo_i,
+    &series50,   &ge_250cx,     &dri,           &wristband,   &servo_i,
 };
 
 /* For listing: counts up until NULL. */

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "drivers/driver.h"
 #include "drivers/observation.h"
 #include "drivers/regmap.h"
@@ -53,6 +54,11 @@ struct bus_setting {
     size_t device_count;
 };
 
+    /* A scanner's: the key of the digests that patients' identifiers become, and the
+     * company prefix of the bands that count. Borrowed; must outlive the bus. NULL: every
+     * scan is refused and counted as DRIVER_FAULT_VALUE. */
+    const struct key *digest_key;
+    const char *band_prefix;
 enum bus_kind {
     /* A device's set at one instant: sample. */
     BUS_SAMPLE,
@@ -71,6 +77,8 @@ enum bus_kind {
     BUS_REJECTED,
 };
 
+    /* A scanner read a wristband: digest. The same one again within 2 s is one scan. */
+    BUS_SCAN,
 struct bus_sample {
     /* The device took its values between `at` and `at` + span_us: from the request's
      * last byte to the last reply's first. */
@@ -110,6 +118,8 @@ struct bus_item {
         int reason;
     };
 };
+        /* BUS_SCAN: HMAC-SHA256 of the patient's identifier. */
+        uint8_t digest[DIGEST_SIZE];
 
 struct bus_statistics { /* of one device, since the start */
     uint64_t requests;  /* sent */

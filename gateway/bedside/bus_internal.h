@@ -85,6 +85,9 @@ struct bus {
     void *driver_state;
     /* Pause before the next try to open. */
     uint64_t reopen_us;
+    /* A scanner. */
+    const struct key *digest_key;
+    const char *band_prefix;
     /* BUS_LINE_LOST was the last word about the line. */
     bool line_lost;
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A serial line with one device that talks by itself, or is asked by its driver.
+ * A serial line with one device that talks by itself, or is asked by its driver; or with
+ * a scanner, whose scans become digests here.
  */
 #include <errno.h>
 #include <poll.h>
@@ -15,6 +16,8 @@
 #define STALE_US 200000
 /* Come round for the watchdog's sake. */
 #define ROUND_US 1000000
+/* A scanner that is held over a band reads it again and again. */
+#define SAME_SCAN_US 2000000
 
 struct stream { /* what the sink needs to know while the driver is fed */
     struct bus *bus;
@@ -24,6 +27,8 @@ struct stream { /* what the sink needs to know while the driver is fed */
     uint64_t heard_us; /* when the last set came, or the line was opened */
     uint64_t
         poll_us; /* when to ask the driver for something to send; UINT64_MAX: never */
+    uint64_t scan_us;            /* scanner: when the last band was read; 0: none was */
+    uint8_t digest[DIGEST_SIZE]; /* and its digest */
 };
 
 /* Called by the driver while it is fed. The set was complete somewhere in the lump that
@@ -60,6 +65,35 @@ static void on_fault(void *context, enum driver_fault fault, size_t bytes)
     unit->outage = true; /* what was in those bytes nobody knows */
 }
 
+/* A scanner read a band. Here, at the port, what it says becomes a digest, and nothing
+ * else of it goes on: not into the item, not into a log (P8). */
+static void on_scan(void *context, const struct driver_scan *scan)
+{
+    struct stream *stream = context;
+    struct bus *bus = stream->bus;
+    struct bus_item item = {.kind = BUS_SCAN};
+    struct instant now;
+
+    bus_now(&now);
+    bus_heard(bus, 0, &now);
+    if (bus->digest_key == NULL || bus->band_prefix == NULL ||
+        strcmp(scan->prefix, bus->band_prefix) != 0) {
+        on_fault(stream, DRIVER_FAULT_VALUE, scan->size); /* of another kind of card */
+        return;
+    }
+    if (crypto_hmac_sha256(bus->digest_key, scan->id, scan->size, item.digest) !=
+        CRYPTO_OK)
+        return;
+    item.at = bus_instant(&now, stream->first_us);
+    bool again = stream->scan_us != 0 &&
+                 now.monotonic_us - stream->scan_us < SAME_SCAN_US &&
+                 memcmp(stream->digest, item.digest, DIGEST_SIZE) == 0;
+    stream->scan_us = now.monotonic_us;
+    memcpy(stream->digest, item.digest, DIGEST_SIZE);
+    if (!again && bus_emit(bus, &item, 0))
+        stream->waited = true;
+}
+
 /* The driver begins afresh: whatever it had of a frame is not continued by what comes
  * next. */
 static void restart(struct bus *bus, struct stream *stream)
@@ -77,6 +111,9 @@ static bool take_lump(struct bus *bus, struct stream *stream)
 {
     const struct driver *driver = bus->units[0].device.driver;
     const struct driver_sink sink = {.context = stream, .set = on_set, .fault = on_fault};
+    const struct driver_scan_sink scans = {.context = stream,
+                                           .scan = on_scan,
+                                           .fault = on_fault};
     struct pollfd wait = {.fd = bus->stop_fd, .events = POLLIN};
     struct timespec lump = {.tv_nsec = LUMP_US * 1000};
     uint8_t bytes[READ_BYTES];
@@ -92,7 +129,12 @@ static bool take_lump(struct bus *bus, struct stream *stream)
     bus->line_statistics.bytes_in += (uint64_t)n;
     bus->line_statistics.progress_us = stream->last_us;
     pthread_mutex_unlock(&bus->lock);
-    driver->feed(bus->driver_state, bytes, (size_t)n, &sink);
+    if (driver->scan != NULL) {
+        driver->scan(bus->driver_state, bytes, (size_t)n, &scans);
+        crypto_wipe(bytes, sizeof bytes);
+    } else {
+        driver->feed(bus->driver_state, bytes, (size_t)n, &sink);
+    }
     /* While the queue was full bytes lay in the kernel: when they came is not known. */
     if (stream->waited && clock_monotonic_us() - stream->last_us > STALE_US)
         restart(bus, stream);
@@ -195,3 +237,5 @@ void bus_run_stream(struct bus *bus)
         bus_reopen_pause(bus); /* a line may open and be gone again at once */
     }
 }
+        if (bus->units[0].device.driver->scan != NULL)
+            bus->units[0].device.driver->init(bus->driver_state); /* half a scan, wiped */

@@ -121,6 +121,28 @@ static void take_sample(struct daemon *daemon, const struct daemon_bus *bus,
     device->last_utc_us = daemon->record.time.utc_us;
 }
 
+/* A band was read: from now on its patient is at the scanner's place. The log says that
+ * it was, and nothing of whose. */
+static void take_scan(struct daemon *daemon, const struct daemon_bus *bus,
+                      struct daemon_device *device, const struct bus_item *item)
+{
+    struct stamp_origin origin;
+    wardgate_TimeBlock time;
+
+    device->present = true;
+    origin_of(bus, device, &origin);
+    stamp_binding(&daemon->stamp, &origin, item->digest, item->at.monotonic_us,
+                  &daemon->record);
+    time = daemon->record.time;
+    if (collect_keep(daemon, &daemon->record)) {
+        log_info("%s on %s read a wristband", device->config->id, bus->config->name);
+        return;
+    }
+    log_error("%s on %s read a wristband that could not be stored", device->config->id,
+              bus->config->name);
+    gaps_lost(&device->gaps, wardgate_Gap_Reason_STORE_ERROR, 1, &time);
+}
+
 static void open_gap(struct daemon *daemon, const struct daemon_bus *bus,
                      struct daemon_device *device, wardgate_Gap_Reason reason,
                      uint64_t at_us)
@@ -236,6 +258,9 @@ void collect_item(struct daemon *daemon, struct daemon_bus *bus,
     case BUS_LINE_BACK:
         break;
     }
+    case BUS_SCAN:
+        take_scan(daemon, bus, device, item);
+        break;
 }
 
 bool collect_confirm(struct daemon *daemon, const char *id)
@@ -369,6 +394,27 @@ int collect_bus_open(struct daemon *daemon, struct daemon_bus *bus)
 {
     struct bus_device devices[BUS_DEVICES_MAX];
     struct bus_setting setting;
+/* What a scanner needs. Without its key it reads and nothing of it is taken: the other
+ * lines go on. */
+static void set_scanner(struct daemon *daemon, const struct daemon_bus *bus,
+                        struct bus_setting *setting)
+{
+    const struct driver *driver = bedside_device(bus->config, 0)->streams;
+
+    if (driver == NULL || driver->scan == NULL)
+        return;
+    if (!daemon->has_digest_key)
+        daemon->has_digest_key =
+            key_file(daemon->config.digest_key, 0, &daemon->digest_key) == CRYPTO_OK;
+    if (!daemon->has_digest_key) {
+        log_error("bus %s: digest_key %s can't be used: no wristband is taken",
+                  bus->config->name, daemon->config.digest_key);
+        return;
+    }
+    setting->digest_key = &daemon->digest_key;
+    setting->band_prefix = daemon->config.band_prefix;
+}
+
     int error;
 
     bus->devices = calloc(bus->config->devices.count, sizeof(*bus->devices));
@@ -381,6 +427,7 @@ int collect_bus_open(struct daemon *daemon, struct daemon_bus *bus)
         devices[i].has_resume = bus->devices[i].gaps.has_sample;
         devices[i].resume = bus->devices[i].gaps.last_sample;
     }
+    set_scanner(daemon, bus, &setting);
     if ((error = bus_start(&setting, &bus->bus)) != 0)
         goto err1;
     error = sd_event_add_io(daemon->loop, &bus->source, bus_fd(bus->bus),

@@ -57,6 +57,29 @@ static int find_profile(struct check *check, struct bedside_device *device)
     return 0;
 }
 
+/* A scanner is of no use without the key, and of harm without the prefix: one number in
+ * eleven on another kind of card passes for an NHS number. */
+static int check_scanner(struct check *check, const struct bedside_device *device)
+{
+    const struct bedside_config *config = check->config;
+    struct key key;
+    int error;
+
+    if (config->digest_key[0] == '\0')
+        return WRONG(check, device->driver, "a scanner needs the gateway's digest_key");
+    if (strlen(config->band_prefix) != 7 ||
+        strspn(config->band_prefix, "0123456789") != 7)
+        return WRONG(check, device->driver, "a scanner needs band_prefix, seven digits");
+    if (!check->files)
+        return 0;
+    error = key_file(config->digest_key, 0, &key);
+    crypto_wipe(&key, sizeof(key));
+    if (error != CRYPTO_OK)
+        return WRONG(check, config->digest_key,
+                     "%s must be a file of 32 bytes and mode 0600", config->digest_key);
+    return 0;
+}
+
 static int find_driver(struct check *check, struct bedside_device *device)
 {
     device->streams = driver_by_name(device->driver);
@@ -66,6 +89,8 @@ static int find_driver(struct check *check, struct bedside_device *device)
         return WRONG(check, device->driver,
                      "this driver is beta: 'beta: true' allows it");
     memcpy(device->profile_name, device->driver, sizeof(device->driver));
+    if (device->streams->scan != NULL)
+        return check_scanner(check, device);
     return 0;
 }
 
@@ -328,6 +353,8 @@ void bedside_setting(const struct bedside_bus *bus, struct bus_device *devices,
     }
     setting->devices = devices;
     setting->device_count = bus->devices.count;
+    setting->digest_key = NULL; /* the daemon's to give */
+    setting->band_prefix = NULL;
 }
 
 /* Compares what the keys of a table hold; lists are the caller's. */

@@ -56,6 +56,8 @@ struct bedside_bus {
 struct bedside_config {
     char site[NAME_MAX_LENGTH + 1], gateway[NAME_MAX_LENGTH + 1];
     char run[BEDSIDE_PATH_SIZE], profiles[BEDSIDE_PATH_SIZE];
+    char digest_key[BEDSIDE_PATH_SIZE]; /* of wristbands; empty: there is no scanner */
+    char band_prefix[8];                /* GS1 company prefix of the bands */
     struct {
         char folder[BEDSIDE_PATH_SIZE], key[BEDSIDE_PATH_SIZE];
         int64_t size, commit_ms, batch, high_water;

@@ -96,6 +96,8 @@ struct daemon {
 
 /* collect.c */
 int collect_open(struct daemon *daemon);
+    struct key digest_key; /* of the wristbands; read with the first scanner's line */
+    bool has_digest_key;
 /* Ends the lines, takes what they still hold, opens STOPPED gaps, commits. May be called
  * again. */
 void collect_stop(struct daemon *daemon);

@@ -219,6 +219,23 @@ bool stamp_reading(const struct stamp *stamp, const struct stamp_origin *origin,
     return true;
 }
 
+void stamp_binding(const struct stamp *stamp, const struct stamp_origin *origin,
+                   const uint8_t digest[DIGEST_SIZE], uint64_t measured_us,
+                   wardgate_Record *record)
+{
+    memset(record, 0, sizeof(*record));
+    record->kind = wardgate_Record_Kind_BINDING;
+    stamp_origin_fill(origin, record);
+    record->has_subject = false; /* whose band it is, the band says */
+    record->has_time = true;
+    stamp_time(stamp, measured_us, &record->time);
+    record->has_binding = true;
+    copy_cut(record->binding.place, sizeof(record->binding.place), origin->place);
+    copy_cut(record->binding.author, sizeof(record->binding.author), "scan");
+    record->binding.digest.size = DIGEST_SIZE;
+    memcpy(record->binding.digest.bytes, digest, DIGEST_SIZE);
+}
+
 void stamp_event(const struct stamp *stamp, const struct stamp_origin *origin,
                  wardgate_Event_Kind kind, const char *detail, uint64_t monotonic_us,
                  wardgate_Record *record)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/ids.h"
 #include "drivers/observation.h"
 #include "wire/record.h"
 
@@ -79,6 +80,12 @@ struct stamp_origin { /* where a set comes from; borrowed strings, cut to the wi
  * set is empty. */
 bool stamp_reading(const struct stamp *stamp, const struct stamp_origin *origin,
                    const struct observation_set *set, uint64_t measured_us,
+                   wardgate_Record *record);
+
+/* A BINDING record: the patient whose identifier has this digest is at the origin's place
+ * from measured_us (monotonic) on; without a place, at the origin's device. */
+void stamp_binding(const struct stamp *stamp, const struct stamp_origin *origin,
+                   const uint8_t digest[DIGEST_SIZE], uint64_t measured_us,
                    wardgate_Record *record);
 
 /* An EVENT record; detail is cut. origin may be NULL. */

@@ -123,6 +123,19 @@ static const struct bad cases[] = {
      "10: buses[0].devices[0].driver: this driver is beta: 'beta: true' allows it"},
     {NULL,
      "buses:\n  - name: a\n    kind: serial\n    port: /dev/x\n    devices:\n      - "
+     "{id: m1, driver: wristband}\n",
+     "10: buses[0].devices[0].driver: a scanner needs the gateway's digest_key"},
+    {NULL,
+     "digest_key: /x/d\nbuses:\n  - name: a\n    kind: serial\n    port: /dev/x\n    "
+     "devices:\n      - {id: m1, driver: wristband}\n",
+     "11: buses[0].devices[0].driver: a scanner needs band_prefix, seven digits"},
+    {NULL,
+     "digest_key: /x/d\nband_prefix: \"95212a4\"\nbuses:\n  - name: a\n    kind: "
+     "serial\n "
+     "   port: /dev/x\n    devices:\n      - {id: m1, driver: wristband}\n",
+     "12: buses[0].devices[0].driver: a scanner needs band_prefix, seven digits"},
+    {NULL,
+     "buses:\n  - name: a\n    kind: serial\n    port: /dev/x\n    devices:\n      - "
      "{id: m1, driver: ivy-ansar-b, beta: perhaps}\n",
      "10: buses[0].devices[0].beta: "},
     {rtu, "      - {id: m1, address: 1, profile: hettich-hettcube}\n",

@@ -236,6 +236,33 @@ static void believes_the_device_whose_a_set_is(void **state)
     assert_int_equal(record.subject.number, 1);
 }
 
+/* A wristband's digest and where its scanner is; the role of a device is not the band's.
+ */
+static void makes_bindings(void **state)
+{
+    static const uint8_t digest[DIGEST_SIZE] = {0xAB, 1, 2};
+    const struct stamp_origin origin = {.device = "scanner-1",
+                                        .place = "bed-1",
+                                        .role = wardgate_Subject_Role_FETUS,
+                                        .number = 2};
+    static wardgate_Record record;
+    uint8_t out[RECORD_SIZE_MAX];
+
+    (void)state;
+    stamp_init(&stamp, FLOOR);
+    look(5 * US_PER_S, NOON, CLOCK_SYNCED, 5);
+    stamp_binding(&stamp, &origin, digest, 4 * US_PER_S, &record);
+    record.seq = 1;
+    assert_true(record_encode(&record, out, sizeof(out)) > 0);
+    assert_int_equal(record.kind, wardgate_Record_Kind_BINDING);
+    assert_string_equal(record.binding.place, "bed-1");
+    assert_string_equal(record.device.id, "scanner-1");
+    assert_int_equal(record.binding.digest.size, DIGEST_SIZE);
+    assert_memory_equal(record.binding.digest.bytes, digest, DIGEST_SIZE);
+    assert_int_equal(record.time.utc_us, NOON - US_PER_S);
+    assert_false(record.has_subject);
+}
+
 static void cuts_long_names_between_characters(void **state)
 {
     char place[100];
@@ -264,6 +291,7 @@ int main(void)
         cmocka_unit_test(widens_a_trusted_wall_clock_by_its_steps),
         cmocka_unit_test(makes_readings),
         cmocka_unit_test(believes_the_device_whose_a_set_is),
+        cmocka_unit_test(makes_bindings),
         cmocka_unit_test(cuts_long_names_between_characters),
     };
 
