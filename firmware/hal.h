@@ -146,6 +146,10 @@ void serial_received(unsigned port, uint8_t byte, bool error);
 /* The next byte to send, or -1: no more. */
 int serial_next(unsigned port);
 
+/* True if received bytes wait to be taken: a host board then leaves more where they are.
+ */
+bool serial_waiting(unsigned port);
+
 /* --- for boards on Cortex-M (cortex_m.c, systick.c) ---
  *
  * cortex_m.c gives hal_lock, hal_unlock, hal_reset, hal_retained, hal_fault_take,

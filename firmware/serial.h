@@ -40,9 +40,6 @@ bool serial_put(unsigned port, const uint8_t *bytes, size_t n);
 /* True until the last byte was given to the part. */
 bool serial_sending(unsigned port);
 
-/* True if bytes wait for serial_take(). */
-bool serial_waiting(unsigned port);
-
 void serial_count(unsigned port, struct serial_count *out);
 
 #endif

@@ -2,6 +2,7 @@
 """What boards/BOARD/board.yaml says, and the board in QEMU as it says."""
 import os
 import shlex
+import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FLASH = 16 << 20
@@ -52,3 +53,15 @@ def command(board, image, bus, flash=None, device=None, more=()):
     else:
         words += ['-chardev', f'serial,id=device,path={device}', '-serial', 'chardev:device']
     return [*words, *more]
+
+
+def symbols(image):
+    """Addresses by name."""
+    lines = subprocess.run(['arm-none-eabi-nm', image], capture_output=True, text=True, check=True).stdout.splitlines()
+    return {line.split()[2]: int(line.split()[0], 16) for line in lines if len(line.split()) == 3}
+
+
+def spare(build, board, image='node'):
+    """Bytes that a board's image leaves for samples."""
+    found = symbols(os.path.join(build, 'boards', board, image + '.elf'))
+    return found['link_stack_low'] - found['link_spare']

@@ -85,7 +85,7 @@ class Node:
         self.wait_for('tty')
 
     def wait_for(self, name):
-        for _ in range(500):
+        for _ in range(6000):  # a loaded host: it only ends a test that hangs
             if os.path.lexists(path(name)):
                 return
             time.sleep(0.01)
@@ -182,6 +182,7 @@ def updates():
 def trial():
     """A version that runs but that nobody confirms, as one that can't be reached: guest time runs ahead while it idles."""
     new_flash(path('v1.factory'))
+    took = 900.0  # it is the host's work alone: ten minutes of a guest that idles
     for name, trial_runs in (('v2', True), (None, False)):
         if name:
             node = Node(['-no-reboot'])
@@ -190,8 +191,8 @@ def trial():
         node = Node(['-no-reboot', '-icount', 'shift=4,sleep=off'])
         began = time.time()
         try:
-            node.qemu.wait(timeout=120 if trial_runs else 3 * took + 5)
-            ended, took = True, time.time() - began
+            node.qemu.wait(timeout=took if trial_runs else 3 * took + 5)
+            ended, took = True, time.time() - began if trial_runs else took
         except subprocess.TimeoutExpired:
             ended = False
         node.end()
@@ -201,6 +202,8 @@ def trial():
             text = node.runs()
             node.end()
             verdict('and the one before it runs', 'runs 1.0.0+0 (confirmed)' in text, text)
+            if not ended:
+                return
         else:
             verdict('a confirmed one goes on', not ended)
 
