@@ -259,6 +259,12 @@ static void send(const struct modbus_slave *slave, const struct request *request
             size_t bit = f->value % (reply->size * 8);
             reply->bytes[bit / 8] = (uint8_t)(reply->bytes[bit / 8] ^ 1U << (bit % 8));
         }
+        for (uint32_t b = 0; f->kind == MODBUS_FAULT_BURST && b < 16; b++) {
+            size_t bit = (f->value >> 16) % (reply->size * 8) + b;
+            if ((f->value >> b & 1) != 0 && bit < reply->size * 8)
+                reply->bytes[bit / 8] =
+                    (uint8_t)(reply->bytes[bit / 8] ^ 1U << (bit % 8));
+        }
         if (f->kind == MODBUS_FAULT_SHORT && f->value < reply->size)
             reply->size = f->value;
         if (f->kind == MODBUS_FAULT_ECHO) {

@@ -54,6 +54,8 @@ enum modbus_fault_kind {
     MODBUS_FAULT_EXCEPTION,   /* exception `value` instead of the reply */
     MODBUS_FAULT_ECHO,        /* the request's own bytes before the reply */
     MODBUS_FAULT_GARBAGE,     /* `value` bytes of noise (at most 64) before the reply */
+    MODBUS_FAULT_BURST,       /* the low 16 bits of `value`, inverted from the bit on that
+                               * its high 16 bits name (modulo the length) */
     MODBUS_FAULT_TRANSACTION, /* TCP: transaction id + `value` */
 };
 

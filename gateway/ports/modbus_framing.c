@@ -127,6 +127,28 @@ const struct modbus_framing modbus_ascii_framing = {.max = MODBUS_ASCII_MAX,
                                                     .length = ascii_length,
                                                     .open = ascii_open};
 
+/* Check, unit, shape, and nothing behind it: in the order in which each says most. */
+int modbus_framing_judge(const struct modbus_framing *framing,
+                         const struct port_modbus_request *request, const uint8_t *bytes,
+                         size_t n, uint8_t *room, const uint8_t **data, size_t *size)
+{
+    size_t length = framing->length(bytes, n), body_size;
+    const uint8_t *body;
+    int match;
+
+    if (length == 0 || length > n)
+        return 1;
+    body = framing->open(bytes, length, room, &body_size);
+    if (body == NULL)
+        return PORT_CRC;
+    if (body[0] != request->unit)
+        return PORT_FOREIGN;
+    match = modbus_frame_match(request, body + 1, body_size - 1, data, size);
+    if (match == PORT_LENGTH)
+        return PORT_LENGTH;
+    return n > length ? PORT_TRAILING : match;
+}
+
 /* For what was thrown away: which of it was a frame at all, whose, and whether the answer
  * that was waited for is among it. A byte that begins no good frame is passed over and
  * counted as unread. */

@@ -40,6 +40,13 @@ struct modbus_framing {
 
 extern const struct modbus_framing modbus_rtu_framing, modbus_ascii_framing;
 
+/* What n bytes that came for a request are. PORT_OK or PORT_EXCEPTION: exactly its
+ * answer; *data and *size are as modbus_frame_match() gives them, in bytes or in room. 1:
+ * more must come. PORT_CRC, PORT_FOREIGN, PORT_LENGTH, PORT_TRAILING. */
+int modbus_framing_judge(const struct modbus_framing *framing,
+                         const struct port_modbus_request *request, const uint8_t *bytes,
+                         size_t n, uint8_t *room, const uint8_t **data, size_t *size);
+
 /* Looks for whole good replies anywhere in n bytes and adds what it finds to *strays.
  * True if one of them answers the request (NULL: none is looked for). */
 bool modbus_framing_scan(const struct modbus_framing *framing,

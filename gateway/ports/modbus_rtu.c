@@ -64,24 +64,14 @@ static bool strip_echo(struct port_modbus *port, struct exchange *exchange)
 /* What the bytes so far are: 1 if more must come, else enum port_error. */
 static int judge(struct port_modbus *port, struct exchange *exchange)
 {
-    const struct modbus_framing *framing = port->framing;
-    size_t length = framing->length(port->buffer, port->have);
-    const uint8_t *data = NULL, *body;
-    size_t size = 0, body_size;
-    int match;
+    const uint8_t *data = NULL;
+    size_t size = 0;
+    /* A length that cannot be is judged when the line falls silent. */
+    int match = modbus_framing_judge(port->framing, exchange->request, port->buffer,
+                                     port->have, port->body, &data, &size);
 
-    if (length == 0 || length > port->have)
-        return 1; /* a length that cannot be is judged when the line falls silent */
-    body = framing->open(port->buffer, length, port->body, &body_size);
-    if (body == NULL)
-        return PORT_CRC;
-    if (body[0] != exchange->request->unit)
-        return PORT_FOREIGN;
-    match = modbus_frame_match(exchange->request, body + 1, body_size - 1, &data, &size);
-    if (match == PORT_LENGTH)
-        return PORT_LENGTH;
-    if (port->have > length)
-        return PORT_TRAILING;
+    if (match != PORT_OK && match != PORT_EXCEPTION)
+        return match;
     if (exchange->early)
         return PORT_EARLY;
     exchange->reply->data = data;

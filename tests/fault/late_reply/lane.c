@@ -119,7 +119,8 @@ static void asked(void *context, uint8_t address, uint8_t function, uint16_t fir
 
         if (k >= lane->armed.skip && k < lane->armed.skip + lane->armed.count) {
             lane->faults[0] = lane->armed.fault;
-            lane->slave.fault_count = 1;
+            memcpy(lane->faults + 1, lane->armed.more, sizeof lane->armed.more);
+            lane->slave.fault_count = 1 + lane->armed.more_count;
             lane->line.in_order = lane->armed.in_order;
         }
         lane->done = lane->since >= lane->armed.skip + lane->armed.count;

@@ -34,6 +34,8 @@ struct injection {
     unsigned skip;  /* requests after the line has settled */
     unsigned count; /* requests in a row that are hit */
     struct modbus_fault fault;
+    struct modbus_fault more[FAULTS_AT_ONCE - 1]; /* together with it */
+    unsigned more_count;
     bool in_order; /* the slave holds up what comes after a late reply */
     const char *name;
 };
