@@ -43,6 +43,8 @@ struct control_peer {
     bool overflowed;  /* an answer did not fit: said so, then closed */
     bool input_ended; /* the client has shut down its side: close when answered */
     uint64_t progress_us;
+    void (*closed)(void *context);
+    void *closed_context;
 };
 
 struct control_server {
@@ -58,12 +60,25 @@ struct control_server {
 /* Ends one client in whatever state it is and frees its slot. */
 static void peer_drop(struct control_peer *peer)
 {
+    void (*closed)(void *) = peer->closed;
+    void *context = peer->closed_context;
+
     sd_event_source_disable_unref(peer->event);
     (void)close(peer->fd);
     free(peer->in);
     free(peer->out);
     memset(peer, 0, sizeof(*peer));
     peer->fd = -1;
+    if (closed != NULL)
+        closed(context);
+}
+
+/* Whoever holds something on behalf of a client learns of its end. */
+void control_on_close(struct control_peer *peer, void (*closed)(void *context),
+                      void *context)
+{
+    peer->closed = closed;
+    peer->closed_context = context;
 }
 
 /* --- Answers --- */
@@ -265,7 +280,7 @@ static struct control_peer *peer_free_slot(struct control_server *server)
 
     for (size_t i = 0; i < PEERS_MAX; i++) {
         struct control_peer *peer = &server->peers[i];
-        if (peer->fd >= 0 && now - peer->progress_us > (uint64_t)IDLE_US)
+        if (peer->fd >= 0 && peer->closed == NULL && now - peer->progress_us > (uint64_t)IDLE_US)
             peer_drop(peer);
         if (peer->fd < 0 && found == NULL)
             found = peer;

@@ -36,6 +36,12 @@ void control_send(struct control_peer *peer, json_t *object);
 void control_fail(struct control_peer *peer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Calls closed(context) once, when this client's connection has ended in whatever way: it
+ * closed, died, broke the rules, or the server is closed. A client that sleeps is not
+ * dropped while this is set. NULL takes it back. */
+void control_on_close(struct control_peer *peer, void (*closed)(void *context),
+                      void *context);
+
 /* The client side: connects, sends request (borrowed), calls line for each answer until
  * the end. Returns 0, or -errno when the daemon can't be reached. */
 int control_call(const char *path, const json_t *request,

@@ -107,6 +107,14 @@ static json_t *clock_json(const struct daemon *daemon)
                      time_text(daemon->stamp.floor_utc_us));
 }
 
+/* The line that a tool has, and which tool; null when all lines are ours. */
+static json_t *lent_json(const struct daemon *daemon)
+{
+    if (daemon->lease.peer == NULL)
+        return json_null();
+    return json_pack("{s:s, s:s+}", "bus", daemon->lease.bus, "to", daemon->lease.to, "");
+}
+
 static void run_status(void *context, const json_t *request, struct control_peer *peer)
 {
     struct daemon *daemon = context;
@@ -128,14 +136,16 @@ static void run_status(void *context, const json_t *request, struct control_peer
     health_line(daemon, line, sizeof(line));
     control_send(peer,
                  ended(json_pack(
-                     "{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+                     "s:o}",
                      "summary", line, "site", daemon->config.site, "gateway",
                      daemon->config.gateway, "version", WARDGATE_VERSION, "uptime_s",
                      u64((clock_monotonic_us() - daemon->started_us) / 1000000),
                      "devices", u64(devices), "devices_present", u64(present),
                      "devices_held", u64(held), "readings", u64(readings), "gaps",
                      u64(gaps), "store", store_json(daemon), "broker",
-                     broker_json(daemon), "clock", clock_json(daemon))));
+                     broker_json(daemon), "clock", clock_json(daemon), "lent",
+                     lent_json(daemon))));
 }
 
 /* --- devices --- */
@@ -174,12 +184,13 @@ static json_t *bus_json(const struct daemon_bus *bus)
     struct bus_line_statistics s;
 
     bus_line_statistics(bus->bus, &s);
-    return json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "name",
+    return json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "name",
                      bus->config->name, "kind", kinds[bus->config->kind], "port",
                      bus->config->kind == BEDSIDE_TCP ? bus->config->host
                                                       : bus->config->port,
-                     "open", s.open, "opened", u64(s.opened), "held_up", u64(s.held),
-                     "bytes_in", u64(s.bytes_in), "bytes_out", u64(s.bytes_out));
+                     "open", s.open, "lent", s.lent, "opened", u64(s.opened), "held_up",
+                     u64(s.held), "bytes_in", u64(s.bytes_in), "bytes_out",
+                     u64(s.bytes_out));
 }
 
 static void run_devices(void *context, const json_t *request, struct control_peer *peer)
@@ -427,10 +438,9 @@ static void run_commit(void *context, const json_t *request, struct control_peer
 int bedside_control_open(struct daemon *daemon)
 {
     static const struct control_verb verbs[] = {
-        {"status", run_status},   {"devices", run_devices},
-        {"queue", run_queue},     {"tail", run_tail},
-        {"confirm", run_confirm}, {"reload", run_reload},
-        {"commit", run_commit},   {NULL, NULL},
+        {"status", run_status}, {"devices", run_devices}, {"queue", run_queue},
+        {"tail", run_tail},     {"confirm", run_confirm}, {"reload", run_reload},
+        {"commit", run_commit}, {"lend", lend_run},       {NULL, NULL},
     };
     char path[BEDSIDE_PATH_SIZE + 16];
     int error;

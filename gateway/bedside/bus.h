@@ -34,6 +34,8 @@
 #define BUS_IDENTITY_MAX 255
 /* bus_stop() returns within this. */
 #define BUS_STOP_MS 1000
+/* Why a line is lost that was lent; no errno is negative. */
+#define BUS_REASON_LENT (-1)
 
 struct bus_device {              /* one device of a line; 0 = as the map or driver says */
     uint8_t unit;                /* Modbus address; 0 for a stream */
@@ -52,13 +54,13 @@ struct bus_setting {
     const struct bus_device *devices;
     /* 1..BUS_DEVICES_MAX; exactly 1 with a driver. */
     size_t device_count;
-};
-
     /* A scanner's: the key of the digests that patients' identifiers become, and the
      * company prefix of the bands that count. Borrowed; must outlive the bus. NULL: every
      * scan is refused and counted as DRIVER_FAULT_VALUE. */
     const struct key *digest_key;
     const char *band_prefix;
+};
+
 enum bus_kind {
     /* A device's set at one instant: sample. */
     BUS_SAMPLE,
@@ -75,10 +77,10 @@ enum bus_kind {
     BUS_LINE_BACK,
     /* A reply that the map refuses: reject says why (enum regmap_error). */
     BUS_REJECTED,
-};
-
     /* A scanner read a wristband: digest. The same one again within 2 s is one scan. */
     BUS_SCAN,
+};
+
 struct bus_sample {
     /* The device took its values between `at` and `at` + span_us: from the request's
      * last byte to the last reply's first. */
@@ -114,12 +116,12 @@ struct bus_item {
             /* Name of the field at fault; "" if none. */
             char field[64];
         } reject;
-        /* BUS_LINE_LOST: errno, BUS_LOST: enum port_error. */
+        /* BUS_LINE_LOST: errno or BUS_REASON_LENT, BUS_LOST: enum port_error. */
         int reason;
-    };
-};
         /* BUS_SCAN: HMAC-SHA256 of the patient's identifier. */
         uint8_t digest[DIGEST_SIZE];
+    };
+};
 
 struct bus_statistics { /* of one device, since the start */
     uint64_t requests;  /* sent */
@@ -147,6 +149,8 @@ struct bus_line_statistics {
     uint64_t opened;
     uint64_t bytes_in, bytes_out;
     bool open;
+    /* Closed for whoever it was lent to; see bus_lend(). */
+    bool lent;
     /* Monotonic: when the thread last came round (for the watchdog). */
     uint64_t progress_us;
 };
@@ -173,6 +177,14 @@ int bus_fd(const struct bus *bus);
 
 /* Readable (an eventfd) while half the queue or more waits to be taken. As bus_fd(). */
 int bus_press_fd(const struct bus *bus);
+
+/* Lends the line to another program, or takes it back. The thread ends the exchange that
+ * is under way (at most the slowest device's reply, or one round of a node's draining),
+ * closes the line and its lock, hands over BUS_LINE_LOST with BUS_REASON_LENT and waits;
+ * bus_line_statistics() says `lent` from then on. Taken back, it is opened again like a
+ * line that was unplugged: while the other program still holds it, with a growing pause.
+ */
+void bus_lend(struct bus *bus, bool lend);
 
 /* Takes the oldest item; false if there is none. */
 bool bus_take(struct bus *bus, struct bus_item *item);

@@ -65,6 +65,8 @@ struct bus {
     /* Eventfd: readable once the thread is to end. */
     int stop_fd;
     atomic_bool stop;
+    /* The line is to be lent. */
+    atomic_bool lend;
     /* Queue and statistics. */
     pthread_mutex_t lock;
     /* Something was taken. */
@@ -83,11 +85,11 @@ struct bus {
     /* Stream. */
     struct port_serial *serial;
     void *driver_state;
-    /* Pause before the next try to open. */
-    uint64_t reopen_us;
     /* A scanner. */
     const struct key *digest_key;
     const char *band_prefix;
+    /* Pause before the next try to open. */
+    uint64_t reopen_us;
     /* BUS_LINE_LOST was the last word about the line. */
     bool line_lost;
 };
@@ -97,6 +99,13 @@ void bus_run_modbus(struct bus *bus);
 void bus_run_stream(struct bus *bus);
 
 bool bus_stopping(struct bus *bus);
+
+/* The line is to be lent: the thread ends its exchange and closes it (bus_lend.c). */
+bool bus_lending(struct bus *bus);
+
+/* With the line closed: says that it is lent, and waits until it is taken back or the bus
+ * is to stop. */
+void bus_lend_wait(struct bus *bus);
 
 /* Hands an item over, not before release_us. Waits for room. Returns true if it had to
  * wait. */

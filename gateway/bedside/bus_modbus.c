@@ -417,7 +417,7 @@ static void work(struct bus *bus)
     bool open = true;
 
     acquire_start(bus->acquire, clock_monotonic_us());
-    while (open && !bus_stopping(bus)) {
+    while (open && !bus_stopping(bus) && !bus_lending(bus)) {
         struct acquire_step todo;
 
         for (size_t i = 0; i < bus->unit_count; i++) {
@@ -437,8 +437,13 @@ static void work(struct bus *bus)
 void bus_run_modbus(struct bus *bus)
 {
     while (!bus_stopping(bus)) {
-        int error = port_modbus_open(&bus->line, &bus->modbus);
+        int error;
 
+        if (bus_lending(bus)) {
+            bus_lend_wait(bus);
+            continue;
+        }
+        error = port_modbus_open(&bus->line, &bus->modbus);
         if (error != PORT_OK) {
             bus_line_gone(bus, error == PORT_GONE   ? errno
                                : error == PORT_BUSY ? EBUSY
@@ -451,6 +456,8 @@ void bus_run_modbus(struct bus *bus)
         work(bus);
         port_modbus_close(bus->modbus);
         bus->modbus = NULL;
+        if (bus_lending(bus))
+            continue;
         bus_reopen_pause(bus); /* a line may open and be gone again at once */
     }
 }

@@ -193,7 +193,7 @@ static void work(struct bus *bus)
 
     stream.poll_us = driver->poll != NULL ? 0 : UINT64_MAX;
     restart(bus, &stream);
-    while (open && !bus_stopping(bus)) {
+    while (open && !bus_stopping(bus) && !bus_lending(bus)) {
         struct pollfd waits[2] = {{.fd = bus->stop_fd, .events = POLLIN},
                                   {.fd = port_serial_fd(bus->serial), .events = POLLIN}};
         uint64_t now = clock_monotonic_us();
@@ -221,7 +221,13 @@ void bus_run_stream(struct bus *bus)
     port_allow allow = bus->units[0].device.driver->may_send;
 
     while (!bus_stopping(bus)) {
-        int error = port_serial_open(&bus->line, allow, &bus->serial);
+        int error;
+
+        if (bus_lending(bus)) {
+            bus_lend_wait(bus);
+            continue;
+        }
+        error = port_serial_open(&bus->line, allow, &bus->serial);
 
         if (error != PORT_OK) {
             bus_line_gone(bus, error == PORT_GONE   ? errno
@@ -232,10 +238,12 @@ void bus_run_stream(struct bus *bus)
         }
         bus_line_open(bus);
         work(bus);
+        if (bus->units[0].device.driver->scan != NULL)
+            bus->units[0].device.driver->init(bus->driver_state); /* half a scan, wiped */
         port_serial_close(bus->serial);
         bus->serial = NULL;
+        if (bus_lending(bus))
+            continue;
         bus_reopen_pause(bus); /* a line may open and be gone again at once */
     }
 }
-        if (bus->units[0].device.driver->scan != NULL)
-            bus->units[0].device.driver->init(bus->driver_state); /* half a scan, wiped */

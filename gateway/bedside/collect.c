@@ -205,8 +205,12 @@ static void take_line(struct daemon *daemon, struct daemon_bus *bus,
     char detail[192];
 
     bus->line_down = lost;
-    snprintf(detail, sizeof(detail), "%s: %s", bus->config->name,
-             lost ? strerror(item->reason) : "line open");
+    if (lost && item->reason == BUS_REASON_LENT)
+        snprintf(detail, sizeof(detail), "%s: lent to %s", bus->config->name,
+                 daemon->lease.to);
+    else
+        snprintf(detail, sizeof(detail), "%s: %s", bus->config->name,
+                 lost ? strerror(item->reason) : "line open");
     log_notice("%s", detail);
     collect_event(daemon, NULL, NULL,
                   lost ? wardgate_Event_Kind_BUS_LOST : wardgate_Event_Kind_BUS_BACK,
@@ -254,13 +258,13 @@ void collect_item(struct daemon *daemon, struct daemon_bus *bus,
             log_warning("%s on %s: field '%s' is not as its profile says",
                         device->config->id, bus->config->name, item->reject.field);
         break;
+    case BUS_SCAN:
+        take_scan(daemon, bus, device, item);
+        break;
     case BUS_LINE_LOST:
     case BUS_LINE_BACK:
         break;
     }
-    case BUS_SCAN:
-        take_scan(daemon, bus, device, item);
-        break;
 }
 
 bool collect_confirm(struct daemon *daemon, const char *id)
@@ -390,10 +394,6 @@ static void device_open(struct daemon *daemon, struct daemon_device *device,
         restart_gap(daemon, device);
 }
 
-int collect_bus_open(struct daemon *daemon, struct daemon_bus *bus)
-{
-    struct bus_device devices[BUS_DEVICES_MAX];
-    struct bus_setting setting;
 /* What a scanner needs. Without its key it reads and nothing of it is taken: the other
  * lines go on. */
 static void set_scanner(struct daemon *daemon, const struct daemon_bus *bus,
@@ -415,6 +415,10 @@ static void set_scanner(struct daemon *daemon, const struct daemon_bus *bus,
     setting->band_prefix = daemon->config.band_prefix;
 }
 
+int collect_bus_open(struct daemon *daemon, struct daemon_bus *bus)
+{
+    struct bus_device devices[BUS_DEVICES_MAX];
+    struct bus_setting setting;
     int error;
 
     bus->devices = calloc(bus->config->devices.count, sizeof(*bus->devices));
@@ -423,11 +427,11 @@ static void set_scanner(struct daemon *daemon, const struct daemon_bus *bus,
     for (size_t i = 0; i < bus->config->devices.count; i++)
         device_open(daemon, &bus->devices[i], bedside_device(bus->config, i));
     bedside_setting(bus->config, devices, &setting);
+    set_scanner(daemon, bus, &setting);
     for (size_t i = 0; i < bus->config->devices.count; i++) {
         devices[i].has_resume = bus->devices[i].gaps.has_sample;
         devices[i].resume = bus->devices[i].gaps.last_sample;
     }
-    set_scanner(daemon, bus, &setting);
     if ((error = bus_start(&setting, &bus->bus)) != 0)
         goto err1;
     error = sd_event_add_io(daemon->loop, &bus->source, bus_fd(bus->bus),

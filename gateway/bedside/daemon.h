@@ -8,6 +8,7 @@
  *   uplink.c   store -> envelopes -> broker; receipts -> store
  *   health.c   what systemd sees
  *   bedside_control.c  what an engineer asks
+ *   lend.c     a line that is lent to a tool for a while
  *   reload.c   a new configuration
  *   check_store.c  a store that can't be opened
  */
@@ -83,12 +84,20 @@ struct daemon {
     uint64_t receipts, receipts_refused, bad_receipts;
 
     struct control_server *control;
+    struct {
+        const struct control_peer *peer; /* who has it; NULL: nothing is lent */
+        char bus[NAME_MAX_LENGTH + 1];
+        char to[80];       /* in the borrower's own words */
+        uint64_t until_us; /* taken back then, unless it is asked for again */
+    } lease;
     sd_event_source *watchdog;
     uint64_t progress; /* rounds of the loop that did what they should */
     bool stopping;
     uint64_t stop_until_us; /* last receipts are waited for until then */
     bool again;             /* start the program again: the store is to be salvaged */
     bool has_key;
+    struct key digest_key; /* of the wristbands; read with the first scanner's line */
+    bool has_digest_key;
     char salvaged[160]; /* what a salvage at this start brought; empty: there was none */
 
     wardgate_Record record; /* scratch: it is large */
@@ -96,8 +105,6 @@ struct daemon {
 
 /* collect.c */
 int collect_open(struct daemon *daemon);
-    struct key digest_key; /* of the wristbands; read with the first scanner's line */
-    bool has_digest_key;
 /* Ends the lines, takes what they still hold, opens STOPPED gaps, commits. May be called
  * again. */
 void collect_stop(struct daemon *daemon);
@@ -162,6 +169,12 @@ void health_line(const struct daemon *daemon, char *out, size_t size);
 /* bedside_control.c */
 int bedside_control_open(struct daemon *daemon);
 void bedside_control_close(struct daemon *daemon);
+
+/* lend.c */
+/* {"do":"lend"}: DESIGN.md. The lease ends with the connection. */
+void lend_run(void *context, const json_t *request, struct control_peer *peer);
+/* Takes back what was lent for too long. */
+void lend_tick(struct daemon *daemon, uint64_t now_us);
 
 /* reload.c */
 /* Loads the configuration again. A bad one changes nothing. Returns 0 or -1, logged. */

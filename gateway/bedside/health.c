@@ -49,12 +49,15 @@ void health_line(const struct daemon *daemon, char *out, size_t size)
     }
     store_status(daemon->store, &status);
     snprintf(out, size,
-             "%zu of %zu devices answer; %llu readings wait for the chart; broker %s%s%s",
+             "%zu of %zu devices answer; %llu readings wait for the chart; broker "
+             "%s%s%s%s%s",
              present, devices, (unsigned long long)status.unreceipted,
              daemon->mqtt != NULL && mqtt_is_connected(daemon->mqtt) ? "connected"
                                                                      : "NOT CONNECTED",
              status.error != STORE_OK ? "; STORE: " : "",
-             status.error != STORE_OK ? status.error_text : "");
+             status.error != STORE_OK ? status.error_text : "",
+             daemon->lease.peer != NULL ? "; LENT: " : "",
+             daemon->lease.peer != NULL ? daemon->lease.bus : "");
 }
 
 static void say_status(const struct daemon *daemon)

@@ -146,6 +146,7 @@ void collect_round(struct daemon *daemon, bool now)
     rounds_look(daemon);
     drain(daemon);
     pass_time(daemon);
+    lend_tick(daemon, clock_monotonic_us());
     now_us = clock_monotonic_us();
     if (daemon->store == NULL && now_us >= daemon->store_retry_us)
         collect_store_open(daemon);

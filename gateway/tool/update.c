@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "drivers/checksum.h"
+#include "tool/lend.h"
 #include "tool/tool.h"
 #include "tool/update_file.h"
 #include "tool/update_link.h"
@@ -26,16 +27,22 @@
 #define STUCK_MAX    16 /* times that a node may go back before it is given up */
 
 static const char help[] =
-    "usage: wardgate update NODE FILE --port PATH --key firmware.pub\n"
-    "                       [--baud 19200] [--parity even|odd|none] [--json]\n"
+    "usage: wardgate update NODE FILE (--bus NAME | --port PATH) --key firmware.pub\n"
+    "                       [--baud 19200] [--parity even|odd|none] [--socket PATH] "
+    "[--json]\n"
     "       wardgate update NODE --port PATH          says what runs on the node\n"
     "\n"
-    "Updates the bed node with Modbus address NODE (1-247) on the serial line PATH with "
-    "FILE, which\n"
-    "'wardgate sign' made. The line must be free: stop wardgated or take the port out of "
-    "its configuration\n"
-    "for as long as it takes (about a minute for 64 KiB at 19,200 baud; devices on the "
-    "same bus are not read).\n"
+    "Updates the bed node with Modbus address NODE (1-247) with FILE, which 'wardgate "
+    "sign' made. A wardgated\n"
+    "that runs on this board lends its line for as long as it takes (about a minute for "
+    "64 KiB at 19,200 baud):\n"
+    "all devices of the bus get a gap that says so, and are read again afterwards, also "
+    "if this program is killed.\n"
+    "--bus is the name in its configuration; its settings for the line are then used. "
+    "Where no wardgated runs,\n"
+    "or the line is none of its own: --port, --baud, --parity.\n"
+    "\n"
+    "  wardgate update 1 node-1.4.bin --bus bay --key firmware.pub\n"
     "\n"
     "Before anything is sent: every image's hash and signature, the board, that the node "
     "has room, a newer\n"
@@ -56,6 +63,7 @@ static const char help[] =
 /* What one update needs all the way. */
 struct job {
     struct update_link *link;
+    struct lend *lend; /* the line is wardgated's; NULL: it is not */
     const char *path;
     bool json;
     const struct update_image *it;
@@ -352,7 +360,7 @@ static int show_node(const struct job *job, const char *identity)
 }
 
 struct call {
-    const char *port, *key, *baud, *parity;
+    const char *port, *bus, *socket, *key, *baud, *parity;
 };
 
 static int read_line(const struct call *call, struct port_line *line)
@@ -364,8 +372,13 @@ static int read_line(const struct call *call, struct port_line *line)
     const char *parity = call->parity == NULL ? "even" : call->parity;
     size_t i = 0;
 
-    if (call->port == NULL || strlen(call->port) > PORT_PATH_MAX)
-        return tool_usage("update", "--port PATH is needed");
+    memset(line, 0, sizeof(*line));
+    if ((call->port == NULL) == (call->bus == NULL))
+        return tool_usage("update", "either --bus NAME or --port PATH is needed");
+    if (call->bus != NULL)
+        return TOOL_OK; /* wardgated knows the rest */
+    if (strlen(call->port) > PORT_PATH_MAX)
+        return tool_usage("update", "--port: longer than %d bytes", PORT_PATH_MAX);
     if (call->baud != NULL && !tool_number(call->baud, 1200, 4000000, &baud))
         return tool_usage("update", "--baud '%.20s': expected 1200..4000000", call->baud);
     while (i < 3 && strcmp(parity, parities[i]) != 0)
@@ -373,7 +386,6 @@ static int read_line(const struct call *call, struct port_line *line)
     if (i == 3)
         return tool_usage("update", "--parity '%.20s': expected even, odd or none",
                           parity);
-    memset(line, 0, sizeof(*line));
     (void)snprintf(line->path, sizeof(line->path), "%s", call->port);
     line->baud = (uint32_t)baud;
     line->data_bits = 8;
@@ -393,6 +405,7 @@ static int talk(struct job *job, const struct port_line *line, uint8_t unit,
         return tool_fail(TOOL_UNAVAILABLE, "%s: %s", job->path, strerror(errno));
     if (error != PORT_OK)
         return no_answer(job, error);
+    update_link_lease(job->link, job->lend);
     error = update_link_identify(job->link, identity, sizeof(identity));
     if (error == PORT_FOREIGN)
         code = tool_fail(TOOL_CONFIG, "address %u is not one of wardgate's nodes", unit);
@@ -410,13 +423,33 @@ static int talk(struct job *job, const struct port_line *line, uint8_t unit,
     return code;
 }
 
+/* The line is borrowed where it must be, and given back when it is closed. */
+static int with_line(struct job *job, const struct call *call, struct port_line *line,
+                     uint8_t unit, const struct update_file *file)
+{
+    int code = lend_take(call->socket, call->bus, "update", line, &job->lend);
+
+    if (code != TOOL_OK)
+        return code;
+    if (job->lend == NULL && call->bus != NULL)
+        return tool_fail(TOOL_UNAVAILABLE, "bus '%.40s' was not lent", call->bus);
+    job->path = line->path;
+    code = talk(job, line, unit, file);
+    lend_return(job->lend);
+    return code;
+}
+
 int verb_update(int argc, char **argv)
 {
     struct call call = {.key = NULL};
     struct job job = {.percent = 101};
     const struct tool_option options[] = {
-        {"port", &call.port, NULL}, {"key", &call.key, NULL},
-        {"baud", &call.baud, NULL}, {"parity", &call.parity, NULL},
+        {"port", &call.port, NULL},
+        {"bus", &call.bus, NULL},
+        {"key", &call.key, NULL},
+        {"baud", &call.baud, NULL},
+        {"parity", &call.parity, NULL},
+        {"socket", &call.socket, NULL},
         {NULL, NULL, NULL},
     };
     struct update_file file = {NULL, 0, 0, {{NULL, {.address = 0}}}};
@@ -436,9 +469,8 @@ int verb_update(int argc, char **argv)
                           argv[1]);
     if ((code = read_line(&call, &line)) != TOOL_OK)
         return code;
-    job.path = call.port;
     if (operands == 1)
-        return talk(&job, &line, (uint8_t)unit, NULL);
+        return with_line(&job, &call, &line, (uint8_t)unit, NULL);
     if (call.key == NULL)
         return tool_usage("update", "--key firmware.pub is needed: nothing is sent that "
                                     "is not known to be good");
@@ -446,7 +478,7 @@ int verb_update(int argc, char **argv)
         return tool_fail(TOOL_IO, "%s: %s", call.key, strerror((int)-key_size));
     code = update_file_read(argv[2], (const char *)key, &file);
     if (code == TOOL_OK)
-        code = talk(&job, &line, (uint8_t)unit, &file);
+        code = with_line(&job, &call, &line, (uint8_t)unit, &file);
     update_file_free(&file);
     free(key);
     return code;

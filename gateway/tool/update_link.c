@@ -14,6 +14,7 @@
 #include "drivers/checksum.h"
 #include "drivers/cursor.h"
 #include "ports/port_serial.h"
+#include "tool/lend.h"
 
 #define FRAME_MAX     256
 #define PDU_MAX       253
@@ -26,6 +27,7 @@
 
 struct update_link {
     struct port_serial *port;
+    struct lend *lend; /* NULL: the line is nobody's */
     uint8_t unit;
     uint8_t frame[FRAME_MAX];
 };
@@ -51,6 +53,11 @@ int update_link_open(const struct port_line *line, uint8_t unit, struct update_l
     }
     *out = link;
     return PORT_OK;
+}
+
+void update_link_lease(struct update_link *link, struct lend *lend)
+{
+    link->lend = lend;
 }
 
 void update_link_close(struct update_link *link)
@@ -135,6 +142,8 @@ int update_link_ask(struct update_link *link, const uint8_t *pdu, size_t size, i
     if (size < 1 || size > PDU_MAX)
         return PORT_REFUSED;
     while (tries-- > 0) {
+        if (!lend_renew(link->lend))
+            return PORT_BUSY; /* wardgated may be on it again */
         error = exchange(link, pdu, size, n);
         if (error == PORT_OK || error == PORT_EXCEPTION) {
             *reply = link->frame + 1;

@@ -53,11 +53,15 @@ struct update_state {
 };
 
 struct update_link;
+struct lend; /* tool/lend.h */
 
 /* Opens and locks the line: PORT_OK or a port_error (errno for PORT_GONE). unit: 1-247.
  */
 int update_link_open(const struct port_line *line, uint8_t unit,
                      struct update_link **out);
+/* The line is borrowed: each exchange renews the lease first, and fails with PORT_BUSY
+ * once it can't. Borrowed itself; must outlive the link. */
+void update_link_lease(struct update_link *link, struct lend *lend);
 void update_link_close(struct update_link *link); /* NULL is fine */
 
 /* Asks once and again (tries times in all) until a whole good answer came. pdu is
