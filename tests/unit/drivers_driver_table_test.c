@@ -12,12 +12,12 @@ static const struct {
     const char *name;
     size_t least, most;
 } table[] = {
-    {"nonin-df2", 11, 400},  {"nonin-df7", 11, 400},  {"nonin-df8", 11, 400},
-    {"nonin-df13", 11, 400}, {"contec-v7", 11, 1800}, {"contec-5byte", 0, 0},
-    {"nonin-8500", 0, 0},    {"nellcor-n595", 0, 0},  {"masimo-ascii1", 0, 0},
-    {"ivy-ansar-b", 0, 0},   {"medibus", 11, 1200},   {"medibus-8n1", 11, 1200},
-    {"series50", 11, 1800},  {"ge-250cx", 11, 1800},  {"dri", 11, 400},
-    {"wristband", 0, 0},     {"servo-i", 11, 1300},
+    {"nonin-df2", 11, 400},  {"nonin-df7", 11, 400},    {"nonin-df8", 11, 400},
+    {"nonin-df13", 11, 400}, {"contec-v7", 11, 1800},   {"contec-5byte", 0, 0},
+    {"nonin-8500", 0, 0},    {"nellcor-n595", 0, 0},    {"masimo-ascii1", 0, 0},
+    {"ivy-ansar-b", 0, 0},   {"medibus", 11, 1200},     {"medibus-8n1", 11, 1200},
+    {"series50", 11, 1800},  {"ge-250cx", 11, 1800},    {"dri", 11, 400},
+    {"wristband", 0, 0},     {"capnostream", 11, 7200}, {"servo-i", 11, 1300},
 };
 
 static void test_contract(void **state)
