@@ -93,6 +93,7 @@ static const struct entry {
     {263762, "MDC_DIM_MILLI_L"},
     {263875, "MDC_DIM_KILO_G"},
     {264274, "MDC_DIM_MILLI_G_PER_DL"},
+    {264320, "MDC_DIM_SEC"},
     {264352, "MDC_DIM_MIN"},
     {264864, "MDC_DIM_BEAT_PER_MIN"},
     {264896, "MDC_DIM_PULS_PER_MIN"},

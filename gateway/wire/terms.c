@@ -105,6 +105,7 @@ static const struct unit_term units[] = {
     {263762, "MDC_DIM_MILLI_L", "mL"},
     {263875, "MDC_DIM_KILO_G", "kg"},
     {264274, "MDC_DIM_MILLI_G_PER_DL", "mg/dL"},
+    {264320, "MDC_DIM_SEC", "s"},
     {264352, "MDC_DIM_MIN", "min"},
     {264864, "MDC_DIM_BEAT_PER_MIN", "/min"},
     {264896, "MDC_DIM_PULS_PER_MIN", "/min"},

@@ -14,7 +14,7 @@ wardgate_fuzz_target(profile_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/profile_fuzz
 wardgate_fuzz_target(medibus_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/medibus_fuzz.c LINK drivers)
 wardgate_fuzz_target(servo_i_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/servo_i_fuzz.c LINK drivers)
 # Serial drivers, one target each.
-foreach(name contec_v7 contec_5byte nonin_8500 nellcor_n595 masimo_ascii1 ivy_ansar_b dri)
+foreach(name contec_v7 contec_5byte nonin_8500 nellcor_n595 masimo_ascii1 ivy_ansar_b)
     string(REPLACE _ - driver ${name})
     wardgate_fuzz_target(${name}_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/driver_fuzz.c LINK drivers)
     if(TARGET ${name}_fuzz)
@@ -24,5 +24,5 @@ endforeach()
 # Devices that share a target: the first byte of an input says which of them it is for.
 wardgate_fuzz_target(many_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/driver_fuzz.c LINK drivers)
 if(TARGET many_fuzz)
-    target_compile_definitions(many_fuzz PRIVATE FUZZ_DRIVER="series50","wristband","capnostream")
+    target_compile_definitions(many_fuzz PRIVATE FUZZ_DRIVER="series50","wristband","capnostream","dri","bcc")
 endif()

@@ -311,6 +311,46 @@ static const struct conformance_request capnostream_requests[] = {
     {B("\x85\x01\x06\x07")},
 };
 
+static const struct conformance_frame bcc_frames[] = {
+    {"sheet",
+     B("\00100080\002BEEEX07/1/1>214,50111,INRT,12.50\036214,50111,INVI,3."
+       "1\036214,50111,INM3,1\00300230\004"),
+     "157784=1250e-2 157993=31e-1 ", 0, 0},
+    {"sheet, not stuffed",
+     B("\00100080\002BED07/1/1>214,50111,INRT,12.50\036214,50111,INVI,3.1"
+       "\036214,50111,INM3,1\00300230\004"),
+     "157784=1250e-2 157993=31e-1 ", 0, 0},
+    {"all",
+     B("\00100119\002EEex/1/1>9,50123,EXSSTATUS,00051\0369,50123,INRT,0.00"
+       "\0369,50123,INVI,0.02\0369,50123,INVTB,500.00\0369,50123,INRMT,360"
+       "0\00300019\004"),
+     "157784=0e-2 157993=2e-2 157884=50000e-2 157916=3600 ", 0, 0},
+    {"no values",
+     B("\00100089\002B/1/1>9,50123,INRT,_NV\0369,50123,INVI,_NA\0369,50123"
+       ",INVTB,_NV\0369,50123,INRMT,_NA\00300227\004"),
+     "157784=- 157993=- q2 157884=- 157916=- q2 ", 0, 0},
+    {"no end",
+     B("\00100056\002B/1/1>9,50123,INRMT,65535\0369,50123,INRT,_NA\0030014"
+       "0\004"),
+     "157784=- q2 157916=- ", 0, 0},
+    {"stopped",
+     B("\00100061\002B/1/1>9,50123,INRMT,600000\0369,50123,INRT,1800.01"
+       "\00300016\004"),
+     "157784=180001e-2 q8 157916=- ", 0, 0},
+    {"off",
+     B("\00100059\002B/1/1>9,50123,INRT,5.0\0369,50123,EXSSTATUS,00050\003"
+       "00018\004"),
+     "157784=- ", 0, 0},
+    {NULL, NULL, 0, NULL, 0, 0},
+};
+
+static const struct conformance_request bcc_requests[] = {
+    {B("\00100031\0021/1/1>AEXMIN:ALIVEE\00300061\004")},
+    {B("\00100031\002BEEEX07/1/1>MEEM:GEET\00300035\004")},
+    {B("\006")},
+    {B("\025")},
+};
+
 const struct conformance conformances[] = {
     {"contec-v7", 62, false, 0, false, contec_v7_frames, contec_v7_requests, 2},
     {"contec-5byte", 62, false, 0, false, contec_5byte_frames, NULL, 0},
@@ -321,6 +361,7 @@ const struct conformance conformances[] = {
     {"series50", 2, true, 0, true, series50_frames, series50_requests, 2},
     {"dri", 2, true, 0, false, dri_frames, dri_requests, 1},
     {"capnostream", 2, true, 0, true, capnostream_frames, capnostream_requests, 3},
+    {"bcc", 2, true, 0, false, bcc_frames, bcc_requests, 4},
 };
 
 const size_t conformance_count = COUNT(conformances);

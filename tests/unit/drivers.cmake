@@ -26,3 +26,6 @@ wardgate_unit_test(drivers_dri_test
 # Servo-i: session, scales, flips, allow-list.
 wardgate_unit_test(drivers_servo_i_test
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/drivers_servo_i_test.c LINK drivers)
+# BCC: stuffing, blocks, pumps, the session and the allow-list.
+wardgate_unit_test(drivers_bcc_test
+    SOURCES ${CMAKE_CURRENT_LIST_DIR}/drivers_bcc_test.c LINK drivers)
