@@ -163,12 +163,17 @@ static void a_doubled_reply_is_no_answer_to_the_next(void **state)
     struct port_modbus *port = on_pty(0);
     struct port_modbus_reply reply;
     struct port_modbus_strays strays = {0};
+    int error = PORT_OK;
 
     (void)state;
-    script(&at_once, 1);
-    assert_int_equal(ask(port, 2, 3, &reply), PORT_TRAILING);
+    /* On a busy machine the second copy may come too late to trail: a stray, then. */
+    for (int tries = 0; tries < 8 && error == PORT_OK; tries++) {
+        script(&at_once, 1);
+        error = ask(port, 2, 3, &reply);
+        usleep(160000); /* the slave's second copy has left before it is halted */
+    }
+    assert_int_equal(error, PORT_TRAILING);
     assert_false(reply.late_seen);
-    usleep(160000); /* the slave's second copy has left before it is halted */
     script(&later, 1);
     assert_int_equal(ask(port, 2, 3, &reply), PORT_OK);
     script(NULL, 0);
