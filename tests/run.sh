@@ -37,7 +37,12 @@ export WARDGATE_DEV="$builds/dev" WARDGATE_ASAN="$builds/asan" WARDGATE_FUZZ="$b
 export WARDGATE_RECORDINGS="${WARDGATE_RECORDINGS:-$root/../shared/data}"
 work=$(mktemp -d "${TMPDIR:-/tmp}/wardgate-tests.XXXXXX")
 export TMPDIR="$work"
-trap 'rm -rf "$work"' EXIT
+end() { # pid: and what it started
+    for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do end "$child"; done
+    kill "$1" 2>/dev/null
+}
+beside=''
+trap '[ -z "$beside" ] || end "$beside"; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 build() { # preset folder: configure and build, quiet unless it fails
@@ -71,17 +76,47 @@ for preset in $presets; do
 done
 echo "-- built $presets in $(($(date +%s) - began)) s"
 
-for tier in $tiers; do
-    for script in "$here/$tier/run" "$here/$tier"/*/run; do
-        [ -f "$script" ] || continue
-        log="$work/log"
-        start=$(date +%s)
-        echo "== ${script#"$here"/}"
-        { sh "$script"; echo $? >"$work/rc"; } 2>&1 | tee "$log"
-        account "$tier" "$script" "$log" "$(cat "$work/rc")"
-        echo "-- $(($(date +%s) - start)) s"
+# What only computes runs beside what mostly waits (real lines, brokers, emulated boards), at low priority: it takes
+# what those leave over and hardly disturbs them. Its output comes at the end.
+computes='arch fuzz sim'
+scripts() { # whether: those of $tiers that compute (yes) or not (no)
+    for tier in $tiers; do
+        case " $computes " in *" $tier "*) kind=yes ;; *) kind=no ;; esac
+        [ "$kind" = "$1" ] || continue
+        for script in "$here/$tier/run" "$here/$tier"/*/run; do [ ! -f "$script" ] || echo "$tier $script"; done
     done
-done
+}
+run() { # script log: its output, its exit code in log.rc, its seconds in log.s
+    start=$(date +%s)
+    { sh "$1"; echo $? >"$2.rc"; } 2>&1 | tee "$2"
+    echo $(($(date +%s) - start)) >"$2.s"
+}
+tell() { # tier script log
+    account "$1" "$2" "$3" "$(cat "$3.rc")"
+    echo "-- $(cat "$3.s") s"
+}
+
+scripts yes >"$work/beside"
+mkdir "$work/low"
+(
+    export TMPDIR="$work/low"
+    renice -n 10 "$(exec sh -c 'echo "$PPID"')" >/dev/null 2>&1
+    while read -r tier script; do run "$script" "$work/low/$tier" >/dev/null </dev/null; done <"$work/beside"
+) &
+beside=$!
+scripts no >"$work/first"
+while read -r tier script; do
+    echo "== ${script#"$here"/}"
+    run "$script" "$work/log" </dev/null
+    tell "$tier" "$script" "$work/log"
+done <"$work/first"
+wait "$beside"
+beside=''
+while read -r tier script; do
+    echo "== ${script#"$here"/}"
+    cat "$work/low/$tier"
+    tell "$tier" "$script" "$work/low/$tier"
+done <"$work/beside"
 echo "-- whole run: $(($(date +%s) - began)) s, size $size"
 [ -z "$named" ] || printf '%s\n' "$named" | sed '/^$/d'
 echo "$passed passed, $failed failed, $skipped skipped"
