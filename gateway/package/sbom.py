@@ -4,6 +4,7 @@
 version each comes from; and the archives that were linked in. CycloneDX 1.5, the same bytes for the same inputs.
 
     sbom.py --name wardgated --version 0.1.0 [--root SYSROOT] [--static ARCHIVE]... --out FILE PROGRAM
+    sbom.py --files [--root SYSROOT] PROGRAM        the libraries' paths, for a root that shall run it
     sbom.py --depends [--root SYSROOT] PROGRAM      prints a Depends: line for a cross build, where dpkg-shlibdeps has no database"""
 import argparse
 import datetime
@@ -78,11 +79,17 @@ def main():
     parser.add_argument('--root', default='')
     parser.add_argument('--static', action='append', default=[])
     parser.add_argument('--depends', action='store_true')
+    parser.add_argument('--files', action='store_true')
     parser.add_argument('--out')
     parser.add_argument('program')
     options = parser.parse_args()
     libraries = Libraries(options.root)
     graph, triplet = libraries.closure(options.program)
+    if options.files:
+        for name in graph:
+            if name:
+                print(libraries.find(name, triplet))
+        return
     if options.depends:
         rows = {libraries.package(libraries.find(name, triplet)) for name in graph['']}
         print(', '.join(sorted(f'{name} (>= {re.sub("-[^-]*$", "", version)})' for name, version, _ in rows)))
