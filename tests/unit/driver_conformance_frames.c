@@ -351,6 +351,28 @@ static const struct conformance_request bcc_requests[] = {
     {B("\025")},
 };
 
+static const struct conformance_frame corometrics_frames[] = {
+    {"example",
+     B("\x39\x61\x30\x32\x35\x03\x39\x60\x30\x31\x34\x30\x03\x39\x65\x30\x31\x34\x38\x03"
+       "\x39\x61\x30\x32\x35\x03\x39\x66\x30\x32\x03"),
+     "M 192724=25 q2 |F1 192715=140 q2 ", 0, 0},
+    {"lifted heart",
+     B("\x39\x61\x30\x32\x35\x03\x39\x60\x30\x30\x30\x03\x39\x65\x30\x38\x34\x03\x39\x61"
+       "\x30\x32\x35\x03\x39\x66\x30\x32\x03"),
+     "M 192724=25 q2 |F1 192715=- ", 0, 0},
+    {"lifted activity",
+     B("\x39\x61\x30\x31\x32\x38\x03\x39\x60\x30\x31\x34\x30\x03\x39\x65\x30\x38\x34\x03"
+       "\x39\x61\x30\x31\x32\x38\x03\x39\x66\x30\x32\x03"),
+     "M 192724=- |F1 192715=140 q2 ", 0, 0},
+    {"two digits, mark, modes, movement, paper",
+     B("\x39\x61\x30\x30\x30\x03\x39\x60\x30\x39\x35\x03\x39\x65\x30\x30\x30\x03\x39\x61"
+       "\x30\x30\x30\x03\x39\x66\x30\x32\x03\x39\x64\x30\x03\x39\x62\x30\x31\x41\x03\x39"
+       "\x66\x30\x31\x03\x39\x67\x30\x31\x03\x39\x63\x30\x4E\x49\x42\x50\x20\x31\x31\x38"
+       "\x2F\x37\x36\x03"),
+     "M 192724=0 q2 |F1 192715=95 q2 ", 0, 0},
+    {NULL, NULL, 0, NULL, 0, 0},
+};
+
 const struct conformance conformances[] = {
     {"contec-v7", 62, false, 0, false, contec_v7_frames, contec_v7_requests, 2},
     {"contec-5byte", 62, false, 0, false, contec_5byte_frames, NULL, 0},
@@ -362,6 +384,7 @@ const struct conformance conformances[] = {
     {"dri", 2, true, 0, false, dri_frames, dri_requests, 1},
     {"capnostream", 2, true, 0, true, capnostream_frames, capnostream_requests, 3},
     {"bcc", 2, true, 0, false, bcc_frames, bcc_requests, 4},
+    {"corometrics-115", 4, false, 0, false, corometrics_frames, NULL, 0},
 };
 
 const size_t conformance_count = COUNT(conformances);
