@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define EIGHTH_US  125000
-#define PER_MINUTE (60 * 8)
+#define PER_MINUTE 480U /* eighths of a second */
 
 /* One record. */
 static void put(struct emulate_burst *burst, char type, const char *data)
