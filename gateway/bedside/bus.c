@@ -427,6 +427,7 @@ static int prepare(struct bus *bus, const struct bus_setting *setting)
     int error = 0;
 
     bus->line = setting->line;
+    atomic_init(&bus->hold, setting->hold);
     bus->digest_key = setting->digest_key;
     bus->band_prefix = setting->band_prefix;
     bus->items_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

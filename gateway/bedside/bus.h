@@ -54,6 +54,8 @@ struct bus_setting {
     const struct bus_device *devices;
     /* 1..BUS_DEVICES_MAX; exactly 1 with a driver. */
     size_t device_count;
+    /* Begins held: bus_hold(). */
+    bool hold;
     /* A scanner's: the key of the digests that patients' identifiers become, and the
      * company prefix of the bands that count. Borrowed; must outlive the bus. NULL: every
      * scan is refused and counted as DRIVER_FAULT_VALUE. */
@@ -177,6 +179,10 @@ int bus_fd(const struct bus *bus);
 
 /* Readable (an eventfd) while half the queue or more waits to be taken. As bus_fd(). */
 int bus_press_fd(const struct bus *bus);
+
+/* While held, bed nodes are not drained: they keep their samples until there is somebody
+ * to store them. All else goes on. */
+void bus_hold(struct bus *bus, bool hold);
 
 /* Lends the line to another program, or takes it back. The thread ends the exchange that
  * is under way (at most the slowest device's reply, or one round of a node's draining),

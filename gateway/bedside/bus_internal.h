@@ -22,6 +22,8 @@ struct bus_node { /* a bed node's draining; only the thread touches it */
     bool has_last;
     uint64_t last;   /* sample handed to the queue last */
     uint64_t strays; /* the unit's, when that was true */
+    bool has_passed;
+    uint64_t passed; /* last sample that was there and could not be had */
 };
 
 struct bus_unit { /* one device. Only the thread touches it, but for statistics and
@@ -65,6 +67,8 @@ struct bus {
     /* Eventfd: readable once the thread is to end. */
     int stop_fd;
     atomic_bool stop;
+    /* Nodes keep what they have. */
+    atomic_bool hold;
     /* The line is to be lent. */
     atomic_bool lend;
     /* Queue and statistics. */

@@ -31,8 +31,19 @@ static bool position(struct bus *bus, struct bus_unit *unit, uint64_t *sample)
     }
     pthread_mutex_unlock(&bus->lock);
     node->strays = unit->strays;
+    /* What was passed over proved itself like any other: it is not read twice. */
+    if (node->has_passed && (!node->has_last || (node->passed >> 32 == node->last >> 32 &&
+                                                 node->passed > node->last))) {
+        node->has_last = true;
+        node->last = node->passed;
+    }
     *sample = node->last;
     return node->has_last;
+}
+
+void bus_hold(struct bus *bus, bool hold)
+{
+    atomic_store(&bus->hold, hold);
 }
 
 static bool read_status(struct bus *bus, struct bus_unit *unit,
@@ -62,8 +73,33 @@ static uint32_t start_at(const struct wardgate_node_status *status, bool has_las
     return number;
 }
 
-/* Hands one sample over. False: it is not what was asked for. */
-static bool take(struct bus *bus, size_t index, const struct port_modbus_reply *reply,
+/* A sample that is there and can't be had: what stands in it is lost in the node (EMPTY),
+ * or of a kind that only a newer gateway knows. Those behind it must not wait for it; the
+ * next one's number makes it a gap, and the engineer is told of the second sort. */
+static void pass_over(struct bus *bus, size_t index,
+                      const struct wardgate_node_sample *sample, bool unknown, bool anew)
+{
+    static const char field[] = "a sample's entry";
+    struct bus_item item = {.kind = BUS_REJECTED, .device = (uint16_t)index};
+    struct bus_node *node = &bus->units[index].node;
+
+    if (!anew) { /* the first of a new counting is told of by one that is taken */
+        node->has_last = node->has_passed = true;
+        node->last = node->passed = sample->set.sample;
+    }
+    if (!unknown)
+        return;
+    pthread_mutex_lock(&bus->lock);
+    bus->units[index].statistics.rejected++;
+    pthread_mutex_unlock(&bus->lock);
+    bus_now(&item.at);
+    item.reject.error = WARDGATE_NODE_ENTRY;
+    memcpy(item.reject.field, field, sizeof field);
+    (void)bus_emit(bus, &item, 0);
+}
+
+/* Hands one sample over. */
+static void take(struct bus *bus, size_t index, const struct port_modbus_reply *reply,
                  const struct wardgate_node_sample *sample, bool anew)
 {
     struct bus_item item = {.kind = BUS_SAMPLE, .device = (uint16_t)index};
@@ -82,7 +118,6 @@ static bool take(struct bus *bus, size_t index, const struct port_modbus_reply *
     (void)bus_emit(bus, &item, 0);
     node->has_last = true;
     node->last = sample->set.sample;
-    return true;
 }
 
 /* Reads as many samples from `number` on as one reply holds. Returns how many came, 0:
@@ -112,12 +147,17 @@ static uint32_t read_samples(struct bus *bus, size_t index,
         int error =
             wardgate_node_sample(status, reply.data + 2 + i * size, size, &sample);
 
-        if (error == WARDGATE_NODE_EMPTY && sample.number == number + i)
-            continue; /* lost in the node: the next one's number tells */
-        if (error != WARDGATE_NODE_OK || sample.number != number + i ||
-            sample.boot != (uint16_t)status->boot)
+        bool unknown = error == WARDGATE_NODE_ENTRY;
+
+        if (sample.number != number + i || sample.boot != (uint16_t)status->boot)
             return i;
-        (void)take(bus, index, &reply, &sample, *anew);
+        if (unknown || error == WARDGATE_NODE_EMPTY) {
+            pass_over(bus, index, &sample, unknown, *anew);
+            continue;
+        }
+        if (error != WARDGATE_NODE_OK)
+            return i;
+        take(bus, index, &reply, &sample, *anew);
         *anew = false;
     }
     return count;
@@ -128,8 +168,11 @@ void bus_node_drain(struct bus *bus, size_t index, uint32_t next)
     struct bus_unit *unit = &bus->units[index];
     uint64_t until_us = clock_monotonic_us() + DRAIN_US, last;
     struct wardgate_node_status status;
-    bool has_last = position(bus, unit, &last), anew;
+    bool has_last, anew;
 
+    if (atomic_load(&bus->hold))
+        return;
+    has_last = position(bus, unit, &last);
     if (has_last && (uint32_t)last + 1 == next)
         return;
     for (int fresh = 0; fresh < FRESH_MAX; fresh++) {

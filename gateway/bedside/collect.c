@@ -432,6 +432,7 @@ int collect_bus_open(struct daemon *daemon, struct daemon_bus *bus)
         devices[i].has_resume = bus->devices[i].gaps.has_sample;
         devices[i].resume = bus->devices[i].gaps.last_sample;
     }
+    setting.hold = daemon->store == NULL;
     if ((error = bus_start(&setting, &bus->bus)) != 0)
         goto err1;
     error = sd_event_add_io(daemon->loop, &bus->source, bus_fd(bus->bus),

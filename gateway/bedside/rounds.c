@@ -34,6 +34,16 @@ void rounds_look(struct daemon *daemon)
     }
 }
 
+/* While nothing can be stored a node's memory is the better place for its samples: what
+ * is drained then would be counted, and lost. */
+static void hold_nodes(struct daemon *daemon)
+{
+    bool hold = daemon->store == NULL || daemon->store_error[0] != '\0';
+
+    for (size_t b = 0; b < daemon->bus_count; b++)
+        bus_hold(daemon->buses[b].bus, hold);
+}
+
 /* Takes what the lines have. */
 static void drain(struct daemon *daemon)
 {
@@ -155,6 +165,7 @@ void collect_round(struct daemon *daemon, bool now)
             rounds_commit(daemon);
         daemon->commit_due_us = now_us + interval_us;
     }
+    hold_nodes(daemon);
     daemon->progress++;
     if (daemon->stopping)
         return;

@@ -30,7 +30,7 @@
 static char folder[256], path[300];
 static pthread_t thread;
 static int stop_fd;
-static _Atomic int runs;
+static _Atomic int runs, closed;
 
 static void do_status(void *context, const json_t *request, struct control_peer *peer)
 {
@@ -58,7 +58,23 @@ static void do_refuse(void *context, const json_t *request, struct control_peer 
     control_fail(peer, "no: %s", json_string_value(json_object_get(request, "what")));
 }
 
+static void on_close(void *context)
+{
+    assert_ptr_equal(context, &closed);
+    closed++;
+}
+
+/* As a lease: something that ends with the client's connection. */
+static void do_keep(void *context, const json_t *request, struct control_peer *peer)
+{
+    (void)context;
+    (void)request;
+    control_on_close(peer, on_close, &closed);
+    control_send(peer, json_pack("{s:b}", "ok", 1));
+}
+
 static const struct control_verb verbs[] = {{"status", do_status},
+                                            {"keep", do_keep},
                                             {"tail", do_tail},
                                             {"refuse", do_refuse},
                                             {NULL, NULL}};
@@ -386,6 +402,50 @@ static void test_sockets_in_the_way(void **state)
     sd_event_unref(loop);
 }
 
+static int keep(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    char reply[64];
+
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    for (int i = 0; i < 2; i++) { /* twice: still told once */
+        assert_int_equal(send(fd, "{\"do\":\"keep\"}\n", 14, 0), 14);
+        assert_true(recv(fd, reply, sizeof(reply), 0) > 0);
+    }
+    return fd;
+}
+
+static void await_closed(int n)
+{
+    const struct timespec moment = {0, 1000000};
+
+    for (int i = 0; i < 10000 && closed < n; i++)
+        (void)nanosleep(&moment, NULL);
+    assert_int_equal(closed, n);
+}
+
+/* However the connection ends, whoever keeps something for the client is told once. */
+static void test_the_end_of_a_client_is_told(void **state)
+{
+    struct linger at_once = {1, 0};
+    int fd = keep(), other = keep();
+
+    (void)state;
+    assert_int_equal(closed, 0);
+    close(fd);
+    await_closed(1);
+    (void)setsockopt(other, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    assert_int_equal(send(other, "no JSON", 7, 0), 7);
+    close(other);
+    await_closed(2);
+    fd = keep();
+    (void)shutdown(fd, SHUT_WR);
+    await_closed(3);
+    close(fd);
+}
+
 static void test_nobody_there(void **state)
 {
     json_t *request = json_pack("{s:s}", "do", "status");
@@ -407,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_many_at_once),
         cmocka_unit_test(test_hostile_clients_hurt_nobody),
         cmocka_unit_test(test_sockets_in_the_way),
+        cmocka_unit_test(test_the_end_of_a_client_is_told),
         cmocka_unit_test(test_nobody_there),
     };
 

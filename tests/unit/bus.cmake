@@ -10,3 +10,4 @@ wardgate_unit_test(emulate_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/emulate_test.c
 target_compile_definitions(emulate_test PRIVATE "EMULATE=\"$<TARGET_FILE:emulate_only>\"")
 add_dependencies(emulate_test emulate_only)
 wardgate_unit_test(emulate_spoil_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/emulate_spoil_test.c LINK emulate)
+wardgate_unit_test(bus_node_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/bus_node_test.c LINK firmware bedside)
