@@ -78,7 +78,7 @@ static struct adt_event make(const struct history *h, enum adt_kind kind, size_t
 
     snprintf(number, sizeof(number), "P%d", h->visit[v].patient);
     snprintf(visit, sizeof(visit), "V%zu", v);
-    return event_at(kind, 10 * now_slot(h), number, visit,
+    return event_at(kind, INT64_C(10) * now_slot(h), number, visit,
                     bed == NOWHERE ? NULL : beds[bed]);
 }
 
@@ -232,7 +232,7 @@ static void grow(const struct history *h)
 
 static int64_t reading_us(int slot)
 {
-    return (10 * slot + 5) * MINUTE;
+    return (INT64_C(10) * slot + 5) * MINUTE;
 }
 
 static struct verdict judge(const struct census *census, int bed, int slot)
