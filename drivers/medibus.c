@@ -16,6 +16,7 @@
 #define POLL_MS     100   /* how soon a command of the device is answered */
 #define ICC_MS      3000  /* between attempts to begin a session */
 #define SETTLE_MS   200   /* between the identity and the first request */
+#define STUCK_MS    1000  /* an answer that has begun and does not go on is damaged */
 #define ANSWER_MS   10000 /* the maker's time for every answer */
 #define CYCLE_MS    5000  /* between two rounds of requests */
 #define KEEP_MS     2000  /* idle: NOP, because 3 s of silence end the session */
@@ -39,12 +40,15 @@ struct state {
     bool on_line, named; /* the device has answered ICC; its identity */
     uint8_t asked;
     uint8_t step; /* of the cycle */
+    bool repeat;  /* its answer came damaged */
     bool started; /* now_ms of the members below is meaningful */
     uint64_t asked_ms, cycle_ms, sent_ms;
     uint8_t answers[ANSWERS_MAX], answer_count; /* codes of the device's commands */
     uint32_t seen;
     struct device_time clock;
     size_t have, embedded_have, dropped;
+    size_t stood; /* what `have` was when it last changed, and when that was */
+    uint64_t stood_ms;
     uint8_t message[MEDIBUS_DATA_MAX + EMPTY_SIZE];
     uint8_t embedded[COMMAND_MAX + 3];
 };
@@ -72,7 +76,7 @@ static size_t empty(uint8_t start, uint8_t code, uint8_t *out)
 /* A new session: nothing is waited for, nothing known. */
 static void begin(struct state *s)
 {
-    s->on_line = s->named = false;
+    s->on_line = s->named = s->repeat = false;
     s->asked = s->step = 0;
     s->started = false;
     s->clock.present = false;
@@ -102,6 +106,7 @@ static void answered(struct state *s, const uint8_t *data, size_t n,
         return;
     }
     s->asked = 0;
+    s->repeat = false;
     if (code == MEDIBUS_ICC)
         s->on_line = true;
     if (code == MEDIBUS_IDENTITY)
@@ -142,13 +147,16 @@ static void end_embedded(struct state *s, const struct driver_sink *sink)
     s->embedded_have = 0;
 }
 
-/* The CR of a message. */
+/* The CR of a message. One that is damaged is most likely the answer that is waited for;
+ * it is asked for again, and a good one is still taken. */
 static void end_message(struct state *s, const struct driver_sink *sink)
 {
-    if (!whole(s->message, s->have))
+    if (!whole(s->message, s->have)) {
         sink->fault(sink->context, DRIVER_FAULT_CHECKSUM, s->have);
-    else
+        s->repeat = true;
+    } else {
         answered(s, s->message + 2, s->have - EMPTY_SIZE, sink);
+    }
     s->have = 0;
 }
 
@@ -242,6 +250,28 @@ static uint8_t request(struct state *s, uint64_t now_ms)
     return code;
 }
 
+/* True if an answer has begun and does not go on: its end was damaged. What is there of
+ * it goes when the next one begins. */
+static bool stuck(struct state *s, uint64_t now_ms)
+{
+    if (s->have != s->stood) {
+        s->stood = s->have;
+        s->stood_ms = now_ms;
+    }
+    if (s->have == 0 || now_ms - s->stood_ms < STUCK_MS)
+        return false;
+    s->stood_ms = now_ms;
+    return true;
+}
+
+/* The same request once more, within the time of its answer. */
+static size_t again(struct state *s, uint64_t now_ms, uint8_t *out)
+{
+    s->repeat = false;
+    s->sent_ms = now_ms;
+    return empty(MEDIBUS_ESC, s->asked, out);
+}
+
 /* One request at a time. One that is not answered in time ends the session; the ICC
  * alone is repeated sooner. */
 static size_t poll(void *state, uint64_t now_ms, uint8_t *out, uint64_t *again_ms)
@@ -249,12 +279,16 @@ static size_t poll(void *state, uint64_t now_ms, uint8_t *out, uint64_t *again_m
     struct state *s = state;
 
     *again_ms = now_ms + POLL_MS;
+    s->repeat |= stuck(s, now_ms);
     if (s->answer_count > 0)
         return answer(s, out);
     if (s->asked && s->asked != MEDIBUS_ICC) {
-        if (now_ms - s->asked_ms < ANSWER_MS)
+        if (now_ms - s->asked_ms >= ANSWER_MS)
+            begin(s);
+        else if (!s->repeat || now_ms - s->sent_ms < SETTLE_MS)
             return 0;
-        begin(s);
+        else
+            return again(s, now_ms, out);
     }
     uint8_t code = request(s, now_ms);
     if (code == 0)
@@ -262,6 +296,7 @@ static size_t poll(void *state, uint64_t now_ms, uint8_t *out, uint64_t *again_m
     if (code == MEDIBUS_IDENTITY) /* the first round may begin at once */
         s->cycle_ms = now_ms - CYCLE_MS;
     s->asked = code;
+    s->repeat = false;
     s->asked_ms = s->sent_ms = now_ms;
     s->started = true;
     return empty(MEDIBUS_ESC, code, out);

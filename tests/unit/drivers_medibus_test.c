@@ -132,6 +132,31 @@ static void test_splits_and_garbage(void **state)
     rig_end(&rig);
 }
 
+/* A damaged answer is asked for again at once, one without an end after a second; the
+ * session goes on. */
+static void test_repeat(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, "medibus");
+    for (size_t bit = 0; bit < strlen(SHEET) * 8; bit++) {
+        uint64_t now = start(&rig), asked = now;
+        char frame[] = SHEET;
+        frame[bit / 8] = (char)(frame[bit / 8] ^ (1 << bit % 8));
+        say(&rig, frame);
+        if (bit < 8) /* without its beginning it is no answer at all */
+            continue;
+        expect(&rig, &now, "\x1b$3F\r");
+        assert_in_range(now - asked, 100, 1500);
+        say(&rig, SHEET);
+        assert_int_equal(rig.kept.sets, 1);
+        assert_value(&rig.kept.set[0], 150456, 98, 0);
+        expect(&rig, &now, "\x1b)44\r");
+    }
+    rig_end(&rig);
+}
+
 /* Every bit of the maker's frame and of a longer one: nothing is believed. */
 static void test_every_flip(void **state)
 {
@@ -251,6 +276,34 @@ static void run(struct rig *rig, struct medibus_emulator *e, uint64_t *now,
     }
 }
 
+/* In quiet times something is said often enough for the device not to end the session. */
+static void test_keep_alive(void **state)
+{
+    struct medibus_emulator e;
+    uint64_t last = 0, longest = 0;
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, "medibus");
+    medibus_emulator_init(&e, 0);
+    for (uint64_t now = 0; now < 60000; now += 100) {
+        struct emulate_output out = {0};
+        uint8_t bytes[DRIVER_SEND_MAX];
+        uint64_t again;
+        size_t n = rig.driver->poll(rig.state, now, bytes, &again);
+        if (n > 0) {
+            longest = now - last > longest ? now - last : longest;
+            last = now;
+        }
+        medibus_emulator_feed(&e, bytes, n, now * 1000, &out);
+        for (size_t i = 0; i < out.count; i++)
+            rig_feed(&rig, out.bursts[i].bytes, out.bursts[i].size);
+    }
+    assert_in_range(longest, 1000, 2500); /* of the 3 s that the device waits */
+    assert_int_equal(e.sessions, 1);
+    rig_end(&rig);
+}
+
 /* Curves, a question inside, German months; then one damaged answer after the other. */
 static void test_emulator(void **state)
 {
@@ -290,7 +343,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_session),    cmocka_unit_test(test_splits_and_garbage),
-        cmocka_unit_test(test_every_flip), cmocka_unit_test(test_dates_and_absent),
+        cmocka_unit_test(test_every_flip), cmocka_unit_test(test_repeat),
+        cmocka_unit_test(test_keep_alive), cmocka_unit_test(test_dates_and_absent),
         cmocka_unit_test(test_allow_list), cmocka_unit_test(test_emulator),
     };
 
