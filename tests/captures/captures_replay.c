@@ -128,24 +128,47 @@ static size_t load(const char *folder, const char *name, const char *suffix, voi
     return n;
 }
 
-static void replay(const char *folder)
+static void replay_one(const char *folder, const char *file, const char *driver)
 {
     static const size_t pieces[] = {BYTES_MAX, 1, 3, 64};
     static uint8_t bytes[BYTES_MAX];
     static char want[TEXT_MAX];
     static struct text got;
+    size_t size = load(folder, file, ".bin", bytes, sizeof(bytes));
+    bool good = load(folder, file, ".txt", want, sizeof(want)) > 0 && size > 0 &&
+                driver_by_name(driver) != NULL;
 
-    for (size_t i = 0; i < COUNT(captures); i++) {
-        size_t size = load(folder, captures[i].file, ".bin", bytes, sizeof(bytes));
-        bool good =
-            load(folder, captures[i].file, ".txt", want, sizeof(want)) > 0 && size > 0;
-        for (size_t p = 0; good && p < COUNT(pieces); p++) {
-            decode(captures[i].driver, bytes, size, pieces[p], &got);
-            good = strcmp(got.at, want) == 0;
-        }
-        verdict(good, "%s.bin: %zu bytes, %zu sets, %zu ways of cutting it",
-                captures[i].file, size, got.sets, COUNT(pieces));
+    for (size_t p = 0; good && p < COUNT(pieces); p++) {
+        decode(driver, bytes, size, pieces[p], &got);
+        good = strcmp(got.at, want) == 0;
     }
+    verdict(good, "%s.bin: %zu bytes, %zu sets, %zu ways of cutting it", file, size,
+            got.sets, COUNT(pieces));
+}
+
+static void replay(const char *folder)
+{
+    for (size_t i = 0; i < COUNT(captures); i++)
+        replay_one(folder, captures[i].file, captures[i].driver);
+}
+
+/* What `wardgate record` made: the driver's name stands before the '@'. */
+static void replay_recorded(const char *folder)
+{
+    DIR *files = opendir(folder);
+    const struct dirent *file;
+
+    while (files && (file = readdir(files)) != NULL) {
+        size_t n = strlen(file->d_name), at = strcspn(file->d_name, "@");
+        char name[256], driver[256];
+        if (at == n || n < 4 || strcmp(file->d_name + n - 4, ".bin") != 0)
+            continue;
+        snprintf(name, sizeof(name), "%.*s", (int)n - 4, file->d_name);
+        snprintf(driver, sizeof(driver), "%.*s", (int)at, file->d_name);
+        replay_one(folder, name, driver);
+    }
+    if (files)
+        closedir(files);
 }
 
 /* A minute's course of one patient: rising, finger off and on again, weak and moving. */
@@ -444,12 +467,18 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "--record") == 0)
         return record(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "--recorded") == 0) {
+        replay_recorded(argv[2]);
+        return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+    }
     if (argc != 3) {
         fprintf(stderr, "usage: captures_replay CAPTURES RECORDINGS\n"
-                        "       captures_replay --record CAPTURES\n");
+                        "       captures_replay --record CAPTURES\n"
+                        "       captures_replay --recorded CAPTURES\n");
         return EXIT_FAILURE;
     }
     replay(argv[1]);
+    replay_recorded(argv[1]);
     recordings(argv[2]);
     for (size_t f = 0; f < COUNT(framings); f++) {
         struct generator g = {0, 20260722};
