@@ -12,6 +12,7 @@
 #include "drivers/medibus.h"
 #include "drivers/nonin.h"
 #include "drivers/oximeter_line.h"
+#include "drivers/pb840.h"
 #include "drivers/series50.h"
 #include "drivers/servo_i.h"
 #include "drivers/wristband.h"
@@ -22,7 +23,8 @@ static const struct driver *const drivers[] = {
     &nonin_df2,    &nonin_df7,   &nonin_df8,       &nonin_df13,    &contec_v7,
     &contec_5byte, &nonin_8500,  &nellcor_n595,    &masimo_ascii1, &ivy_ansar_b,
     &medibus,      &medibus_8n1, &series50,        &ge_250cx,      &dri,
-    &wristband,    &capnostream, &corometrics_115, &servo_i,       &bcc,
+    &wristband,    &capnostream, &corometrics_115, &pb840,         &servo_i,
+    &bcc,
 };
 
 /* For listing: counts up until NULL. */

@@ -11,7 +11,7 @@
 
 #include "drivers_test.h"
 
-#define CONFORMANCE_FRAME_MAX 1024
+#define CONFORMANCE_FRAME_MAX 1280
 
 struct conformance_frame {
     const char *name;

@@ -373,6 +373,38 @@ static const struct conformance_frame corometrics_frames[] = {
     {NULL, NULL, 0, NULL, 0, 0},
 };
 
+static const struct conformance_frame pb840_frames[] = {
+    {"all",
+     B("MISCF,1225,169 ,\x02"
+       "14:05 ,840 1234567890    ,JUL 22 2026 ,INVASIVE ,A/C   ,VC    ,      ,"
+       "V-Trig,14.0  ,0.400 ,      ,21    ,      ,      ,      ,      ,      ,"
+       "      ,      ,      ,      ,      ,      ,      ,      ,      ,      ,"
+       "      ,      ,      ,      ,      ,      ,      ,      ,      ,      ,"
+       "      ,      ,      ,      ,      ,      ,      ,      ,         ,    "
+       "  ,      ,HME               ,      ,Enabled  ,      ,      ,      ,   "
+       "   ,      ,      ,      ,      ,      ,      ,ADULT    ,      ,      ,"
+       "      ,14.0  ,0.378 ,5.290 ,24.0  ,8.6   ,      ,      ,      ,      ,"
+       "      ,      ,      ,      ,      ,      ,      ,      ,5.8   ,      ,"
+       "      ,      ,      ,      ,      ,18.0  ,      ,      ,      ,      ,"
+       "      ,      ,      ,      ,      ,      ,OFF   ,NORMAL,NORMAL,NORMAL,"
+       "NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,"
+       "NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,"
+       "NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,"
+       "NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,"
+       "NORMAL,NORMAL,NORMAL,NORMAL,NORMAL,      ,      ,      ,      ,      ,"
+       "      ,      ,      ,      ,      ,      ,      ,      ,      ,      ,"
+       "      ,      ,      ,      ,      ,"
+       "\x03\r"),
+     "151586=140e-1 151980=378e-3 152008=5290e-3 151973=240e-1 151976=58e-1 "
+     "152424=180e-1 16929196=400e-3 ",
+     0, 0},
+    {NULL, NULL, 0, NULL, 0, 0},
+};
+
+static const struct conformance_request pb840_requests[] = {
+    {B("SNDF\r")},
+};
+
 const struct conformance conformances[] = {
     {"contec-v7", 62, false, 0, false, contec_v7_frames, contec_v7_requests, 2},
     {"contec-5byte", 62, false, 0, false, contec_5byte_frames, NULL, 0},
@@ -385,6 +417,7 @@ const struct conformance conformances[] = {
     {"capnostream", 2, true, 0, true, capnostream_frames, capnostream_requests, 3},
     {"bcc", 2, true, 0, false, bcc_frames, bcc_requests, 4},
     {"corometrics-115", 4, false, 0, false, corometrics_frames, NULL, 0},
+    {"pb840", 2, false, 0, true, pb840_frames, pb840_requests, 1},
 };
 
 const size_t conformance_count = COUNT(conformances);
