@@ -115,6 +115,7 @@ static int open_serial(struct emulate *run)
                                       : run->ascii ? &modbus_ascii_emulator
                                                    : &modbus_rtu_emulator;
     void *state = kind != NULL ? (void *)&run->spoil : (void *)&run->slave;
+    int error;
     uint32_t bits = 11, baud = driver != NULL ? driver->line.baud : BAUD;
 
     if (driver != NULL)
@@ -125,9 +126,14 @@ static int open_serial(struct emulate *run)
     if (kind == NULL)
         modbus_slave_init(&run->slave, run->ascii ? MODBUS_ASCII : MODBUS_RTU,
                           run->ward.units, run->ward.count);
-    return run->pty != NULL
-               ? emulate_line_pty(&run->line, run->pty, baud, bits, emulator, state)
-               : emulate_line_tty(&run->line, run->rtu, baud, emulator, state);
+    if (run->pty == NULL)
+        return emulate_line_tty(&run->line, run->rtu, baud, emulator, state);
+    error = emulate_line_pty(&run->line, run->pty, baud, bits, emulator, state);
+    if (run->strict) {
+        run->line.strict_baud = baud;
+        run->line.strict_parity = run->parity;
+    }
+    return error;
 }
 
 /* The slave knows its framing from the line it is on. */

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "drivers/driver.h"
 
 /* A sleeping thread wakes this late; the rest is spun. */
 #define SPIN_US 60
@@ -231,7 +232,7 @@ static void queue_bursts(struct emulate_line *line, struct emulate_peer *peer,
 static void feed(struct emulate_line *line, struct emulate_peer *peer)
 {
     struct emulate_output out = {0};
-    bool tcp = line->listener >= 0;
+    bool tcp = line->listener >= 0 && line->slave != NULL;
 
     if (line->slave != NULL) {
         line->slave->asked = line->hooks.asked;
@@ -251,6 +252,29 @@ static void feed(struct emulate_line *line, struct emulate_peer *peer)
     peer->pending = 0;
     queue_bursts(line, peer, &out);
     line->emulator_us = 0; /* what it was told may have given it something to say */
+}
+
+/* Whether the other side has set the line as the device has. A pty's master sees what was
+ * set at the other end; the kernel strips the parity bit of a pty, so that parity is told
+ * by the check that was asked for with it. */
+static bool set_alike(const struct emulate_line *line, int fd)
+{
+    struct termios tio;
+    uint8_t parity = DRIVER_PARITY_NONE;
+
+    if (line->strict_baud == 0 || tcgetattr(fd, &tio) != 0)
+        return true;
+    if ((tio.c_iflag & INPCK) != 0)
+        parity = (tio.c_cflag & PARODD) != 0 ? DRIVER_PARITY_ODD : DRIVER_PARITY_EVEN;
+    return cfgetospeed(&tio) == speed_of(line->strict_baud) &&
+           parity == line->strict_parity;
+}
+
+/* What a receiver makes of bytes at another speed or parity: others. */
+static void garble(uint8_t *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (uint8_t)(bytes[i] * 5U + 0x5BU + i);
 }
 
 /* The bytes are here at once, but on a wire the last of them would arrive only later:
@@ -276,6 +300,8 @@ static void receive(struct emulate_line *line, struct emulate_peer *peer, uint64
     line->bytes_in += (uint64_t)n;
     if (room == 0)
         return;
+    if (!set_alike(line, peer->fd))
+        garble(peer->received + peer->pending, (size_t)n);
     peer->pending += (size_t)n;
     if (peer->received_us < now)
         peer->received_us = now;
@@ -304,7 +330,11 @@ static uint64_t pump(struct emulate_line *line, struct emulate_peer *peer, uint6
             next = peer->began_us + chars_us(line, burst->size);
         }
         if (ready > peer->sent) {
-            ssize_t n = write(peer->fd, burst->bytes + peer->sent, ready - peer->sent);
+            ssize_t n;
+
+            if (!set_alike(line, peer->fd))
+                garble(burst->bytes + peer->sent, ready - peer->sent);
+            n = write(peer->fd, burst->bytes + peer->sent, ready - peer->sent);
 
             if (n < (ssize_t)(ready - peer->sent))
                 line->lost++; /* nobody reads: a wire does not wait either */

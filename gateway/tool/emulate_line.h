@@ -65,6 +65,10 @@ struct emulate_line {
     uint32_t baud;
     /* Of one character. */
     uint32_t bits;
+    /* Pty: whoever opens it must set this speed and parity (enum driver_parity), or what
+     * passes is noise, both ways. 0: as he likes. */
+    uint32_t strict_baud;
+    uint8_t strict_parity;
     /* TCP; -1. */
     int listener;
     uint16_t port;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/driver.h"
 #include "tool/emulate_kinds.h"
 
 static const char help[] =
@@ -28,6 +29,9 @@ static const char help[] =
     "pty\n"
     "                      keeps the time of a real wire at that rate. 0: a pty as fast\n"
     "                      as it goes\n"
+    "  --parity WORD       pty: noise unless whoever opens it sets --baud and this "
+    "parity\n"
+    "                      (even, odd, none)\n"
     "  --framing NAME      Modbus: ascii, on any line; rtu, over TCP like a device "
     "server\n"
     "\n"
@@ -243,6 +247,7 @@ enum emulate_option {
     OPTION_FAULT,
     OPTION_FORMAT,
     OPTION_FRAMING,
+    OPTION_PARITY,
     OPTION_HELP,
 };
 
@@ -266,6 +271,7 @@ static const struct option options[] = {
     {"served", required_argument, NULL, OPTION_SERVED},
     {"fault", required_argument, NULL, OPTION_FAULT},
     {"format", required_argument, NULL, OPTION_FORMAT},
+    {"parity", required_argument, NULL, OPTION_PARITY},
     {"framing", required_argument, NULL, OPTION_FRAMING},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
@@ -359,6 +365,12 @@ static bool run_option(struct emulate *run, int option, const char *value)
         run->ascii = strcmp(value, "ascii") == 0;
         run->rtu_framing = strcmp(value, "rtu") == 0;
         return run->ward.kind == NULL && (run->ascii || run->rtu_framing);
+    case OPTION_PARITY:
+        run->strict = true;
+        run->parity = strcmp(value, "even") == 0  ? DRIVER_PARITY_EVEN
+                      : strcmp(value, "odd") == 0 ? DRIVER_PARITY_ODD
+                                                  : DRIVER_PARITY_NONE;
+        return run->parity != DRIVER_PARITY_NONE || strcmp(value, "none") == 0;
     case OPTION_FORMAT:
         return nonin_format(run, value);
     default:

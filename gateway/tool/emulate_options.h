@@ -32,6 +32,9 @@ struct emulate { /* one run */
     bool exit_at_end;
     /* Not the line's usual one. */
     bool ascii, rtu_framing;
+    /* Pty: the other side must set the line alike. */
+    bool strict;
+    uint8_t parity;
     /* When all rows were shown and the line is to end; 0: not yet. */
     uint64_t end_us;
     int stop_fd;

@@ -12,10 +12,15 @@ int verb_emulate(int argc, char **argv);
 int verb_held(int argc, char **argv);
 int verb_keygen(int argc, char **argv);
 int verb_pki(int argc, char **argv);
+int verb_probe(int argc, char **argv);
 int verb_queue(int argc, char **argv);
+int verb_read(int argc, char **argv);
+int verb_record(int argc, char **argv);
 int verb_resend(int argc, char **argv);
+int verb_scan(int argc, char **argv);
 int verb_sign(int argc, char **argv);
 int verb_status(int argc, char **argv);
+int verb_survey(int argc, char **argv);
 int verb_tail(int argc, char **argv);
 int verb_update(int argc, char **argv);
 
