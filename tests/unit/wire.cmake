@@ -2,3 +2,4 @@
 foreach(name record gap_devices decimal envelope receipt ranges topics terms contract)
     wardgate_unit_test(wire_${name}_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/wire_${name}_test.c LINK wire)
 endforeach()
+target_link_libraries(wire_terms_test PRIVATE drivers) # what drivers say must have a term

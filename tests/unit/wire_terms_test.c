@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "drivers/nomenclature.h"
 #include "wire/terms.h"
 
 /* LOINC's own check digit (modulus 10, double-add-double). */
@@ -101,9 +102,28 @@ static void test_units(void **state)
     printf("%zu units\n", n);
 }
 
+/* What a driver or profile can say, an EPR must be told by name. */
+static void test_all_that_drivers_say(void **state)
+{
+    size_t names = 0;
+
+    (void)state;
+    for (uint32_t code = 1; code < UINT32_C(16) << 16; code++) {
+        const char *name = nomenclature_name(code);
+        if (name == NULL)
+            continue;
+        names++;
+        if (nomenclature_is_unit(code) ? unit_by_code(code) == NULL
+                                       : term_by_code(code) == NULL)
+            fail_msg("%u %s has no term", code, name);
+    }
+    assert_true(names > 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_terms),
+                                       cmocka_unit_test(test_all_that_drivers_say),
                                        cmocka_unit_test(test_units)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

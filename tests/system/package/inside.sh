@@ -19,6 +19,30 @@ wardgate --help >/log 2>&1; ok $? 'wardgate --help'
 wardgate-chart --version >/log 2>&1; ok $? 'wardgate-chart --version'
 wardgate check profile /usr/share/wardgate/profiles/*.yaml >/log 2>&1; ok $? 'the packaged profiles are good'
 
+# The chart service does what its example says, with the folders that its unit gives it and no other.
+{ wardgate pki init /site --site homerton && wardgate pki chart /site chart-1; } >/log 2>&1
+mkdir -p /etc/wardgate/pki
+cp /site/charts/chart-1/*.pem /etc/wardgate/pki/
+cp /etc/wardgate/wardgate-chart.example.yaml /etc/wardgate/wardgate-chart.yaml
+systemd-tmpfiles --create wardgate-chart.conf >/log 2>&1
+install -d -m 700 -o wardgate-chart -g wardgate-chart /run/wardgate-chart /var/lib/wardgate-chart # as the unit has it
+runuser -u wardgate-chart -- sh -c 'echo $$ >/run/wardgate-chart/pid; umask 077; exec wardgate-chart -c /etc/wardgate/wardgate-chart.yaml' >/log 2>&1 &
+chart=$!
+until_true grep -q ready /log; ok $? 'wardgate-chart runs as its example says'
+{ [ -s /var/lib/wardgate-chart/ledger.key ] && [ -e /var/lib/wardgate-chart/ledger ]; }; ok $? 'its ledger and key are in its state folder'
+wardgate status --chart >/status 2>&1
+is $? 1 'wardgate status --chart finds it, without a broker'
+kill "$(cat /run/wardgate-chart/pid)"
+wait $chart
+rm -r /etc/wardgate/wardgate-chart.yaml /var/lib/wardgate-chart /etc/wardgate/pki
+# The broker's example is good once its files are where it says.
+{ wardgate pki broker /site localhost && wardgate pki broker-config /site --folder /etc/mosquitto/wardgate; } >/log 2>&1
+mkdir -p /etc/mosquitto
+cp -r /site/broker /etc/mosquitto/wardgate
+cp /usr/share/doc/wardgate-chart/examples/mosquitto.conf /usr/share/doc/wardgate-chart/examples/acl /etc/mosquitto/wardgate/
+wardgate check broker --conf /etc/mosquitto/wardgate/mosquitto.conf >/log 2>&1; ok $? "the packaged mosquitto.conf is good"
+grep -q '^user chart-1' /etc/mosquitto/wardgate/acl; ok $? 'the packaged ACL names the chart service'
+
 # A board is enrolled as the pages say.
 { wardgate pki init /pki --site demo && wardgate pki board /pki bay-1; } >/log 2>&1
 ok $? 'certificates'
