@@ -14,9 +14,9 @@ board=$1 packages=$2 out=$3 config=${4:-}
 say() { sed -n "s/^$1: //p" "$here/../$board/board.yaml"; }
 [ "$(say kind)" = gateway ] || { echo "image: $board is no Linux board" >&2; exit 64; }
 [ "$(id -u)" = 0 ] || { echo 'image: needs root, for files of many owners' >&2; exit 77; }
-for tool in mmdebstrap sfdisk mke2fs mkfs.vfat mcopy dtc; do
+for tool in mmdebstrap sfdisk mke2fs mkfs.vfat mcopy dtc cpio depmod; do
     PATH=$PATH:/usr/sbin:/sbin command -v $tool >/dev/null ||
-        { echo "image: no $tool (Debian: mmdebstrap arch-test fdisk e2fsprogs dosfstools mtools device-tree-compiler)" >&2; exit 69; }
+        { echo "image: no $tool (Debian: mmdebstrap arch-test fdisk e2fsprogs dosfstools mtools device-tree-compiler cpio kmod)" >&2; exit 69; }
 done
 export PATH="$PATH:/usr/sbin:/sbin"
 mirror=${WARDGATE_MIRROR:-http://deb.debian.org/debian} suite=bookworm
@@ -38,10 +38,15 @@ more=$(say packages) sections=main
 tar=$roots/image-arm64${more:+-$more}.tar
 if [ ! -s "$tar" ]; then
     mkdir -p "$roots"
-    list=systemd-sysv,udev,kmod,iproute2,linux-image-arm64,initramfs-tools,systemd-timesyncd,dbus,util-linux-extra,bash-completion
+    list=systemd-sysv,udev,kmod,iproute2,busybox-static,systemd-timesyncd,dbus,util-linux-extra,bash-completion
     list=$list,libmosquitto1,libmodbus5,liblmdb0,libyaml-0-2,libjansson4,libmbedtls14${more:+,$more}
-    mmdebstrap --quiet --variant=minbase --architectures=arm64 --include="$list" --format=tar $suite "$tar.part" \
-        "deb $mirror $suite $sections"
+    # The kernel is unpacked and not configured: an initramfs made by emulated tools takes longer than all the rest, and would hold
+    # every driver there is. Ours is made below.
+    # shellcheck disable=SC2016
+    mmdebstrap --quiet --variant=minbase --architectures=arm64 --include="$list" --format=tar \
+        --customize-hook='chroot "$1" sh -c "cd /tmp && apt-get -qq download \$(apt-cache depends linux-image-arm64 | sed -n \"s/.*Depends: *\(linux-image\)/\1/p\")"' \
+        --customize-hook='dpkg-deb -x "$1"/tmp/linux-image-*.deb "$1" && rm "$1"/tmp/linux-image-*.deb' \
+        $suite "$tar.part" "deb $mirror $suite $sections"
     mv "$tar.part" "$tar"
 fi
 root=$work/root
@@ -73,7 +78,14 @@ chroot "$root" systemctl --quiet enable systemd-networkd
 boot=$work/boot
 mkdir -p "$boot/extlinux"
 cp -L "$root"/boot/vmlinuz-* "$boot/vmlinuz"
-cp -L "$root"/boot/initrd.img-* "$boot/initrd.img"
+small=$work/small
+mkdir -p "$small/bin" "$small/dev" "$small/proc" "$small/sys" "$small/root"
+cp "$root/bin/busybox" "$small/bin/"
+for name in sh mount umount insmod cat dd tr usleep switch_root poweroff; do ln -s busybox "$small/bin/$name"; done
+cp "$here/init-root" "$small/init"
+chmod 755 "$small/init"
+sh "$here/modules.sh" "$board" "$root" "$small"
+(cd "$small" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0 | gzip -1n) >"$boot/initrd.img"
 console=$(say console | sed 's/ .*//')
 line="root=LABEL=wardgate-root ro console=$console panic=10"
 fdt=''
@@ -95,7 +107,7 @@ case $more in *raspi-firmware*)
     echo "$line" | sed 's/console=[^ ]*/console=tty1/' >"$boot/cmdline.txt"
     ;;
 esac
-rm -rf "$root"/boot/vmlinuz-* "$root"/boot/initrd.img-* "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
+rm -rf "$root"/boot/vmlinuz-* "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
 
 # Three file systems in one file, MiB: the first 8 belong to boot loaders.
 boot_at=8 boot_size=248 root_size=1280 data_size=256

@@ -10,13 +10,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 [ $# = 5 ] || { sed -n '3,7s/^# //p' "$0" >&2; exit 64; }
 board=$1 sysroot=$2 deb=$3 config=$4 out=$5
-wanted=$(sed -n 's/^modules: //p' "$here/../$board/board.yaml")
-[ -n "$wanted" ] || { echo "initramfs: $board/board.yaml names no modules" >&2; exit 78; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-PATH=$PATH:/usr/sbin:/sbin
 
-mkdir -p "$work"/bin "$work"/dev "$work"/proc "$work"/sys "$work"/run "$work"/var "$work"/tmp "$work"/etc "$work"/lib/modules
+mkdir -p "$work"/bin "$work"/dev "$work"/proc "$work"/sys "$work"/run "$work"/var "$work"/tmp "$work"/etc "$work"/lib
 cp "$sysroot/bin/busybox" "$work/bin/busybox"
 for name in sh mount insmod ip cat echo mkdir uname cut usleep poweroff ls grep tr date; do ln -s busybox "$work/bin/$name"; done
 cp "$here/init" "$work/init"
@@ -34,18 +31,5 @@ done <"$work/libraries"
 rm "$work/libraries"
 cp -L "$sysroot/lib/ld-linux-aarch64.so.1" "$work/lib/" # the name in the program's header
 
-# Modules, each after what it needs.
-version=$(basename "$sysroot"/lib/modules/*)
-[ -s "$sysroot/lib/modules/$version/modules.dep" ] || depmod -b "$sysroot" "$version"
-: >"$work/modules"
-for name in $wanted; do
-    modprobe -d "$sysroot" -S "$version" --show-depends "$name" >"$work/needs"
-    while read -r word file _; do
-        name=$(basename "$file")
-        [ "$word" = insmod ] && [ ! -e "$work/lib/modules/$name" ] || continue
-        cp "$file" "$work/lib/modules/"
-        echo "$name" >>"$work/modules"
-    done <"$work/needs"
-done
-rm "$work/needs"
+sh "$here/modules.sh" "$board" "$sysroot" "$work"
 (cd "$work" && find . | LC_ALL=C sort | cpio -o -H newc --quiet --reproducible -R 0:0 | gzip -1n) >"$out"

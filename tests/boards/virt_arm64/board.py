@@ -32,19 +32,23 @@ class Board(Ward):
     """A ward whose gateway is a machine of its own."""
 
     boots, name, sysroot, qemu = 0, '', '', ()
+    append, sign = 'rdinit=/init', 'init: Linux'  # for the kernel; what the board prints when it is up
+    port = ''                        # of the bus; as QEMU's machine has it when empty
 
     def make_pki(self):
         super().make_pki()
         self.tool('pki', 'broker', self.path('pki'), 'localhost', '127.0.0.1', HOST)
 
-    def write_board(self, deb):
-        said, config = emulated.facts(self.name), self.path('board')
+    def write_config(self):
+        """A folder that becomes /etc/wardgate."""
+        config = self.path('board')
         os.mkdir(config)
         source = self.path('pki', 'boards', self.gateway)
         for name in ('ca.pem', 'cert.pem', 'key.pem', 'crl.pem'):
             with open(os.path.join(source, name), 'rb') as one, open(os.path.join(config, name), 'wb') as two:
                 two.write(one.read())
         os.chmod(os.path.join(config, 'key.pem'), 0o600)
+        os.rename(os.path.join(config, 'key.pem'), os.path.join(config, 'board.key'))
         with open(os.path.join(config, 'hosts'), 'w', encoding='utf-8') as file:
             file.write(f'127.0.0.1 localhost\n{INSIDE} {HOST}\n')
         with open(os.path.join(config, 'wardgated.yaml'), 'w', encoding='utf-8') as file:
@@ -57,20 +61,25 @@ broker:
   port: 8883
   ca: /etc/wardgate/ca.pem
   certificate: /etc/wardgate/cert.pem
-  key: /etc/wardgate/key.pem
+  key: /etc/wardgate/board.key
   crl: /etc/wardgate/crl.pem
   reconnect_min: 100ms
   reconnect_max: 2s
 buses:
   - name: bay
     kind: rtu
-    port: /dev/{said['emulated_line']}
+    port: /dev/{self.port or emulated.facts(self.name)['emulated_line']}
     baud: 19200
     parity: none
     devices:
       - {{id: node-1, address: 1, profile: wardgate-node, place: bed-1, response: 2s, silence: 30s}}
 ''')
+        return config
+
+    def write_board(self, deb):
+        said, config = emulated.facts(self.name), self.write_config()
         common = os.path.join(ROOT, 'boards/linux_common')
+        os.symlink(glob.glob(os.path.join(self.sysroot, 'boot/vmlinuz-*'))[0], self.path('kernel'))
         subprocess.run(['sh', os.path.join(common, 'initramfs.sh'), self.name, self.sysroot, deb, config, self.path('initramfs')], check=True)
         if 'dtb' in said:
             subprocess.run(['sh', os.path.join(common, 'dtb.sh'), self.name, self.sysroot, self.path('dtb')], check=True)
@@ -80,12 +89,12 @@ buses:
         """As board.yaml says, in QEMU."""
         # guestfwd hands one address and port to the broker, a process a connection; `restrict` lets nothing else out.
         words = shlex.split(emulated.facts(self.name)['emulate'].format(
-            kernel=glob.glob(os.path.join(self.sysroot, 'boot/vmlinuz-*'))[0], initrd=self.path('initramfs'), dtb=self.path('dtb'),
-            append=f'rdinit=/init clock={int(time.time())}', bus=self.path('bus.sock'), disk=self.path('disk'),
+            kernel=self.path('kernel'), initrd=self.path('initramfs'), dtb=self.path('dtb'),
+            append=f'{self.append} clock={int(time.time())}', bus=self.path('bus.sock'), disk=self.path('disk'),
             forward=f',guestfwd=tcp:{INSIDE}:8883-cmd:socat - TCP:127.0.0.1:{self.broker_port}'.replace(' ', '\\ ')))
         self.start('board', [*(self.qemu or words[:1]), *words[1:]])
         self.boots += 1
-        wait_for('the board to boot', lambda: self.log('board').count('init: Linux') == self.boots, 240)
+        wait_for('the board to boot', lambda: self.log('board').count(self.sign) == self.boots, 240)
 
     def charted(self):
         """(pulse, spo2) of each charted message, in the order they were measured."""
@@ -135,27 +144,32 @@ def wrong(got, books):
     return found
 
 
+def carry(ward, build, deb):
+    """Readings, a power cut, readings; returns what was charted, what of it before the cut, the books."""
+    start(ward, build, deb)
+    ward.boot()
+    wait_for('the first readings', lambda: len(ward.charted()) >= 8, 240)
+    ward.kill('board')
+    time.sleep(4)                       # the node goes on
+    cut = len(ward.charted())
+    ward.boot()
+    wait_for('what the node kept, and more', lambda: len(ward.charted()) >= cut + 12, 240)
+    ward.stop('oximeter')
+    time.sleep(2)
+    books = wait_for('all of it to be decided', ward.at_rest, 240)
+    ward.kill('board')
+    return ward.charted(), cut, books
+
+
 def main():
     build, deb, sysroot, name = sys.argv[1:5]
     with Board(build, quiet=False) as ward:
         ward.name, ward.sysroot, ward.qemu = name, sysroot, sys.argv[5:]
-        start(ward, build, deb)
-        ward.boot()
-        wait_for('the first readings', lambda: len(ward.charted()) >= 8, 240)
-        ward.kill('board')
-        time.sleep(4)                   # the node goes on
-        cut = len(ward.charted())
-        ward.boot()
-        wait_for('what the node kept, and more', lambda: len(ward.charted()) >= cut + 12, 240)
-        ward.stop('oximeter')
-        time.sleep(2)
-        books = wait_for('all of it to be decided', ward.at_rest, 240)
-        ward.kill('board')
-        got = ward.charted()
+        got, cut, books = carry(ward, build, deb)
         problems = wrong(got, books)
         for problem in problems[:20]:
             print(problem)
-        kernel = next((line for line in ward.log('board').splitlines() if line.startswith('init: Linux')), '')
+        kernel = next((line for line in ward.log('board').splitlines() if line.startswith(ward.sign)), '')
         print(f'{len(got)} samples charted, {cut} before the power cut; {kernel[6:].strip()}; charted {books["charted"]}, gaps {books["gaps"]}, '
               f'lost {books["lost"]}, balanced {books["balanced"]}')
         return 1 if problems else 0
