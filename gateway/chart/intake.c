@@ -86,22 +86,22 @@ static int name_of(struct intake *intake, const char *text, uint32_t *number)
 }
 
 /* Places are the site's; a device's name is only unique on its gateway. */
-static int names_of(struct intake *intake, const char *gateway,
-                    const wardgate_Record *record, struct ledger_new *new)
+int intake_names(struct intake *intake, const char *gateway, const char *id,
+                 const char *at, uint32_t *device, uint32_t *place)
 {
-    char device[LEDGER_NAME_SIZE] = "";
+    char name[LEDGER_NAME_SIZE] = "";
     int error;
 
     /* Both parts are bounded by the wire's limits: together they fit. */
-    if (record->has_device && record->device.id[0] != '\0') {
+    if (id[0] != '\0') {
         size_t n = strlen(gateway);
-        memcpy(device, gateway, n + 1);
-        device[n] = '/';
-        memcpy(device + n + 1, record->device.id, strlen(record->device.id) + 1);
+        memcpy(name, gateway, n + 1);
+        name[n] = '/';
+        memcpy(name + n + 1, id, strlen(id) + 1);
     }
-    if ((error = name_of(intake, record->place, &new->place)) != LEDGER_OK)
+    if ((error = name_of(intake, at, place)) != LEDGER_OK)
         return error;
-    return name_of(intake, device, &new->device);
+    return name_of(intake, name, device);
 }
 
 /* When the reading was measured, as far as it can be said now. Records that are no
@@ -158,13 +158,13 @@ static int reading_take(struct intake *intake, struct ledger_entry *entry, bool 
  * stored and passed on. A clock fix only makes a note of the work that follows: a
  * day of readings must not be re-judged inside the batch that brings it. */
 static int noted_take(struct intake *intake, const char *gateway,
-                      struct ledger_entry *entry)
+                      const struct ledger_new *new, struct ledger_entry *entry)
 {
     const wardgate_Record *record = &intake->record;
     int error = LEDGER_OK;
 
     if (record->kind == wardgate_Record_Kind_GAP)
-        error = intake_gap(intake, gateway, entry, &record->gap);
+        error = intake_gap(intake, gateway, entry, &record->gap, new);
     else if (record->kind == wardgate_Record_Kind_CLOCK_FIX)
         error = intake_fix(intake, entry, &record->clock_fix);
     if (error == LEDGER_OK && intake->hooks.noted != NULL)
@@ -201,7 +201,9 @@ static int record_take(struct intake *intake, const char *gateway, struct ledger
     new->boot = new->monotonic_us = 0;
     new->time_known = false;
     new->t_low_us = new->t_high_us = 0;
-    if ((error = names_of(intake, gateway, &intake->record, new)) != LEDGER_OK ||
+    if ((error = intake_names(intake, gateway, intake->record.device.id,
+                              intake->record.place, &new->device, &new->place)) !=
+            LEDGER_OK ||
         (error = time_of(intake, &intake->record, new, &reason)) != LEDGER_OK ||
         (error = ledger_store(intake->ledger, new, &entry)) < 0)
         return error;
@@ -214,7 +216,7 @@ static int record_take(struct intake *intake, const char *gateway, struct ledger
     } else {
         intake->batch.records++;
         if (entry.state == LEDGER_NOTED)
-            error = noted_take(intake, gateway, &entry);
+            error = noted_take(intake, gateway, new, &entry);
         else if ((error = ledger_source_get(intake->ledger, entry.id.source, &source)) ==
                  LEDGER_OK)
             error = reading_take(intake, &entry, source.doubted, reason);

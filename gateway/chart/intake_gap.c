@@ -96,11 +96,53 @@ static int pair(struct intake *intake, const struct ledger_entry *entry,
     return mark_write(intake, key, MARK_CLOSED, entry->id);
 }
 
+/* The part of a device and place, made if there is none. A list that names one twice is
+ * odd, and no reason to lose a count. */
+static struct ledger_gap_part *part_of(struct intake *intake, size_t *n, uint32_t device,
+                                       uint32_t place)
+{
+    for (size_t i = 0; i < *n; i++)
+        if (intake->parts[i].device == device && intake->parts[i].place == place)
+            return &intake->parts[i];
+    intake->parts[*n] = (struct ledger_gap_part){.device = device, .place = place};
+    return &intake->parts[(*n)++];
+}
+
+/* Whose readings a gap stands for, by the ledger's numbers. The record's rules hold:
+ * record_decode saw to them. */
+static int parts_take(struct intake *intake, const char *gateway,
+                      const struct ledger_new *new, struct ledger_gap *gap)
+{
+    size_t n = 0;
+
+    (void)gap_devices_read(new->record, new->size, &intake->devices);
+    for (size_t i = 0; i < intake->devices.count; i++) {
+        const wardgate_GapDevice *told = &intake->devices.items[i];
+        struct ledger_gap_part *part;
+        uint32_t device, place;
+        int error = intake_names(intake, gateway, told->id, told->place, &device, &place);
+
+        if (error != LEDGER_OK)
+            return error;
+        part = part_of(intake, &n, device, place);
+        part->count += told->count;
+        part->count_unknown = part->count_unknown || told->count_unknown;
+        part->undated = part->undated || told->undated;
+        part->first_us = told->first_utc_us;
+        part->last_us = told->last_utc_us;
+        part->uncertainty_ms = told->uncertainty_ms;
+    }
+    gap->parts = intake->parts;
+    gap->part_count = n;
+    return LEDGER_OK;
+}
+
 /* Enters a gap record into the accounts. What it says of its own count is believed
  * even when its seqs can't be: a count that is too high is looked into, one that
  * is dropped is not. */
 int intake_gap(struct intake *intake, const char *gateway,
-               const struct ledger_entry *entry, const wardgate_Gap *wire)
+               const struct ledger_entry *entry, const wardgate_Gap *wire,
+               const struct ledger_new *new)
 {
     struct ledger_gap gap = {
         .id = entry->id,
@@ -112,8 +154,11 @@ int intake_gap(struct intake *intake, const char *gateway,
         .place = entry->place,
         .received_us = entry->received_us,
     };
-    int error = ledger_gap_add(intake->ledger, &gap);
+    int error = parts_take(intake, gateway, new, &gap);
 
+    if (error != LEDGER_OK)
+        return error;
+    error = ledger_gap_add(intake->ledger, &gap);
     if (error == LEDGER_INVALID) {
         /* The gap itself is believed; what it says of seqs that it can't stand for is
          * not. */

@@ -8,6 +8,7 @@
 
 #include "chart/intake.h"
 #include "chart/ledger_log.h"
+#include "wire/gap_devices.h"
 
 /* What is to be said to one source. */
 struct intake_due {
@@ -55,14 +56,22 @@ struct intake {
     /* too large for a stack that others share */
     wardgate_Record record;
     uint8_t bytes[RECORD_SIZE_MAX];
+    struct gap_devices devices;
+    struct ledger_gap_part parts[GAP_DEVICES_MAX];
 };
 
 void intake_event(struct intake *intake, const char *gateway, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* intake_gap.c: enters a stored gap record. */
+/* intake.c: the ledger's numbers of a device and its place; 0 for an empty text. */
+int intake_names(struct intake *intake, const char *gateway, const char *id,
+                 const char *at, uint32_t *device, uint32_t *place);
+
+/* intake_gap.c: enters a stored gap record. Its bytes are in new: a list of devices is
+ * there only. */
 int intake_gap(struct intake *intake, const char *gateway,
-               const struct ledger_entry *entry, const wardgate_Gap *wire);
+               const struct ledger_entry *entry, const wardgate_Gap *wire,
+               const struct ledger_new *new);
 
 /* intake_receipt.c. intake_due: NULL when out of memory; the others return LEDGER_IO
  * then. */

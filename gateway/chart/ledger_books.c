@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "chart/ledger_db.h"
+#include "chart/ledger_gap.h"
 
 #define TALLIES_SIZE (8 * (1 + LEDGER_STATES + 5) + 3 * 8 + 4)
 
@@ -163,21 +163,41 @@ static int count_source(struct ledger *ledger, struct recount *count,
     return LEDGER_OK;
 }
 
+/* A row of DB_GAPS: a gap's own, or one of its devices' behind it. What the devices still
+ * miss adds up to what the gap does; *left is what is not yet found of that. */
+static void count_gap(struct recount *count, struct db_span found, struct db_span row,
+                      uint64_t *left)
+{
+    if (found.size == GAP_PART_KEY_SIZE && row.size == GAP_PART_ROW_SIZE) {
+        *left -= get64(row.bytes + GAP_PART_OUTSTANDING_AT);
+        return;
+    }
+    count->wrong += *left != 0;
+    *left = 0;
+    if (found.size != ENTRY_KEY_SIZE || row.size != GAP_ROW_SIZE) {
+        count->wrong++;
+        return;
+    }
+    /* A settled one does not count: another speaks for it. */
+    count->books.gaps += (row.bytes[1] & GAP_FLAG_SETTLED) == 0;
+    count->books.gaps_unknown += row.bytes[1] & GAP_FLAG_UNKNOWN;
+    count->books.gap_readings += get64(row.bytes + GAP_OUTSTANDING_AT);
+    if ((row.bytes[1] & GAP_FLAG_PARTS) != 0)
+        *left = get64(row.bytes + GAP_OUTSTANDING_AT);
+}
+
 /* What is outstanding in gaps, and that the replaced stretches add up to what the
  * sources believe. */
 static int count_gaps(struct ledger *ledger, struct recount *count)
 {
     struct ledger_cursor cursor = {0};
     struct db_span found, value;
-    uint64_t replaced = 0, expected = 0;
+    uint64_t replaced = 0, expected = 0, left = 0;
     int step;
 
-    while ((step = cursor_step(ledger, DB_GAPS, NULL, 0, &cursor, &found, &value)) > 0) {
-        count->books.gaps +=
-            (value.bytes[1] & 2) == 0; /* settled: another speaks for it */
-        count->books.gaps_unknown += value.bytes[1] & 1;
-        count->books.gap_readings += get64(value.bytes + value.size - 8);
-    }
+    while ((step = cursor_step(ledger, DB_GAPS, NULL, 0, &cursor, &found, &value)) > 0)
+        count_gap(count, found, value, &left);
+    count->wrong += left != 0;
     if (step < 0)
         return step;
     cursor.size = 0;

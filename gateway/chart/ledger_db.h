@@ -61,7 +61,7 @@ enum db_table {
     DB_OUT_COUNT,
     /* gateway, boot, monotonic -> UTC, uncertainty */
     DB_FIXES,
-    /* source, seq -> gap */
+    /* source, seq -> gap; source, seq, device, place -> part of it */
     DB_GAPS,
     /* any key -> sealed value */
     DB_VALUES,
@@ -88,6 +88,8 @@ struct source_slot {
     struct ranges fresh;
     /* the last boot known to be in DB_BOOTS */
     uint64_t boot;
+    /* of this batch: the last record that is no reading and that a gap had stood for */
+    uint64_t swallowed;
     /* before is set and the row is to be written */
     bool dirty;
 };

@@ -5,11 +5,7 @@
 #include "chart/ledger_gap.h"
 
 #include "chart/ledger_log.h"
-
-#define GAP_ROW_SIZE   (2 + 4 * 8 + 2 * 4 + 8)
-#define FLAG_UNKNOWN   1
-#define FLAG_SETTLED   2 /* another record says what this one did not know */
-#define OUTSTANDING_AT (GAP_ROW_SIZE - 8)
+#include "wire/gap_devices.h"
 
 /* Stretches are keyed like entries, by their first seq. */
 static void replaced_key(uint32_t source, uint64_t first, uint8_t out[ENTRY_KEY_SIZE])
@@ -78,33 +74,41 @@ int gap_range_next(struct ledger *ledger, uint32_t source, uint64_t from,
     return error;
 }
 
-/* One reading fewer inside a gap, if its count is known. */
-static int outstanding_less(struct ledger *ledger, struct ledger_id gap)
+/* One reading fewer inside a gap, and in its device's part of it. */
+static int outstanding_less(struct ledger *ledger, struct ledger_id gap,
+                            const struct ledger_new *record)
 {
     uint8_t key[ENTRY_KEY_SIZE], row[GAP_ROW_SIZE];
     struct db_span value;
     uint64_t outstanding;
+    bool less = true;
     int error;
 
     entry_key(gap, key);
     if ((error = db_get(ledger, DB_GAPS, key, sizeof(key), &value)) != LEDGER_OK)
         return error;
     memcpy(row, value.bytes, sizeof(row));
-    outstanding = get64(row + OUTSTANDING_AT);
+    outstanding = get64(row + GAP_OUTSTANDING_AT);
     /* Unknown counts, and counts that were less than the seqs: nothing to take back. */
     if (outstanding == 0)
         return LEDGER_OK;
-    (void)put64(row + OUTSTANDING_AT, outstanding - 1);
+    if ((row[1] & GAP_FLAG_PARTS) != 0 &&
+        ((error = gap_part_less(ledger, gap, record->device, record->place, &less)) !=
+             LEDGER_OK ||
+         !less))
+        return error;
+    (void)put64(row + GAP_OUTSTANDING_AT, outstanding - 1);
     ledger->now.books.gap_readings--;
     return db_put(ledger, DB_GAPS, key, sizeof(key), row, sizeof(row));
 }
 
 /* A record came that a gap stood for (it was on its way when its board gave it
  * up). The stretch is cut around it, and a reading less is missing. */
-int gap_reclaim(struct ledger *ledger, struct source_slot *slot, uint64_t seq,
-                bool reading)
+int gap_reclaim(struct ledger *ledger, struct source_slot *slot,
+                const struct ledger_new *record)
 {
     uint32_t source = slot->row.source;
+    uint64_t seq = record->id.seq;
     uint8_t key[ENTRY_KEY_SIZE];
     struct replaced is;
     int error = replaced_next(ledger, source, seq, &is);
@@ -123,13 +127,76 @@ int gap_reclaim(struct ledger *ledger, struct source_slot *slot, uint64_t seq,
                                is.gap)) != LEDGER_OK))
         return error;
     slot->row.replaced--;
-    return reading ? outstanding_less(ledger, is.gap) : LEDGER_OK;
+    if (record->kind == wardgate_Record_Kind_READING)
+        return outstanding_less(ledger, is.gap, record);
+    /* If it is a gap, its count is inside the other's already: see ledger_gap_add. */
+    slot->swallowed = seq;
+    return LEDGER_OK;
+}
+
+/* What of a gap is here, or inside older gaps, and so is missing no more. */
+struct gap_here {
+    uint64_t count;
+    struct ledger_gap_part *parts; /* their outstanding goes down */
+    size_t part_count;
+};
+
+/* Takes count off the part of a device and place; returns what it did not have. */
+static uint64_t part_off(struct gap_here *here, uint32_t device, uint32_t place,
+                         uint64_t count)
+{
+    for (size_t i = 0; i < here->part_count; i++) {
+        struct ledger_gap_part *part = &here->parts[i];
+        uint64_t less = count < part->outstanding ? count : part->outstanding;
+
+        if (part->device == device && part->place == place) {
+            part->outstanding -= less;
+            return count - less;
+        }
+    }
+    return count;
+}
+
+/* What no part has was counted where devices could not be named. */
+static void here_add(struct gap_here *here, uint32_t device, uint32_t place,
+                     uint64_t count)
+{
+    here->count += count;
+    count = part_off(here, device, place, count);
+    (void)part_off(here, 0, 0, count);
+}
+
+/* An older gap that lies inside was swallowed by this one: what it still missed is in
+ * this one's count too. */
+static int gap_within(struct ledger *ledger, struct ledger_id id, struct gap_here *out)
+{
+    struct ledger_gap_part parts[GAP_DEVICES_MAX];
+    uint8_t key[ENTRY_KEY_SIZE];
+    struct ledger_gap gap;
+    struct db_span row;
+    int n, error;
+
+    entry_key(id, key);
+    error = db_get(ledger, DB_GAPS, key, sizeof(key), &row);
+    if (error != LEDGER_OK)
+        return error == LEDGER_NOT_FOUND ? LEDGER_OK : error;
+    if (!gap_row_read(id, row, &gap))
+        return ledger_fail(ledger, LEDGER_DAMAGED, "a gap of wrong size");
+    if (gap.part_count == 0) {
+        here_add(out, gap.device, gap.place, gap.outstanding);
+        return LEDGER_OK;
+    }
+    if ((n = ledger_gap_parts(ledger, id, parts, GAP_DEVICES_MAX)) < 0)
+        return n;
+    for (int i = 0; i < n; i++)
+        here_add(out, parts[i].device, parts[i].place, parts[i].outstanding);
+    return LEDGER_OK;
 }
 
 /* Readings that the ledger knows of among the records of a stretch: those received, and
  * those inside older gaps whose records this one stands for. */
 static int readings_within(struct ledger *ledger, uint32_t source, struct range seqs,
-                           uint64_t *count)
+                           struct gap_here *out)
 {
     uint8_t key[ENTRY_KEY_SIZE];
     struct db_span found, value;
@@ -140,15 +207,13 @@ static int readings_within(struct ledger *ledger, uint32_t source, struct range 
     while (error == LEDGER_OK && get32(found.bytes) == source &&
            get64(found.bytes + 4) <= seqs.last) {
         struct ledger_entry entry;
-        struct db_span gap;
 
         entry_decode(found.bytes, value.bytes, &entry);
-        /* A gap that lies inside was swallowed by this one: what it still missed is in
-         * this one's count too. */
-        *count += entry.kind == wardgate_Record_Kind_READING;
-        if (entry.kind == wardgate_Record_Kind_GAP &&
-            db_get(ledger, DB_GAPS, found.bytes, found.size, &gap) == LEDGER_OK)
-            *count += get64(gap.bytes + OUTSTANDING_AT);
+        if (entry.kind == wardgate_Record_Kind_READING)
+            here_add(out, entry.device, entry.place, 1);
+        else if (entry.kind == wardgate_Record_Kind_GAP &&
+                 (error = gap_within(ledger, entry.id, out)) != LEDGER_OK)
+            return error;
         error = db_next(ledger, DB_ENTRIES, &found, &value);
     }
     return error == LEDGER_OK || error == LEDGER_NOT_FOUND ? LEDGER_OK : error;
@@ -214,7 +279,7 @@ static int seqs_cover(struct ledger *ledger, struct source_slot *slot,
  * Each part goes to the newest source of the gateway that begins at or below it; what no
  * known source has is nobody's to wait for. */
 static int seqs_share(struct ledger *ledger, const struct ledger_gap *gap,
-                      uint64_t *known)
+                      struct gap_here *here)
 {
     uint32_t gateway = source_slot(ledger, gap->id.source)->row.gateway;
     struct range rest = gap->seqs;
@@ -232,7 +297,7 @@ static int seqs_share(struct ledger *ledger, const struct ledger_gap *gap,
         if (part.first < slot->row.base)
             part.first = slot->row.base;
         if ((error = source_flush(ledger, slot)) == LEDGER_OK &&
-            (error = readings_within(ledger, source, part, known)) == LEDGER_OK)
+            (error = readings_within(ledger, source, part, here)) == LEDGER_OK)
             error = seqs_cover(ledger, slot, gap, part);
         /* The rest lies below this epoch: it is of an earlier one. */
         if (part.first == rest.first)
@@ -242,18 +307,29 @@ static int seqs_share(struct ledger *ledger, const struct ledger_gap *gap,
     return error;
 }
 
-/* All that is known of a gap. What is outstanding is last, where it can be
- * rewritten alone. */
-static int gap_write(struct ledger *ledger, const struct ledger_gap *gap)
+/* What is missing of a gap, in all and of each device, once what is here is off. With
+ * parts it is their sum, whatever a board's list says: the books and the devices' lines
+ * can't differ. */
+static int gap_reckon(struct ledger *ledger, struct ledger_gap *gap,
+                      struct ledger_gap_part *parts)
 {
-    uint8_t key[ENTRY_KEY_SIZE], row[GAP_ROW_SIZE], *at;
+    struct gap_here here = {0, parts, gap->part_count};
+    int error;
 
-    replaced_key(gap->id.source, gap->id.seq, key);
-    at = put8(put8(row, gap->reason), gap->count_unknown ? FLAG_UNKNOWN : 0);
-    at = put64(put64(put64(at, gap->count), gap->seqs.first), gap->seqs.last);
-    at = put32(put32(put64(at, (uint64_t)gap->received_us), gap->device), gap->place);
-    (void)put64(at, gap->outstanding);
-    return db_put(ledger, DB_GAPS, key, sizeof(key), row, sizeof(row));
+    for (size_t i = 0; i < gap->part_count; i++)
+        parts[i].outstanding = parts[i].count;
+    if (gap->seqs.first > 0 && (error = seqs_share(ledger, gap, &here)) != LEDGER_OK)
+        return error;
+    if (gap->part_count > 0) {
+        gap->outstanding = 0;
+        for (size_t i = 0; i < gap->part_count; i++)
+            gap->outstanding += parts[i].outstanding;
+    } else if (gap->count_unknown) {
+        gap->count = gap->outstanding = 0;
+    } else {
+        gap->outstanding = gap->count > here.count ? gap->count - here.count : 0;
+    }
+    return LEDGER_OK;
 }
 
 /* A gap is entered once, however often it comes. Its count is believed, less what
@@ -261,8 +337,8 @@ static int gap_write(struct ledger *ledger, const struct ledger_gap *gap)
 int ledger_gap_add(struct ledger *ledger, const struct ledger_gap *given)
 {
     struct source_slot *slot = source_touch(ledger, given->id.source);
+    struct ledger_gap_part parts[GAP_DEVICES_MAX] = {0};
     struct ledger_gap gap = *given;
-    uint64_t known = 0;
     uint8_t key[ENTRY_KEY_SIZE];
     struct db_span row;
     int error;
@@ -271,23 +347,31 @@ int ledger_gap_add(struct ledger *ledger, const struct ledger_gap *given)
         return LEDGER_NOT_FOUND;
     /* A gap stands for what came before it: this also bounds what one record can claim.
      */
-    if (gap.seqs.first > gap.seqs.last || gap.seqs.last >= gap.id.seq)
+    if (gap.seqs.first > gap.seqs.last || gap.seqs.last >= gap.id.seq ||
+        gap.part_count > GAP_DEVICES_MAX)
         return LEDGER_INVALID;
     replaced_key(gap.id.source, gap.id.seq, key);
     if ((error = db_get(ledger, DB_GAPS, key, sizeof(key), &row)) != LEDGER_NOT_FOUND)
         return error;
 
-    if (gap.seqs.first > 0 && (error = seqs_share(ledger, &gap, &known)) != LEDGER_OK)
+    if (gap.part_count > 0)
+        memcpy(parts, gap.parts, gap.part_count * sizeof(*parts));
+    /* It was on its way when its board gave it up, and what it says is in the count of
+     * the gap that stands for it. */
+    gap.settled = slot->swallowed == gap.id.seq;
+    if ((error = gap_reckon(ledger, &gap, parts)) != LEDGER_OK)
         return error;
-    if (gap.count_unknown) {
-        gap.count = gap.outstanding = 0;
-        ledger->now.books.gaps_unknown++;
+    if (gap.settled) {
+        gap.part_count = 0;
+        gap.outstanding = 0;
     } else {
-        gap.outstanding = gap.count > known ? gap.count - known : 0;
+        ledger->now.books.gaps++;
+        ledger->now.books.gaps_unknown += gap.count_unknown;
         ledger->now.books.gap_readings += gap.outstanding;
     }
-    ledger->now.books.gaps++;
-    return gap_write(ledger, &gap);
+    if ((error = gap_row_write(ledger, &gap)) != LEDGER_OK)
+        return error;
+    return gap_parts_write(ledger, gap.id, parts, gap.part_count);
 }
 
 /* The row stays, for the record was received; it only stops counting. */
@@ -301,13 +385,13 @@ int ledger_gap_settle(struct ledger *ledger, struct ledger_id id)
     if ((error = db_get(ledger, DB_GAPS, key, sizeof(key), &value)) != LEDGER_OK)
         return error;
     memcpy(row, value.bytes, sizeof(row));
-    if ((row[1] & FLAG_SETTLED) != 0)
+    if ((row[1] & GAP_FLAG_SETTLED) != 0)
         return LEDGER_OK;
     ledger->now.books.gaps--;
-    ledger->now.books.gaps_unknown -= row[1] & FLAG_UNKNOWN;
-    ledger->now.books.gap_readings -= get64(row + OUTSTANDING_AT);
-    row[1] = FLAG_SETTLED;
-    (void)put64(row + OUTSTANDING_AT, 0);
+    ledger->now.books.gaps_unknown -= row[1] & GAP_FLAG_UNKNOWN;
+    ledger->now.books.gap_readings -= get64(row + GAP_OUTSTANDING_AT);
+    row[1] = GAP_FLAG_SETTLED;
+    (void)put64(row + GAP_OUTSTANDING_AT, 0);
     return db_put(ledger, DB_GAPS, key, sizeof(key), row, sizeof(row));
 }
 
@@ -320,22 +404,12 @@ int ledger_gaps(struct ledger *ledger, struct ledger_cursor *cursor,
 
     while (n < max &&
            (step = cursor_step(ledger, DB_GAPS, NULL, 0, cursor, &found, &row)) > 0) {
-        struct ledger_gap *gap = &out[n++];
+        struct ledger_id id = {get32(found.bytes), get64(found.bytes + 4)};
 
-        if (row.size != GAP_ROW_SIZE)
+        if (found.size == GAP_PART_KEY_SIZE)
+            continue;
+        if (!gap_row_read(id, row, &out[n++]))
             return ledger_fail(ledger, LEDGER_DAMAGED, "a gap of wrong size");
-        *gap = (struct ledger_gap){
-            .id = {get32(found.bytes), get64(found.bytes + 4)},
-            .reason = row.bytes[0],
-            .count_unknown = (row.bytes[1] & FLAG_UNKNOWN) != 0,
-            .settled = (row.bytes[1] & FLAG_SETTLED) != 0,
-            .count = get64(row.bytes + 2),
-            .seqs = {get64(row.bytes + 10), get64(row.bytes + 18)},
-            .received_us = (int64_t)get64(row.bytes + 26),
-            .device = get32(row.bytes + 34),
-            .place = get32(row.bytes + 38),
-            .outstanding = get64(row.bytes + OUTSTANDING_AT),
-        };
     }
     return step < 0 ? step : n;
 }

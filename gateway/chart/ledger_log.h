@@ -40,6 +40,20 @@ int ledger_fix_add(struct ledger *ledger, uint32_t gateway, uint64_t boot,
 int ledger_fix_near(struct ledger *ledger, uint32_t gateway, uint64_t boot,
                     uint64_t monotonic_us, struct timebase_fixes *fixes);
 
+/* What one device at one place lost inside a gap that stands for several (P7). */
+struct ledger_gap_part {
+    /* 0, 0: readings whose device could not be named */
+    uint32_t device, place;
+    /* that many, and more; some may lie outside first..last */
+    bool count_unknown, undated;
+    uint64_t count;
+    /* measured, as the board had it; both 0 = not known */
+    int64_t first_us, last_us;
+    uint32_t uncertainty_ms;
+    /* kept by the ledger: count less the readings received after all */
+    uint64_t outstanding;
+};
+
 struct ledger_gap {
     /* the gap record itself */
     struct ledger_id id;
@@ -56,6 +70,11 @@ struct ledger_gap {
     int64_t received_us;
     /* kept by the ledger: count less the readings received after all */
     uint64_t outstanding;
+    /* of several devices: each one's, at most GAP_DEVICES_MAX, no two of one device and
+     * place. Given to ledger_gap_add; read by ledger_gap_parts, and part_count then only
+     * says whether there are any */
+    const struct ledger_gap_part *parts;
+    size_t part_count;
 };
 
 /* Adds what a stored gap record says to the books; its seqs count as accounted for.
@@ -69,6 +88,16 @@ int ledger_gap_settle(struct ledger *ledger, struct ledger_id id);
 
 int ledger_gaps(struct ledger *ledger, struct ledger_cursor *cursor,
                 struct ledger_gap *out, int max);
+
+/* The parts of a gap. Returns how many (0 = it is of one device, or of none), or an
+ * error. */
+int ledger_gap_parts(struct ledger *ledger, struct ledger_id gap,
+                     struct ledger_gap_part *out, int max);
+
+/* The newest gap of a source whose seq is below; UINT64_MAX = the newest of all.
+ * LEDGER_NOT_FOUND at the end. */
+int ledger_gap_before(struct ledger *ledger, uint32_t source, uint64_t below,
+                      struct ledger_gap *out);
 
 /* Small values under binary keys, sealed: census snapshots, positions, settings made at
  * run time. */

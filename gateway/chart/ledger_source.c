@@ -165,8 +165,7 @@ int source_take(struct ledger *ledger, const struct ledger_new *record)
     int error = LEDGER_OK;
 
     if (slot->row.replaced > 0)
-        error =
-            gap_reclaim(ledger, slot, seq, record->kind == wardgate_Record_Kind_READING);
+        error = gap_reclaim(ledger, slot, record);
     if (error == LEDGER_OK && slot->row.lost > 0)
         error = range_cut(ledger, SET_LOST, record->id.source, (struct range){seq, seq},
                           &removed);
@@ -385,6 +384,7 @@ void sources_revert(struct ledger *ledger, bool committed)
             continue;
         slot->dirty = false;
         slot->fresh.count = 0;
+        slot->swallowed = 0;
         if (!committed) {
             slot->row = slot->before;
             slot->boot = 0;

@@ -6,6 +6,8 @@
 
 #include "base/zone.h"
 #include "chart/chart.h"
+#include "chart/ledger_log.h"
+#include "wire/gap_devices.h"
 #include "wire/record.h"
 
 #define GAPS_MAX 4096
@@ -25,6 +27,11 @@ struct books {
     struct ledger_entry *entries; /* by serial; seq 0: not decoded */
     struct known_gap gaps[GAPS_MAX];
     size_t gap_count;
+    uint64_t missed[WARD_BEDS];   /* the truth: served, not decoded, inside a gap */
+    uint64_t unplaced[WARD_BEDS]; /* the same, inside no gap that the ledger has */
+    uint64_t counted[WARD_BEDS];  /* the ledger: what its gaps say is missing of each */
+    bool full[WARD_BEDS];         /* a gap of a full store says so, among others */
+    bool open[WARD_BEDS];         /* and one has not ended: it does not know yet */
 };
 
 static int bed_of(const char *device)
@@ -179,19 +186,24 @@ static void judge(struct books *books, const struct served *truth,
     audit->served++;
     if (entry->id.seq == 0 && in_gap(books, truth)) {
         audit->in_gap++;
+        books->missed[truth->bed]++;
+        return;
+    }
+    if (entry->id.seq == 0) {
+        books->unplaced[truth->bed]++;
         return;
     }
     audit->may_stand += doubtful;
     /* What is said to be in doubt may stand or not; whose it is, is judged below. */
-    if (entry->id.seq == 0 || (!doubtful && charted != (stands->standing > 0))) {
+    if (!doubtful && charted != (stands->standing > 0)) {
         audit->lost++;
         if (books->why)
             fprintf(books->why,
                     "serial %zu (bed %d, %ld s): ledger state %d, standing %d\n", serial,
-                    truth->bed, (long)(truth->at_us / SECOND),
-                    entry->id.seq ? (int)entry->state : -1, stands->standing);
+                    truth->bed, (long)(truth->at_us / SECOND), (int)entry->state,
+                    stands->standing);
     }
-    if (entry->id.seq != 0 && !doubtful && needless(books, entry, truth)) {
+    if (!doubtful && needless(books, entry, truth)) {
         audit->held_needlessly++;
         if (books->why)
             fprintf(books->why,
@@ -201,6 +213,82 @@ static void judge(struct books *books, const struct served *truth,
     }
     if (stands->standing > 0)
         judge_charted(books, truth, stands, serial);
+}
+
+/* --- whose the gaps are --- */
+
+/* What a gap, or a part of one, says that a device misses. Each device of the ward is at
+ * its bed all day, and says so. */
+static void count_missing(struct books *books, struct ledger *ledger, uint32_t device,
+                          uint32_t place, uint64_t count, bool full, bool open)
+{
+    char name[LEDGER_NAME_SIZE] = "", at[LEDGER_NAME_SIZE] = "";
+    size_t gateway = strlen(GATEWAY_NAME) + 1;
+    int bed;
+
+    if (device != 0)
+        ledger_name_text(ledger, device, name);
+    if (place != 0)
+        ledger_name_text(ledger, place, at);
+    bed = strlen(name) > gateway ? bed_of(name + gateway) : -1;
+    if (bed >= 0 && bed < WARD_BEDS && strcmp(at, ward_place(bed)) == 0) {
+        books->counted[bed] += count;
+        books->full[bed] = books->full[bed] || full;
+        books->open[bed] = books->open[bed] || open;
+        return;
+    }
+    books->audit->missing_wrong += count;
+    if (books->why && count > 0)
+        fprintf(books->why, "%lu readings are missing of '%s' at '%s'\n",
+                (unsigned long)count, name, at);
+}
+
+static void read_gaps(struct books *books, struct ledger *ledger)
+{
+    struct ledger_gap_part parts[GAP_DEVICES_MAX];
+    struct ledger_cursor cursor = {0};
+    struct ledger_gap page[64];
+    int n;
+
+    while ((n = ledger_gaps(ledger, &cursor, page, 64)) > 0)
+        for (int i = 0; i < n; i++) {
+            int m = ledger_gap_parts(ledger, page[i].id, parts, GAP_DEVICES_MAX);
+
+            books->audit->full_gaps += m > 0;
+            if (m == 0)
+                count_missing(books, ledger, page[i].device, page[i].place,
+                              page[i].outstanding, false, page[i].count_unknown);
+            for (int j = 0; j < m; j++)
+                count_missing(books, ledger, parts[j].device, parts[j].place,
+                              parts[j].outstanding, true, false);
+        }
+}
+
+/* P7 to the reading: what a device served is decoded, or counted as missing of it. A
+ * silence whose own record a full store gave up is only a number in that store's gap: so
+ * a reading that lies in no gap is lost unless such a number has room for it. */
+static void judge_gaps(struct books *books)
+{
+    struct audit *audit = books->audit;
+
+    for (int bed = 0; bed < WARD_BEDS; bed++) {
+        uint64_t unplaced = books->unplaced[bed], counted = books->counted[bed],
+                 missing = books->missed[bed] + unplaced;
+
+        if (!books->full[bed])
+            audit->lost += unplaced;
+        else
+            audit->in_gap += unplaced;
+        if (counted < missing && books->open[bed])
+            continue;
+        audit->missing_wrong += counted > missing ? counted - missing : missing - counted;
+        if (books->why && counted != missing)
+            fprintf(
+                books->why,
+                "bed %d: %lu readings are missing (%lu in no gap), its gaps say %lu\n",
+                bed, (unsigned long)missing, (unsigned long)unplaced,
+                (unsigned long)counted);
+    }
 }
 
 void audit_day(struct audit *audit, struct ledger *ledger, const struct epr *epr,
@@ -220,6 +308,8 @@ void audit_day(struct audit *audit, struct ledger *ledger, const struct epr *epr
     for (size_t serial = 1; serial < served_count; serial++)
         if (served[serial].at_us != 0)
             judge(books, &served[serial], &epr->entries[serial], serial);
+    read_gaps(books, ledger);
+    judge_gaps(books);
 
     ledger_books(ledger, &sums);
     audit->charted = sums.states[LEDGER_CHARTED];
@@ -245,6 +335,6 @@ bool audit_clean(const struct audit *audit)
 {
     return audit->lost + audit->duplicates + audit->wrong_patient + audit->wrong_value +
                audit->wrong_time + audit->books + audit->pending +
-               audit->held_needlessly ==
+               audit->held_needlessly + audit->missing_wrong ==
            0;
 }

@@ -31,7 +31,8 @@ struct audit {
     uint64_t wrong_time;      /* P5: outside its stated uncertainty */
     uint64_t held_needlessly; /* held at rest though time, bed and patient are certain */
     uint64_t books;           /* the ledger's sums do not agree */
-    uint64_t gaps;
+    uint64_t missing_wrong;   /* P7: gaps say another number of a device than it lost */
+    uint64_t gaps, full_gaps; /* full: of a full store, with each device's count */
     uint64_t may_stand; /* the record refused what it may have taken: for a person */
 };
 

@@ -142,13 +142,14 @@ static void add_gaps(struct gateway *gateway, int bed, const struct gaps_out *ou
 }
 
 void gateway_begin(struct gateway *gateway, const char *folder, uint64_t seed,
-                   uint64_t map_bytes)
+                   uint64_t map_bytes, uint32_t high_water)
 {
     memset(gateway, 0, sizeof *gateway);
     gateway->chance.state = seed;
     snprintf(gateway->folder, sizeof gateway->folder, "%s", folder);
-    gateway->config =
-        (struct store_config){.folder = gateway->folder, .map_bytes = map_bytes};
+    gateway->config = (struct store_config){.folder = gateway->folder,
+                                            .map_bytes = map_bytes,
+                                            .high_water = high_water};
     for (size_t i = 0; i < sizeof gateway->config.key.bytes; i++)
         gateway->config.key.bytes[i] = (uint8_t)chance_next(&gateway->chance);
 }

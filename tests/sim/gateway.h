@@ -59,9 +59,10 @@ struct gateway {
     uint64_t crashes, commits, stored_gaps;
 };
 
-/* folder exists and is empty; map_bytes decides how soon the queue is full. */
+/* folder exists and is empty; map_bytes and high_water (as in bedside/store.h) decide how
+ * soon the queue is full. */
 void gateway_begin(struct gateway *gateway, const char *folder, uint64_t seed,
-                   uint64_t map_bytes);
+                   uint64_t map_bytes, uint32_t high_water);
 void gateway_end(struct gateway *gateway);
 
 /* Power on; the wall clock begins at 1970 or is off by anything, unknown until

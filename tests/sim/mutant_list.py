@@ -5,7 +5,7 @@ Not here, because a second control stands behind each and no single removal show
 taking PUBACK for a receipt and forgetting what is unreceipted (the chart asks for what it misses), holdover through a step of the clock (the next clock
 fix contradicts it). Unit tests hold each of them."""
 
-CHART, BEDSIDE = 'gateway/chart/', 'gateway/bedside/'
+CHART, BEDSIDE, WIRE = 'gateway/chart/', 'gateway/bedside/', 'gateway/wire/'
 MUTANTS = [
     # P3: the right patient
     ('match-boundary-ignored', CHART + 'match.c',
@@ -42,6 +42,14 @@ MUTANTS = [
     # P1: nothing lost
     ('gaps-forgotten', BEDSIDE + 'gaps.c', 'gaps->restarted = gaps->open = false; return GAPS_NEW;',
      'gaps->restarted = gaps->open = false; out->count = 0; return GAPS_NEW;'),
+    # P7: whose readings a full store gave up
+    ('full-store-counts-for-another-device', WIRE + 'gap_devices.c',
+     'if (strcmp(list->items[at].id, id) == 0 && strcmp(list->items[at].place, place) == 0) return at;', '(void)id, (void)place; return at;'),
+    ('full-store-leaves-a-device-out', CHART + 'intake_gap.c', 'for (size_t i = 0; i < intake->devices.count; i++)',
+     'for (size_t i = 1; i < intake->devices.count; i++)'),
+    ('full-store-list-is-cut', WIRE + 'gap_devices.c', 'for (size_t i = 0; i < list->count; i++) put_part(',
+     'for (size_t i = 1; i < list->count; i++) put_part('),
+    ('what-came-before-stays-missing', CHART + 'ledger_gap.c', 'part->outstanding -= less; return count - less;', 'return count - less;'),
     # P2: nothing twice
     ('control-id-not-of-the-message', CHART + 'deliver.c', '"%s/%.64s/%d", filler, message->destination, (int)message->kind)',
      '"%s/%.64s/%ld", filler, message->destination, (long)message->made_utc_us)'),

@@ -30,7 +30,9 @@
 #define READING_EVERY (5 * MINUTE)
 #define READING_DENSE                                                                    \
     (25 * SECOND) /* several in a charting interval: all but the newest are kept */
-#define UNDER_WAY_MAX 64
+#define READING_FULL     (10 * SECOND) /* overflows a small store while the link is cut */
+#define SMALL_HIGH_WATER 20            /* percent of the smallest map */
+#define UNDER_WAY_MAX    64
 
 struct under_way { /* a message that the record is thinking about */
     char control[64];
@@ -58,7 +60,7 @@ struct day {
     int64_t chart_back_us, gateway_back_us, link_back_us, epr_back_us;
     uint64_t chart_crashes, gateway_crashes, broker_kills, outages, clock_steps,
         withdrawals;
-    bool calm, dense;
+    bool calm, dense, small; /* small: a store that the dense hours overflow */
 };
 
 static void must(bool held, const char *what)
@@ -213,15 +215,22 @@ static void record_answers(struct day *day)
     }
 }
 
+static bool dense_hours(const struct day *day)
+{
+    int64_t hours = (day->now_us - day->ward.begin_us) / HOUR;
+
+    return hours >= 10 && hours < 12;
+}
+
 /* The device has something new; a gateway without power misses it, and must say so later.
  */
 static void serve(struct day *day, int bed)
 {
     size_t serial = day->next_serial;
     int patient = ward_patient_at(&day->ward, bed, day->now_us);
-    int64_t hours = (day->now_us - day->ward.begin_us) / HOUR;
-    int64_t every =
-        day->dense && hours >= 10 && hours < 12 ? READING_DENSE : READING_EVERY;
+    int64_t every = !day->dense || !dense_hours(day) ? READING_EVERY
+                    : day->small                     ? READING_FULL
+                                                     : READING_DENSE;
 
     day->sample_us[bed] =
         day->now_us + chance_between(&day->chance, every / 2, every * 3 / 2);
@@ -297,6 +306,8 @@ static void run_gateway(struct day *day, bool readings)
             serve(day, bed);
     if (day->gateway.store == NULL)
         return;
+    if (day->small && !day->calm && dense_hours(day) && day->link_back_us <= day->now_us)
+        day->link_back_us = day->now_us + STEP;
     gateway_connect(&day->gateway, day->now_us >= day->link_back_us, day->now_us);
     gateway_run(&day->gateway, day->now_us);
     for (int bed = 0; bed < WARD_BEDS; bed++)
@@ -353,9 +364,11 @@ static void play(struct day *day, uint64_t seed, const char *folder)
     must(mkdir(store_folder, 0700) == 0, "mkdir");
     ward_play(&day->ward, seed, new_year_us + (int64_t)which * 24 * HOUR);
     epr_begin(&day->epr);
-    gateway_begin(&day->gateway, store_folder, seed,
-                  STORE_MAP_MIN << (seed % 10 == 0 ? 0 : 3));
     day->dense = seed % 5 == 4;
+    day->small = seed % 10 == 4;
+    gateway_begin(&day->gateway, store_folder, seed,
+                  STORE_MAP_MIN << (seed % 10 == 0 || day->small ? 0 : 3),
+                  day->small ? SMALL_HIGH_WATER : 0);
     calm_us = day->ward.messages[day->ward.message_count - 1].due_us;
     if (calm_us < day->ward.end_us + HOUR)
         calm_us = day->ward.end_us + HOUR;
@@ -437,12 +450,12 @@ static void one_day(struct totals *totals, struct day *day, uint64_t seed, bool 
         totals->broken++;
         printf("broken: --seed %lu: lost %lu, duplicates %lu, wrong patient %lu, wrong "
                "value %lu, wrong time %lu, pending %lu, "
-               "held needlessly %lu, books %lu\n",
+               "held needlessly %lu, books %lu, missing of a device %lu\n",
                (unsigned long)seed, (unsigned long)audit.lost,
                (unsigned long)audit.duplicates, (unsigned long)audit.wrong_patient,
                (unsigned long)audit.wrong_value, (unsigned long)audit.wrong_time,
                (unsigned long)audit.pending, (unsigned long)audit.held_needlessly,
-               (unsigned long)audit.books);
+               (unsigned long)audit.books, (unsigned long)audit.missing_wrong);
     }
     remove_folder(folder);
 }
@@ -454,7 +467,8 @@ static void report(const struct totals *t)
     printf("{\"days\": %lu, \"broken\": %lu, \"served\": %lu, \"decoded\": %lu, "
            "\"in_gap\": %lu, \"charted\": %lu, \"kept\": %lu, \"held\": %lu, "
            "\"held_needlessly\": %lu, "
-           "\"rejected\": %lu, \"pending\": %lu, \"gaps\": %lu, \"lost\": %lu, "
+           "\"rejected\": %lu, \"pending\": %lu, \"gaps\": %lu, \"full_gaps\": %lu, "
+           "\"lost\": %lu, "
            "\"duplicates\": %lu, \"wrong_patient\": %lu, \"wrong_value\": %lu, "
            "\"wrong_time\": %lu, \"may_stand\": %lu, \"adt\": %lu, \"withdrawals\": %lu, "
            "\"repeats\": %lu, "
@@ -464,13 +478,13 @@ static void report(const struct totals *t)
            (unsigned long)a->decoded, (unsigned long)a->in_gap, (unsigned long)a->charted,
            (unsigned long)a->kept, (unsigned long)a->held,
            (unsigned long)a->held_needlessly, (unsigned long)a->rejected,
-           (unsigned long)a->pending, (unsigned long)a->gaps, (unsigned long)a->lost,
-           (unsigned long)a->duplicates, (unsigned long)a->wrong_patient,
-           (unsigned long)a->wrong_value, (unsigned long)a->wrong_time,
-           (unsigned long)a->may_stand, (unsigned long)t->adt,
-           (unsigned long)t->withdrawals, (unsigned long)t->repeats,
-           (unsigned long)t->crashes, (unsigned long)t->kills, (unsigned long)t->outages,
-           (unsigned long)t->steps);
+           (unsigned long)a->pending, (unsigned long)a->gaps, (unsigned long)a->full_gaps,
+           (unsigned long)a->lost, (unsigned long)a->duplicates,
+           (unsigned long)a->wrong_patient, (unsigned long)a->wrong_value,
+           (unsigned long)a->wrong_time, (unsigned long)a->may_stand,
+           (unsigned long)t->adt, (unsigned long)t->withdrawals,
+           (unsigned long)t->repeats, (unsigned long)t->crashes, (unsigned long)t->kills,
+           (unsigned long)t->outages, (unsigned long)t->steps);
 }
 
 int main(int argc, char **argv)
