@@ -13,36 +13,30 @@
 static const struct term terms[] = {
     {147842, "MDC_ECG_HEART_RATE", "heart rate", "8867-4", "364075005"},
     {149514, "MDC_PULS_RATE", "pulse rate", "8867-4", "78564009"},
-    {149530, "MDC_PULS_OXIM_PULS_RATE", "pulse rate (oximeter)", "8889-8",
-     "78564009"},
-    {149546, "MDC_PULS_RATE_NON_INV", "pulse rate (cuff)", "8867-4",
-     "78564009"},
+    {149530, "MDC_PULS_OXIM_PULS_RATE", "pulse rate (oximeter)", "8889-8", "78564009"},
+    {149546, "MDC_PULS_RATE_NON_INV", "pulse rate (cuff)", "8867-4", "78564009"},
     {150017, "MDC_PRESS_BLD_SYS", "systolic pressure", "8480-6", "72313002"},
-    {150018, "MDC_PRESS_BLD_DIA", "diastolic pressure", "8462-4",
-     "1091811000000102"},
+    {150018, "MDC_PRESS_BLD_DIA", "diastolic pressure", "8462-4", "1091811000000102"},
     {150019, "MDC_PRESS_BLD_MEAN", "mean pressure", "8478-0", NULL},
     {150020, "MDC_PRESS_BLD_NONINV", "blood pressure, non-invasive", "85354-9",
      "75367002"},
-    {150021, "MDC_PRESS_BLD_NONINV_SYS", "systolic pressure, non-invasive",
-     "8480-6", "72313002"},
-    {150022, "MDC_PRESS_BLD_NONINV_DIA", "diastolic pressure, non-invasive",
-     "8462-4", "1091811000000102"},
-    {150023, "MDC_PRESS_BLD_NONINV_MEAN", "mean pressure, non-invasive",
-     "8478-0", NULL},
+    {150021, "MDC_PRESS_BLD_NONINV_SYS", "systolic pressure, non-invasive", "8480-6",
+     "72313002"},
+    {150022, "MDC_PRESS_BLD_NONINV_DIA", "diastolic pressure, non-invasive", "8462-4",
+     "1091811000000102"},
+    {150023, "MDC_PRESS_BLD_NONINV_MEAN", "mean pressure, non-invasive", "8478-0", NULL},
     {150033, "MDC_PRESS_BLD_ART_SYS", "arterial systolic pressure", NULL, NULL},
-    {150034, "MDC_PRESS_BLD_ART_DIA", "arterial diastolic pressure", NULL,
-     NULL},
+    {150034, "MDC_PRESS_BLD_ART_DIA", "arterial diastolic pressure", NULL, NULL},
     {150035, "MDC_PRESS_BLD_ART_MEAN", "arterial mean pressure", NULL, NULL},
     {150036, "MDC_PRESS_BLD_ART_ABP", "arterial pressure", NULL, NULL},
-    {150037, "MDC_PRESS_BLD_ART_ABP_SYS", "arterial systolic pressure",
-     "76215-3", "72313002"},
-    {150038, "MDC_PRESS_BLD_ART_ABP_DIA", "arterial diastolic pressure",
-     "76213-8", "1091811000000102"},
-    {150039, "MDC_PRESS_BLD_ART_ABP_MEAN", "arterial mean pressure", "76214-6",
-     NULL},
+    {150037, "MDC_PRESS_BLD_ART_ABP_SYS", "arterial systolic pressure", "76215-3",
+     "72313002"},
+    {150038, "MDC_PRESS_BLD_ART_ABP_DIA", "arterial diastolic pressure", "76213-8",
+     "1091811000000102"},
+    {150039, "MDC_PRESS_BLD_ART_ABP_MEAN", "arterial mean pressure", "76214-6", NULL},
     {150084, "MDC_PRESS_BLD_VEN_CENT", "central venous pressure", NULL, NULL},
-    {150087, "MDC_PRESS_BLD_VEN_CENT_MEAN", "central venous pressure, mean",
-     "60985-9", NULL},
+    {150087, "MDC_PRESS_BLD_VEN_CENT_MEAN", "central venous pressure, mean", "60985-9",
+     NULL},
     {150344, "MDC_TEMP", "temperature", "8310-5", "386725007"},
     {150348, "MDC_TEMP_FOLEY", "temperature, bladder", "8334-5", NULL},
     {150364, "MDC_TEMP_BODY", "body temperature", "8310-5", "386725007"},
@@ -52,26 +46,21 @@ static const struct term terms[] = {
     {150388, "MDC_TEMP_SKIN", "temperature, skin", NULL, NULL},
     {150392, "MDC_TEMP_TYMP", "temperature, tympanic", "8333-7", NULL},
     {150448, "MDC_PULS_OXIM_PERF_REL", "perfusion index", "61006-3", NULL},
-    {150456, "MDC_PULS_OXIM_SAT_O2", "oxygen saturation", "59408-5",
-     "431314004"},
+    {150456, "MDC_PULS_OXIM_SAT_O2", "oxygen saturation", "59408-5", "431314004"},
     {151562, "MDC_RESP_RATE", "respiratory rate", "9279-1", "86290005"},
-    {151578, "MDC_TTHOR_RESP_RATE", "respiratory rate (impedance)", "9279-1",
-     "86290005"},
+    {151578, "MDC_TTHOR_RESP_RATE", "respiratory rate (impedance)", "9279-1", "86290005"},
     {151586, "MDC_VENT_RESP_RATE", "respiratory rate (ventilator)", "19840-8",
      "86290005"},
-    {151594, "MDC_CO2_RESP_RATE", "respiratory rate (capnograph)", "9279-1",
-     "86290005"},
-    {151708, "MDC_CONC_AWAY_CO2_ET", "end-tidal carbon dioxide", "19891-1",
-     NULL},
+    {151594, "MDC_CO2_RESP_RATE", "respiratory rate (capnograph)", "9279-1", "86290005"},
+    {151708, "MDC_CONC_AWAY_CO2_ET", "end-tidal carbon dioxide", "19891-1", NULL},
     {151716, "MDC_CONC_AWAY_CO2_INSP", "inspired carbon dioxide", NULL, NULL},
     {151868, "MDC_VOL_AWAY_TIDAL", "tidal volume (airway)", NULL, NULL},
-    {151973, "MDC_VENT_PRESS_AWAY_INSP_MAX", "peak inspiratory pressure",
-     "76531-3", NULL},
-    {151976, "MDC_VENT_PRESS_AWAY_END_EXP_POS",
-     "positive end-expiratory pressure", "76248-4", NULL},
+    {151973, "MDC_VENT_PRESS_AWAY_INSP_MAX", "peak inspiratory pressure", "76531-3",
+     NULL},
+    {151976, "MDC_VENT_PRESS_AWAY_END_EXP_POS", "positive end-expiratory pressure",
+     "76248-4", NULL},
     {151980, "MDC_VENT_VOL_TIDAL", "tidal volume", "76222-9", NULL},
-    {152004, "MDC_VENT_VOL_MINUTE_AWAY_INSP", "minute volume, inspired",
-     "76009-0", NULL},
+    {152004, "MDC_VENT_VOL_MINUTE_AWAY_INSP", "minute volume, inspired", "76009-0", NULL},
     {152008, "MDC_VENT_VOL_MINUTE_AWAY", "minute volume", "76009-0", NULL},
     {152084, "MDC_CONC_AWAY_DESFL_ET", "desflurane, end-tidal", NULL, NULL},
     {152096, "MDC_CONC_AWAY_SEVOFL_ET", "sevoflurane, end-tidal", NULL, NULL},
@@ -85,8 +74,8 @@ static const struct term terms[] = {
     {152424, "MDC_VENT_PRESS_RESP_PLAT", "plateau pressure", "76259-1", NULL},
     {152440, "MDC_CONC_AWAY_O2_ET", "oxygen, end-tidal", NULL, NULL},
     {152872, "MDC_CONC_MAC", "minimum alveolar concentration", NULL, NULL},
-    {153144, "MDC_CONC_GASDLV_O2_INSP", "inspired oxygen (gas delivery)",
-     "19994-3", NULL},
+    {153144, "MDC_CONC_GASDLV_O2_INSP", "inspired oxygen (gas delivery)", "19994-3",
+     NULL},
     {153608, "MDC_PRESS_INTRA_CRAN", "intracranial pressure", "60956-0", NULL},
     {153728, "MDC_SCORE_GLAS_COMA", "Glasgow coma score", "9269-2", NULL},
     {157744, "MDC_VOL_URINE_COL", "urine volume", "9187-6", NULL},
@@ -96,14 +85,12 @@ static const struct term terms[] = {
     {157916, "MDC_TIME_PD_REMAIN", "time remaining", NULL, NULL},
     {157924, "MDC_RATE_DOSE", "dose rate", NULL, NULL},
     {157993, "MDC_VOL_FLUID_DELIV_TOTAL", "volume infused", NULL, NULL},
-    {158014, "MDC_FLOW_FLUID_PUMP_CURRENT", "infusion rate, current", NULL,
-     NULL},
-    {160184, "MDC_CONC_GLU_CAPILLARY_WHOLEBLOOD", "capillary glucose",
-     "14743-9", NULL},
+    {158014, "MDC_FLOW_FLUID_PUMP_CURRENT", "infusion rate, current", NULL, NULL},
+    {160184, "MDC_CONC_GLU_CAPILLARY_WHOLEBLOOD", "capillary glucose", "14743-9", NULL},
     {160296, "MDC_PULS_OXIM_SAT_O2_PRE_DUCTAL", "oxygen saturation, pre-ductal",
      "59407-7", NULL},
-    {160300, "MDC_PULS_OXIM_SAT_O2_POST_DUCTAL",
-     "oxygen saturation, post-ductal", "59418-4", NULL},
+    {160300, "MDC_PULS_OXIM_SAT_O2_POST_DUCTAL", "oxygen saturation, post-ductal",
+     "59418-4", NULL},
     {188420, "MDC_TEMP_RECT", "temperature, rectal", "8332-9", NULL},
     {188424, "MDC_TEMP_ORAL", "temperature, oral", "8331-1", NULL},
     {188428, "MDC_TEMP_EAR", "temperature, ear", "76011-6", NULL},
@@ -113,12 +100,10 @@ static const struct term terms[] = {
     {188740, "MDC_LEN_BODY_ACTUAL", "body height", "8302-2", "50373000"},
     {192715, "MDC_USOUND_CARD_BEAT_RATE_FETAL", "fetal heart rate (ultrasound)",
      "11948-7", NULL},
-    {192719, "MDC_ECG_CARD_BEAT_RATE_FETAL", "fetal heart rate (ECG)",
-     "55283-6", NULL},
+    {192719, "MDC_ECG_CARD_BEAT_RATE_FETAL", "fetal heart rate (ECG)", "55283-6", NULL},
     {192724, "MDC_TOCO", "uterine activity", NULL, NULL},
     {192728, "MDC_PRESS_INTRA_UTERAL", "intrauterine pressure", NULL, NULL},
-    {16929196, "MDC_VENT_VOL_TIDAL_SETTING", "tidal volume, set", "20112-9",
-     NULL},
+    {16929196, "MDC_VENT_VOL_TIDAL_SETTING", "tidal volume, set", "20112-9", NULL},
 };
 
 static const struct unit_term units[] = {
@@ -150,43 +135,47 @@ static const struct unit_term units[] = {
 
 /* NULL is an answer: an unknown code is charted by its number or held by a
  * site's rule. */
-const struct term *term_by_code(uint32_t code) {
-  size_t low = 0, high = COUNT(terms);
+const struct term *term_by_code(uint32_t code)
+{
+    size_t low = 0, high = COUNT(terms);
 
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (terms[middle].code == code)
-      return &terms[middle];
-    if (terms[middle].code < code)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return NULL;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (terms[middle].code == code)
+            return &terms[middle];
+        if (terms[middle].code < code)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
 }
 
 /* As above, for units. */
-const struct unit_term *unit_by_code(uint32_t code) {
-  size_t low = 0, high = COUNT(units);
+const struct unit_term *unit_by_code(uint32_t code)
+{
+    size_t low = 0, high = COUNT(units);
 
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (units[middle].code == code)
-      return &units[middle];
-    if (units[middle].code < code)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return NULL;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (units[middle].code == code)
+            return &units[middle];
+        if (units[middle].code < code)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
 }
 
 /* For lists and tests. */
-const struct term *term_at(size_t index) {
-  return index < COUNT(terms) ? &terms[index] : NULL;
+const struct term *term_at(size_t index)
+{
+    return index < COUNT(terms) ? &terms[index] : NULL;
 }
 
 /* For lists and tests. */
-const struct unit_term *unit_at(size_t index) {
-  return index < COUNT(units) ? &units[index] : NULL;
+const struct unit_term *unit_at(size_t index)
+{
+    return index < COUNT(units) ? &units[index] : NULL;
 }
