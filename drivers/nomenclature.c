@@ -85,6 +85,11 @@ static const struct entry {
     {192719, "MDC_ECG_CARD_BEAT_RATE_FETAL"},
     {192724, "MDC_TOCO"},
     {192728, "MDC_PRESS_INTRA_UTERAL"},
+    /* brain: private part too, see bis_vista.h */
+    {153992, "MDC_EEG_FREQ_PWR_SPEC_CRTX_SPECTRAL_EDGE"},
+    {192586, "MDC_EEG_RATIO_SUPPRN"},
+    {192589, "MDC_EEG_BIS_SIG_QUAL_INDEX"},
+    {192590, "MDC_EEG_BISPECTRAL_INDEX"},
     /* units */
     {262656, "MDC_DIM_DIMLESS"},
     {262688, "MDC_DIM_PERCENT"},
@@ -95,6 +100,7 @@ static const struct entry {
     {264274, "MDC_DIM_MILLI_G_PER_DL"},
     {264320, "MDC_DIM_SEC"},
     {264352, "MDC_DIM_MIN"},
+    {264640, "MDC_DIM_HZ"},
     {264864, "MDC_DIM_BEAT_PER_MIN"},
     {264896, "MDC_DIM_PULS_PER_MIN"},
     {264928, "MDC_DIM_RESP_PER_MIN"},
