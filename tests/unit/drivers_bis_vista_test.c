@@ -37,7 +37,7 @@ static void test_values(void **state)
         }
         assert_number(emulated_find(&line, 192590, 0, 0), n, -1, 262656, 0);
         assert_number(emulated_find(&line, 192586, 0, 0), 1000 - n, -1, 262688, 0);
-        assert_number(emulated_find(&line, 153992, 0, 0), n * 3, -2, 264640, 0);
+        assert_number(emulated_find(&line, 153992, 0, 0), (int64_t)n * 3, -2, 264640, 0);
         assert_number(emulated_find(&line, 192589, 0, 0), 900, -1, 262688, 0);
     }
     assert_int_equal(device.refused, 0);
