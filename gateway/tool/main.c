@@ -16,12 +16,15 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
+    {"boards", "the boards there are, how far each was tried, what its light says",
+     verb_boards},
     {"check", "a configuration, profiles or a broker, before they matter", verb_check},
     {"devices", "each device of a running wardgated and how it does", verb_devices},
 #ifdef WARDGATE_EMULATE
     {"emulate", "a bedside device on a pty or socket, for trying things out",
      verb_emulate},
 #endif
+    {"flash", "the steps that put the program onto a board, or run them", verb_flash},
     {"held", "readings that wait for a decision at the chart: list, assign, discard",
      verb_held},
     {"keygen", "the key that signs a site's firmware", verb_keygen},

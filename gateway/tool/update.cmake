@@ -4,3 +4,4 @@ target_sources(tool PRIVATE ${CMAKE_CURRENT_LIST_DIR}/keygen.c ${CMAKE_CURRENT_L
     ${CMAKE_CURRENT_LIST_DIR}/update.c ${CMAKE_CURRENT_LIST_DIR}/update_file.c ${CMAKE_CURRENT_LIST_DIR}/update_link.c
     ${CMAKE_CURRENT_LIST_DIR}/lend.c)
 target_link_libraries(tool PUBLIC image ports drivers_core)
+include(${CMAKE_CURRENT_LIST_DIR}/fleet.cmake)

@@ -33,15 +33,14 @@ static int verify(const struct update_image *it, const char *public_key)
                : IMAGE_UNSIGNED;
 }
 
-/* The image that begins at `at`. */
-static int take(struct update_file *file, size_t at, const char *public_key)
+int update_image_read(const uint8_t *bytes, size_t n, const char *public_key,
+                      struct update_image *it)
 {
-    struct update_image *it = &file->images[file->count];
     struct image *image = &it->image;
-    uint32_t left = (uint32_t)(file->size - at), tlvs;
+    uint32_t left = (uint32_t)n, tlvs;
     int error;
 
-    it->bytes = file->bytes + at;
+    it->bytes = bytes;
     error = image_read_header(it->bytes, left, left, image);
     if (error == IMAGE_OK) {
         tlvs = image->payload_at + image->payload_size;
@@ -66,7 +65,8 @@ int update_file_read(const char *path, const char *public_key, struct update_fil
         if (file->count == UPDATE_IMAGES_MAX)
             return tool_fail(TOOL_CONFIG, "%s: more than %d images", path,
                              UPDATE_IMAGES_MAX);
-        error = take(file, at, public_key);
+        error = update_image_read(file->bytes + at, file->size - at, public_key,
+                                  &file->images[file->count]);
         if (error != IMAGE_OK)
             return tool_fail(TOOL_CONFIG, "%s: image %zu: %s", path, file->count + 1,
                              image_error_text(error));

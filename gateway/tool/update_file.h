@@ -29,6 +29,12 @@ struct update_file {
 int update_file_read(const char *path, const char *public_key, struct update_file *file);
 void update_file_free(struct update_file *file);
 
+/* The one image that n bytes (at most UPDATE_FILE_MAX) begin with; what is behind it is
+ * not looked at. it->bytes will be bytes. IMAGE_OK, or what is wrong (enum image_error).
+ */
+int update_image_read(const uint8_t *bytes, size_t n, const char *public_key,
+                      struct update_image *it);
+
 /* The image for that board and address, or NULL after saying which there are. */
 const struct update_image *update_file_find(const struct update_file *file,
                                             const char *board, uint32_t address);

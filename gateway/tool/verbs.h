@@ -6,9 +6,11 @@
 #ifndef TOOL_VERBS_H
 #define TOOL_VERBS_H
 
+int verb_boards(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_devices(int argc, char **argv);
 int verb_emulate(int argc, char **argv);
+int verb_flash(int argc, char **argv);
 int verb_held(int argc, char **argv);
 int verb_keygen(int argc, char **argv);
 int verb_pki(int argc, char **argv);
