@@ -11,6 +11,7 @@
 #include "base/zone.h"
 #include "bedside/daemon.h"
 #include "ports/port.h"
+#include "wire/gap_devices.h"
 #include "wire/terms.h"
 
 #define TAIL_PRESET 100
@@ -150,19 +151,26 @@ static void run_status(void *context, const json_t *request, struct control_peer
 
 /* --- devices --- */
 
-static json_t *device_json(const struct daemon_bus *bus, size_t i)
+/* Readings of a device that a full store gave up, since it was opened. */
+static uint64_t given_up(struct daemon *daemon, const char *device)
+{
+    return daemon->store != NULL ? store_evicted(daemon->store, device) : 0;
+}
+
+static json_t *device_json(struct daemon *daemon, const struct daemon_bus *bus, size_t i)
 {
     const struct daemon_device *device = &bus->devices[i];
     const struct bedside_device *config = device->config;
     struct bus_statistics s;
     json_t *object = json_pack(
-        "{s:s, s:s, s:o, s:s, s:o, s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
-        config->id, "bus", bus->config->name, "place", text_or_null(config->place),
+        "{s:s, s:s, s:o, s:s, s:o, s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "id", config->id, "bus", bus->config->name, "place", text_or_null(config->place),
         "profile", config->profile_name, "identity", text_or_null(device->identity),
         "expected", text_or_null(device->expected), "present", device->present, "held",
         device->held, "readings", u64(device->readings), "gaps", u64(device->gap_records),
-        "rejected", u64(device->rejected), "held_back", u64(device->held_back),
-        "last_seq", u64(device->last_seq), "last_utc", time_text(device->last_utc_us));
+        "given_up", u64(given_up(daemon, config->id)), "rejected", u64(device->rejected),
+        "held_back", u64(device->held_back), "last_seq", u64(device->last_seq),
+        "last_utc", time_text(device->last_utc_us));
 
     if (object == NULL || !bus_statistics(bus->bus, i, &s))
         return object;
@@ -202,13 +210,32 @@ static void run_devices(void *context, const json_t *request, struct control_pee
     for (size_t b = 0; b < daemon->bus_count; b++) {
         json_array_append_new(buses, bus_json(&daemon->buses[b]));
         for (size_t d = 0; d < daemon->buses[b].config->devices.count; d++)
-            json_array_append_new(devices, device_json(&daemon->buses[b], d));
+            json_array_append_new(devices, device_json(daemon, &daemon->buses[b], d));
     }
     control_send(peer,
                  ended(json_pack("{s:o, s:o}", "buses", buses, "devices", devices)));
 }
 
 /* --- queue --- */
+
+/* Whose readings the queue had no room for: only devices that lost some. */
+static json_t *given_up_json(struct daemon *daemon)
+{
+    json_t *list = json_array();
+
+    for (size_t b = 0; b < daemon->bus_count; b++)
+        for (size_t d = 0; d < daemon->buses[b].config->devices.count; d++) {
+            const struct bedside_device *config = daemon->buses[b].devices[d].config;
+            uint64_t readings = given_up(daemon, config->id);
+
+            if (readings > 0)
+                json_array_append_new(list,
+                                      json_pack("{s:s, s:o, s:o}", "device", config->id,
+                                                "place", text_or_null(config->place),
+                                                "readings", u64(readings)));
+        }
+    return list;
+}
 
 static void run_queue(void *context, const json_t *request, struct control_peer *peer)
 {
@@ -230,11 +257,12 @@ static void run_queue(void *context, const json_t *request, struct control_peer 
                                         (double)(now_us - batch->sent_us) / 1e6));
     }
     control_send(peer,
-                 ended(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "store",
+                 ended(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "store",
                                  store_json(daemon), "live_next", u64(forward->live),
                                  "backlog_next", u64(forward->backlog), "backlog_end",
                                  u64(forward->backlog_end), "head", u64(forward->head),
-                                 "on_the_way", batches)));
+                                 "on_the_way", batches, "given_up",
+                                 given_up_json(daemon))));
 }
 
 /* --- tail --- */
@@ -277,7 +305,34 @@ static json_t *block_json(const wardgate_TimeBlock *time)
                      text_or_null(time->device_time));
 }
 
-static void add_gap(json_t *object, const wardgate_Gap *gap)
+/* What each device lost inside a gap of several. A time that nobody knew is null. */
+static json_t *parts_json(const uint8_t *bytes, size_t size)
+{
+    struct gap_devices parts;
+    json_t *list = json_array();
+
+    (void)gap_devices_read(bytes, size, &parts);
+    for (size_t i = 0; i < parts.count; i++) {
+        const wardgate_GapDevice *part = &parts.items[i];
+        bool dated = part->first_utc_us != 0 || part->last_utc_us != 0;
+
+        json_array_append_new(
+            list,
+            json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:b}", "device",
+                      text_or_null(part->id), "place", text_or_null(part->place),
+                      "identity", text_or_null(part->identity), "line",
+                      text_or_null(part->line), "count", u64(part->count), "and_more",
+                      part->count_unknown, "first",
+                      dated ? time_text(part->first_utc_us) : json_null(), "last",
+                      dated ? time_text(part->last_utc_us) : json_null(),
+                      "uncertainty_ms", u64(part->uncertainty_ms), "undated",
+                      part->undated));
+    }
+    return list;
+}
+
+static void add_gap(json_t *object, const wardgate_Gap *gap, const uint8_t *bytes,
+                    size_t size)
 {
     static const char *const reasons[] = {
         "?",          "restart",     "device silent",  "bus down", "queue full",
@@ -288,6 +343,7 @@ static void add_gap(json_t *object, const wardgate_Gap *gap)
     if (gap->from_seq > 0) {
         json_object_set_new(json, "from_seq", u64(gap->from_seq));
         json_object_set_new(json, "to_seq", u64(gap->to_seq));
+        json_object_set_new(json, "devices", parts_json(bytes, size));
     }
     json_object_set_new(json, "from",
                         gap->has_from ? block_json(&gap->from) : json_null());
@@ -295,7 +351,9 @@ static void add_gap(json_t *object, const wardgate_Gap *gap)
     json_object_set_new(object, "gap", json);
 }
 
-static json_t *record_json(const wardgate_Record *record)
+/* bytes: the record as it is stored. */
+static json_t *record_json(const wardgate_Record *record, const uint8_t *bytes,
+                           size_t size)
 {
     static const char *const kinds[] = {"none",      "reading", "gap",
                                         "clock_fix", "event",   "binding"};
@@ -317,7 +375,7 @@ static json_t *record_json(const wardgate_Record *record)
         json_object_set_new(object, "observations", list);
     }
     if (record->has_gap)
-        add_gap(object, &record->gap);
+        add_gap(object, &record->gap, bytes, size);
     if (record->has_event) {
         json_object_set_new(object, "event", json_integer(record->event.kind));
         json_object_set_new(object, "detail", json_string(record->event.detail));
@@ -332,8 +390,10 @@ static json_t *record_json(const wardgate_Record *record)
     return object;
 }
 
-/* Size of the item at `at`, and the record inside. 0 if it is none. */
-static size_t next_item(const uint8_t *at, size_t left, wardgate_Record *record)
+/* Size of the item at `at`, the record inside, and where its bytes begin. 0 if it is
+ * none. */
+static size_t next_item(const uint8_t *at, size_t left, wardgate_Record *record,
+                        size_t *begins)
 {
     size_t head = 1, size = 0;
 
@@ -345,6 +405,7 @@ static size_t next_item(const uint8_t *at, size_t left, wardgate_Record *record)
     if (size == 0 || size > left - head ||
         record_decode(at + head, size, record, NULL) != WIRE_OK)
         return 0;
+    *begins = head;
     return head + size;
 }
 
@@ -354,16 +415,18 @@ static int tail(struct daemon *daemon, struct control_peer *peer, uint64_t *from
                 uint64_t limit)
 {
     struct store_items items;
-    size_t at = 0, n;
+    size_t at = 0, n, head;
     uint64_t last = *from + limit - 1;
 
     if (store_read(daemon->store, *from, last, true, daemon->items, FORWARD_ENVELOPE_LIVE,
                    &items) != STORE_OK)
         return -1;
     for (size_t i = 0; i < items.count; i++, at += n) {
-        if ((n = next_item(daemon->items + at, items.size - at, &daemon->record)) == 0)
+        const uint8_t *item = daemon->items + at;
+
+        if ((n = next_item(item, items.size - at, &daemon->record, &head)) == 0)
             return -1;
-        control_send(peer, record_json(&daemon->record));
+        control_send(peer, record_json(&daemon->record, item + head, n - head));
     }
     *from = items.next;
     return 0;
