@@ -33,20 +33,18 @@ if [ "$(dpkg --print-architecture)" != arm64 ] && [ ! -e /proc/sys/fs/binfmt_mis
     registered=yes
 fi
 
-more=$(say packages) sections=main
-[ -z "$more" ] || sections='main non-free-firmware'
-tar=$roots/image-arm64${more:+-$more}.tar
+tar=$roots/image-arm64.tar
 if [ ! -s "$tar" ]; then
     mkdir -p "$roots"
     list=systemd-sysv,udev,kmod,iproute2,busybox-static,systemd-timesyncd,dbus,util-linux-extra,bash-completion
-    list=$list,libmosquitto1,libmodbus5,liblmdb0,libyaml-0-2,libjansson4,libmbedtls14${more:+,$more}
+    list=$list,libmosquitto1,libmodbus5,liblmdb0,libyaml-0-2,libjansson4,libmbedtls14
     # The kernel is unpacked and not configured: an initramfs made by emulated tools takes longer than all the rest, and would hold
     # every driver there is. Ours is made below.
     # shellcheck disable=SC2016
     mmdebstrap --quiet --variant=minbase --architectures=arm64 --include="$list" --format=tar \
         --customize-hook='chroot "$1" sh -c "cd /tmp && apt-get -qq download \$(apt-cache depends linux-image-arm64 | sed -n \"s/.*Depends: *\(linux-image\)/\1/p\")"' \
         --customize-hook='dpkg-deb -x "$1"/tmp/linux-image-*.deb "$1" && rm "$1"/tmp/linux-image-*.deb' \
-        $suite "$tar.part" "deb $mirror $suite $sections"
+        $suite "$tar.part" "deb $mirror $suite main"
     mv "$tar.part" "$tar"
 fi
 root=$work/root
@@ -54,6 +52,19 @@ mkdir "$root"
 tar -xf "$tar" -C "$root"
 mkdir "$root/debs"
 cp "$packages"/wardgated_*_arm64.deb "$packages"/wardgate_*_arm64.deb "$root/debs"
+more=$(say packages)
+if [ -n "$more" ]; then # firmware: unpacked, for what its scripts do is done below
+    mkdir -p "$roots/debs" "$work/apt/lists/partial" "$work/apt/archives/partial"
+    : >"$work/apt/status"
+    echo "deb $mirror $suite non-free-firmware" >"$work/apt/sources.list"
+    fetch() {
+        apt-get -qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::Etc="$work/apt" -o Dir::Etc::Trusted=/etc/apt/trusted.gpg \
+            -o Dir::Etc::TrustedParts=/etc/apt/trusted.gpg.d -o Dir::State="$work/apt" -o Dir::State::status="$work/apt/status" \
+            -o Dir::Cache="$work/apt" -o APT::Sandbox::User=root "$@"
+    }
+    ls "$roots/debs/${more}"_*.deb >/dev/null 2>&1 || { fetch update && (cd "$roots/debs" && fetch download "$more"); }
+    dpkg-deb -x "$(ls "$roots/debs/${more}"_*.deb | tail -n 1)" "$root"
+fi
 chroot "$root" sh -c 'dpkg -i /debs/*.deb' >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 70; }
 rm -r "$root/debs"
 

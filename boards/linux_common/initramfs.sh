@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 
 mkdir -p "$work"/bin "$work"/dev "$work"/proc "$work"/sys "$work"/run "$work"/var "$work"/tmp "$work"/etc "$work"/lib
 cp "$sysroot/bin/busybox" "$work/bin/busybox"
-for name in sh mount insmod ip cat echo mkdir uname cut usleep poweroff ls grep tr date; do ln -s busybox "$work/bin/$name"; done
+for name in sh mount insmod ip cat echo mkdir uname cut usleep poweroff ls grep tr date readlink; do ln -s busybox "$work/bin/$name"; done
 cp "$here/init" "$work/init"
 chmod 755 "$work/init"
 dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work" ./usr/sbin/wardgated ./usr/share/wardgate

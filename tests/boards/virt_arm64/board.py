@@ -10,6 +10,7 @@ import csv
 import datetime
 import glob
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -95,6 +96,11 @@ buses:
         self.start('board', [*(self.qemu or words[:1]), *words[1:]])
         self.boots += 1
         wait_for('the board to boot', lambda: self.log('board').count(self.sign) == self.boots, 240)
+        # Where the machine has it: the udev rule of /dev/bedside/port1 goes by that.
+        with open(os.path.join(ROOT, 'boards', self.name, 'board.yaml'), encoding='utf-8') as file:
+            at = re.search(r'port: 1,.* at: ([\w.:]+)', file.read()).group(1)
+        line = emulated.facts(self.name)['emulated_line']
+        assert self.port or f'init: {line} at {at}\n' in self.log('board').replace('\r', ''), f'{line} is not at {at}'
 
     def charted(self):
         """(pulse, spo2) of each charted message, in the order they were measured."""
