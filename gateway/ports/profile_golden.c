@@ -12,23 +12,25 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GOLDEN_MAX   64
-#define FRAME_MAX    260
-#define MBAP_SIZE    7
-#define RTU_OVERHEAD 3 /* unit before, CRC behind */
-#define REQUEST_SIZE 5 /* PDU of functions 1-4 */
-#define VALUE_MAX    128
-#define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
+#define GOLDEN_MAX     64
+#define FRAME_MAX      260
+#define MBAP_SIZE      7
+#define RTU_OVERHEAD   3 /* unit before, CRC behind */
+#define REQUEST_SIZE   5 /* PDU of functions 1-4 */
+#define VALUE_MAX      128
+#define ASCII_OVERHEAD 2 /* unit and LRC */
+#define COUNT(a)       (sizeof(a) / sizeof((a)[0]))
 
 enum { KEY_FRAMING, KEY_REQUEST, KEY_REPLY, KEY_GOLDEN_EXPECT, GOLDEN_KEYS };
 
 struct bytes {
     size_t size;
+    bool colon; /* written as an ASCII frame: ":0103..." without CR LF */
     uint8_t at[FRAME_MAX];
 };
 
 struct golden {
-    bool tcp;
+    bool tcp, ascii;
     struct bytes request, reply;
     yaml_node_t *expect;
 };
@@ -49,7 +51,7 @@ static int hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* "01 03 ..." or without the blanks. */
+/* "01 03 ..." or without the blanks; ":0103..." as an ASCII frame is written. */
 static bool read_hex(struct reader *r, const char *key, yaml_node_t *node,
                      struct bytes *out)
 {
@@ -58,6 +60,8 @@ static bool read_hex(struct reader *r, const char *key, yaml_node_t *node,
     if (!text)
         return false;
     out->size = 0;
+    out->colon = *text == ':';
+    text += out->colon;
     while (*text) {
         if (*text == ' ') {
             text++;
@@ -76,12 +80,13 @@ static bool read_hex(struct reader *r, const char *key, yaml_node_t *node,
 static bool golden_framing(struct reader *r, const char *key, yaml_node_t *node,
                            void *target)
 {
-    static const char *const words[] = {"rtu", "tcp"};
+    static const char *const words[] = {"rtu", "tcp", "ascii"};
     size_t word;
 
     if (!reader_word(r, key, node, words, COUNT(words), &word))
         return false;
     ((struct golden *)target)->tcp = word == 1;
+    ((struct golden *)target)->ascii = word == 2;
     return true;
 }
 
@@ -108,12 +113,34 @@ static bool golden_expect(struct reader *r, const char *key, yaml_node_t *node,
            reader_fail(r, reader_line(node), key, "must be a mapping");
 }
 
+/* Unit, PDU and LRC: the sum of all bytes is 0. */
+static bool unwrap_ascii(struct reader *r, size_t line, const char *key,
+                         const struct bytes *frame, struct cursor *pdu, uint8_t *unit)
+{
+    uint8_t sum = 0;
+
+    if (frame->size <= ASCII_OVERHEAD)
+        return reader_fail(r, line, key, "is too short for an ASCII frame");
+    for (size_t i = 0; i + 1 < frame->size; i++)
+        sum = (uint8_t)(sum + frame->at[i]);
+    if ((uint8_t)(sum + frame->at[frame->size - 1]) != 0)
+        return reader_fail(r, line, key, "ends in the wrong LRC: %02X is right",
+                           (uint8_t)-sum);
+    *unit = frame->at[0];
+    *pdu = cursor_make(frame->at + 1, frame->size - ASCII_OVERHEAD);
+    return true;
+}
+
 /* The PDU inside a frame, and its unit; the framing must be right to the last byte. */
 static bool unwrap(struct reader *r, size_t line, const char *key, const struct golden *g,
                    const struct bytes *frame, struct cursor *pdu, uint8_t *unit)
 {
     const uint8_t *b = frame->at;
 
+    if (frame->colon != g->ascii)
+        return reader_fail(r, line, key,
+                           "must begin with a colon if it is ascii, and "
+                           "only then");
     if (g->tcp) {
         if (frame->size <= MBAP_SIZE || b[2] || b[3] ||
             ((size_t)b[4] << 8 | b[5]) != frame->size - 6)
@@ -123,6 +150,8 @@ static bool unwrap(struct reader *r, size_t line, const char *key, const struct 
         *pdu = cursor_make(b + MBAP_SIZE, frame->size - MBAP_SIZE);
         return true;
     }
+    if (g->ascii)
+        return unwrap_ascii(r, line, key, frame, pdu, unit);
     if (frame->size <= RTU_OVERHEAD)
         return reader_fail(r, line, key, "is too short for an RTU frame");
     uint16_t crc = checksum_modbus(b, frame->size - 2);

@@ -246,7 +246,9 @@ static const struct bad {
      "40: role: there is a sample counter already"},
     /* golden frames */
     {"golden:\n", "golden: []\nmore:\n", "42: more: unknown key"},
-    {"framing: tcp", "framing: ascii", "42: framing: must be one of rtu, tcp"},
+    {"framing: tcp", "framing: udp", "42: framing: must be one of rtu, tcp, ascii"},
+    {"framing: tcp", "framing: ascii",
+     "43: request: must begin with a colon if it is ascii, and only then"},
     {"request: 00 01 00 00 00 06 01 03 00 00 00 0A", "request: 0 1",
      "43: request: must be at most 260 bytes in hex"},
     {"request: 00 01 00 00 00 06 01 03 00 00 00 0A",
@@ -542,13 +544,54 @@ static void test_shipped(void **state)
     assert_true(profiles >= 4);
 }
 
+/* An ASCII device's frames are written as on its line, and its check is the sum. */
+static void test_ascii(void **state)
+{
+    static const char head[] =
+        "name: freezer\ntitle: t\nstatus: beta\nevidence: e\nresponse_ms: 100\n"
+        "every_ms: 1000\nfields:\n"
+        "  - {name: set-point, function: 3, address: 0x530, type: i32, order: ABCD, "
+        "scale: "
+        "0.1, code: 67109121, unit: MDC_DIM_DEGC}\n"
+        "golden:\n  - framing: ascii\n    request: \":010305300002C5\"\n";
+    static const struct {
+        const char *reply, *error;
+    } cases[] = {
+        {"\":010304FFFFFCE01E\"", NULL},
+        {"\":010304FFFFFCE01F\"", "p:12: reply: ends in the wrong LRC: 1E is right"},
+        {"\":010304FFFFFD441E\"", "p:12: reply: ends in the wrong LRC: B9 is right"},
+        {"\":010304FFFFFD44B9\"", "set-point"},
+        {"\":01\"", "p:12: reply: is too short for an ASCII frame"},
+        {"\":020304FFFFFCE01D\"", "p:12: reply: does not answer the request"},
+        {"01 03 04 FF FF FC E0 1E", "p:12: reply: must begin with a colon"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct profile *profile = NULL;
+        char text[1000], error[PROFILE_ERROR_MAX] = "";
+        int n = snprintf(text, sizeof(text),
+                         "%s    reply: %s\n    expect: {set-point: \"-80.0\"}\n", head,
+                         cases[i].reply);
+        int result =
+            profile_load_string("p", text, (size_t)n, &profile, error, sizeof(error));
+        if (cases[i].error == NULL && result != PROFILE_OK)
+            fail_msg("%s", error);
+        if (cases[i].error != NULL &&
+            (result != PROFILE_BAD || strstr(error, cases[i].error) == NULL))
+            fail_msg("case %zu: %s", i, error);
+        profile_free(profile);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),         cmocka_unit_test(test_bad),
         cmocka_unit_test(test_bad_whole),    cmocka_unit_test(test_golden_coverage),
         cmocka_unit_test(test_golden_bytes), cmocka_unit_test(test_error_sizes),
-        cmocka_unit_test(test_files),        cmocka_unit_test(test_shipped),
+        cmocka_unit_test(test_ascii),        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_shipped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
