@@ -194,8 +194,7 @@ static json_t *bus_json(const struct daemon_bus *bus)
     bus_line_statistics(bus->bus, &s);
     return json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "name",
                      bus->config->name, "kind", kinds[bus->config->kind], "port",
-                     bus->config->kind == BEDSIDE_TCP ? bus->config->host
-                                                      : bus->config->port,
+                     bus->config->host[0] != '\0' ? bus->config->host : bus->config->port,
                      "open", s.open, "lent", s.lent, "opened", u64(s.opened), "held_up",
                      u64(s.held), "bytes_in", u64(s.bytes_in), "bytes_out",
                      u64(s.bytes_out));

@@ -412,7 +412,7 @@ static bool setting_valid(const struct bus_setting *setting)
     if (setting->device_count == 0 || setting->device_count > BUS_DEVICES_MAX)
         return false;
     if (setting->devices[0].driver != NULL)
-        return setting->device_count == 1 && setting->line.tcp_port == 0;
+        return setting->device_count == 1;
     for (size_t i = 0; i < setting->device_count; i++) {
         if (setting->devices[i].driver != NULL)
             return false;

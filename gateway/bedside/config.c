@@ -130,11 +130,18 @@ static int check_device(struct check *check, const struct bedside_bus *bus,
     return 0;
 }
 
+/* A streaming device may be behind a device server, or speak TCP itself. */
+static bool over_tcp(const struct bedside_bus *bus)
+{
+    return bus->kind == BEDSIDE_TCP ||
+           (bus->kind == BEDSIDE_SERIAL && bus->host[0] != '\0');
+}
+
 static bool same_line(const struct bedside_bus *a, const struct bedside_bus *b)
 {
-    if ((a->kind == BEDSIDE_TCP) != (b->kind == BEDSIDE_TCP))
+    if (over_tcp(a) != over_tcp(b))
         return false;
-    if (a->kind == BEDSIDE_TCP)
+    if (over_tcp(a))
         return strcmp(a->host, b->host) == 0 && a->tcp_port == b->tcp_port;
     return strcmp(a->port, b->port) == 0;
 }
@@ -146,8 +153,10 @@ static int check_bus(struct check *check, size_t index)
 
     if (bus->kind == BEDSIDE_TCP && bus->host[0] == '\0')
         return WRONG(check, bus->name, "a tcp bus needs a host");
-    if (bus->kind != BEDSIDE_TCP && bus->port[0] == '\0')
+    if (!over_tcp(bus) && bus->port[0] == '\0')
         return WRONG(check, bus->name, "a bus of this kind needs a port");
+    if (bus->kind == BEDSIDE_SERIAL && over_tcp(bus) && bus->port[0] != '\0')
+        return WRONG(check, bus->host, "a serial bus has a port or a host, not both");
     if (bus->data_bits != 0 && bus->data_bits != 7 && bus->data_bits != 8)
         return WRONG(check, &bus->data_bits, "must be 7 or 8");
     if (bus->kind == BEDSIDE_RTU && bus->data_bits == 7)
@@ -160,7 +169,7 @@ static int check_bus(struct check *check, size_t index)
         if (strcmp(bedside_bus(check->config, i)->name, bus->name) == 0)
             return WRONG(check, bus->name, "another bus has this name");
         if (same_line(bedside_bus(check->config, i), bus))
-            return WRONG(check, bus->kind == BEDSIDE_TCP ? bus->host : bus->port,
+            return WRONG(check, over_tcp(bus) ? bus->host : bus->port,
                          "bus '%s' has this line already",
                          bedside_bus(check->config, i)->name);
     }
@@ -313,11 +322,11 @@ void bedside_config_print(const struct bedside_config *config, void *file)
 static void set_line(const struct bedside_bus *bus, struct port_line *line)
 {
     const struct driver *driver = bedside_device(bus, 0)->streams;
-    const char *path = bus->kind == BEDSIDE_TCP ? bus->host : bus->port;
+    const char *path = over_tcp(bus) ? bus->host : bus->port;
 
     memset(line, 0, sizeof(*line));
     memcpy(line->path, path, strlen(path) + 1);
-    line->tcp_port = bus->kind == BEDSIDE_TCP ? (uint16_t)bus->tcp_port : 0;
+    line->tcp_port = over_tcp(bus) ? (uint16_t)bus->tcp_port : 0;
     line->baud = bus->baud != 0   ? (uint32_t)bus->baud
                  : driver != NULL ? driver->line.baud
                                   : 19200;

@@ -259,7 +259,7 @@ const struct config_field bedside_bus_fields[] = {
      .type = CONFIG_TEXT,
      AT(bedside_bus, host),
      .size = BEDSIDE_PATH_SIZE,
-     .help = "tcp: name or address"},
+     .help = "tcp: name or address; serial: of a device server, in place of port"},
     {.key = "tcp_port",
      .type = CONFIG_INTEGER,
      AT(bedside_bus, tcp_port),

@@ -5,88 +5,25 @@
  * as well (libmodbus looks at neither the unit nor, in full, the protocol id).
  */
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "drivers/cursor.h"
+#include "ports/line.h"
 #include "ports/modbus_port.h"
 
-#define CONNECT_MS 3000
 /* An exchange so shortly before leaves nothing to look for. */
 #define FRESH_US 5000
 /* A frame that has begun ends within this. */
 #define REST_US 1000000
 
-/* A peer that vanished without a word is found after about 20 s of silence. */
-static void keep_alive(int fd)
-{
-    int on = 1, idle_s = 10, every_s = 3, tries = 3;
-
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-}
-
-/* One address: a connected socket, or -1 (errno). */
-static int connect_one(const struct port_modbus *port, const struct addrinfo *address,
-                       int ms)
-{
-    struct pollfd waits[2] = {{.events = POLLOUT},
-                              {.fd = port->abort_fd, .events = POLLIN}};
-    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    socklen_t size = sizeof(int);
-    int error = 0;
-
-    if (fd < 0)
-        return -1;
-    if (connect(fd, address->ai_addr, address->ai_addrlen) != 0) {
-        waits[0].fd = fd;
-        if (errno != EINPROGRESS)
-            error = errno;
-        else if (poll(waits, 2, ms) <= 0 || waits[0].revents == 0)
-            error = ETIMEDOUT;
-        else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-            error = errno;
-    }
-    if (error == 0)
-        return fd;
-    close(fd);
-    errno = error;
-    return -1;
-}
-
-/* Each address of the name in turn, each with the whole time to connect. libmodbus would
- * do it too, but where nobody can stop it. */
+/* Abortable, as everything that a Modbus port waits for. */
 int modbus_tcp_connect(struct port_modbus *port, int *fd)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    struct addrinfo *list = NULL;
-    char service[6];
-    int ms = port->line.connect_ms != 0 ? (int)port->line.connect_ms : CONNECT_MS;
-
-    (void)snprintf(service, sizeof service, "%u", (unsigned)port->line.tcp_port);
-    if (getaddrinfo(port->line.path, service, &hints, &list) != 0) {
-        errno = EADDRNOTAVAIL;
-        return PORT_GONE;
-    }
-    *fd = -1;
-    errno = EADDRNOTAVAIL;
-    for (const struct addrinfo *at = list; at != NULL && *fd < 0; at = at->ai_next)
-        *fd = connect_one(port, at, ms);
-    freeaddrinfo(list);
-    if (*fd < 0)
-        return PORT_GONE;
-    keep_alive(*fd);
-    return PORT_OK;
+    return line_connect(&port->line, port->abort_fd, fd);
 }
 
 /* Takes one frame off the buffer's front. 1: more bytes must come, or the frame answered

@@ -9,16 +9,20 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "ports/line.h"
 
 /* A request is short: a buffer full for longer is a dead adapter. */
 #define WRITE_WAIT_MS 1000
+/* What a connection may hold that nobody has read. */
+#define FLUSH_BYTES 512
+#define FLUSHES     1024
 
 struct port_serial {
     int fd;
-    int lock;
+    int lock; /* -1: a TCP connection, which nobody else can open */
     port_allow allow;
 };
 
@@ -54,41 +58,53 @@ static int set_raw(int fd, const struct port_line *settings)
 }
 
 /* The lock comes before the settings: another program's line is not to be set over. */
-int port_serial_open(const struct port_line *settings, port_allow allow,
-                     struct port_serial **out)
+static int open_tty(const struct port_line *settings, struct port_serial *port)
 {
-    struct port_serial *port;
-    int error = line_check(settings);
+    int error = line_lock(settings, &port->lock);
 
-    if (error != PORT_OK || settings->tcp_port != 0)
-        return PORT_SETTING;
-    port = malloc(sizeof *port);
-    if (port == NULL)
-        return PORT_GONE;
-    port->allow = allow;
-    error = line_lock(settings, &port->lock);
     if (error != PORT_OK)
-        goto err0;
+        return error;
     port->fd = open(settings->path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     if (port->fd < 0) {
         error = errno == EBUSY ? PORT_BUSY : PORT_GONE;
-        goto err1;
+        goto err0;
     }
     error = set_raw(port->fd, settings);
     if (error == PORT_OK)
         error = line_take(settings, port->fd);
     if (error != PORT_OK)
-        goto err2;
-    *out = port;
+        goto err1;
     return PORT_OK;
 
-err2:
-    close(port->fd);
 err1:
-    close(port->lock);
+    close(port->fd);
 err0:
-    free(port);
+    close(port->lock);
     return error;
+}
+
+/* A connection has no speed and no parity: the device server's own settings hold. */
+int port_serial_open(const struct port_line *settings, port_allow allow,
+                     struct port_serial **out)
+{
+    const bool tcp = settings->tcp_port != 0;
+    struct port_serial *port;
+    int error = tcp ? PORT_OK : line_check(settings);
+
+    if (error != PORT_OK || settings->path[0] == '\0')
+        return PORT_SETTING;
+    port = malloc(sizeof *port);
+    if (port == NULL)
+        return PORT_GONE;
+    port->allow = allow;
+    port->lock = -1;
+    error = tcp ? line_connect(settings, -1, &port->fd) : open_tty(settings, port);
+    if (error != PORT_OK) {
+        free(port);
+        return error;
+    }
+    *out = port;
+    return PORT_OK;
 }
 
 /* The settings stay as they are; whoever opens the line next sets his own. */
@@ -97,7 +113,8 @@ void port_serial_close(struct port_serial *port)
     if (port == NULL)
         return;
     close(port->fd);
-    close(port->lock);
+    if (port->lock >= 0)
+        close(port->lock);
     free(port);
 }
 
@@ -120,8 +137,15 @@ int port_serial_read(struct port_serial *port, uint8_t *bytes, size_t size)
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return 0;
     if (n == 0)
-        errno = EIO; /* a tty that ends has been hung up: the adapter is gone */
+        errno = EIO; /* a tty that ends has been hung up, a connection closed */
     return PORT_GONE;
+}
+
+/* Nobody at the other end of a connection is an error, not a signal. */
+static ssize_t put(const struct port_serial *port, const uint8_t *bytes, size_t n)
+{
+    return port->lock < 0 ? send(port->fd, bytes, n, MSG_NOSIGNAL)
+                          : write(port->fd, bytes, n);
 }
 
 /* The allow-list sees the whole message, not its pieces: what is refused has not been
@@ -131,7 +155,7 @@ int port_serial_write(struct port_serial *port, const uint8_t *bytes, size_t n)
     if (port->allow == NULL || !port->allow(bytes, n))
         return PORT_REFUSED;
     while (n > 0) {
-        ssize_t sent = write(port->fd, bytes, n);
+        ssize_t sent = put(port, bytes, n);
 
         if (sent >= 0) {
             bytes += sent;
@@ -148,8 +172,16 @@ int port_serial_write(struct port_serial *port, const uint8_t *bytes, size_t n)
     return PORT_OK;
 }
 
-/* Only what came in; what is on its way out was allowed. */
+/* Only what came in; what is on its way out was allowed. A peer that never stops sending
+ * is not waited for. */
 void port_serial_flush(struct port_serial *port)
 {
-    (void)tcflush(port->fd, TCIFLUSH);
+    uint8_t bytes[FLUSH_BYTES];
+
+    if (port->lock >= 0) {
+        (void)tcflush(port->fd, TCIFLUSH);
+        return;
+    }
+    for (int i = 0; i < FLUSHES && port_serial_read(port, bytes, sizeof bytes) > 0; i++)
+        ;
 }

@@ -50,6 +50,21 @@ static const struct bad cases[] = {
      "buses:\n  - name: a\n    kind: tcp\n    devices:\n      - {id: m, address: 1, "
      "profile: wardgate-monitor}\n",
      "6: buses[0].name: a tcp bus needs a host"},
+    {NULL,
+     "buses:\n  - name: a\n    kind: serial\n    devices:\n      - {id: m, driver: "
+     "bcc}\n",
+     "6: buses[0].name: a bus of this kind needs a port"},
+    {NULL,
+     "buses:\n  - name: a\n    kind: serial\n    port: /dev/x\n    host: h\n    "
+     "devices:\n"
+     "      - {id: m, driver: bcc}\n",
+     "9: buses[0].host: a serial bus has a port or a host, not both"},
+    {NULL,
+     "buses:\n  - name: a\n    kind: serial\n    host: h\n    devices:\n      - {id: m, "
+     "driver: bcc}\n  - name: b\n    kind: tcp\n    host: h\n    devices:\n      - {id: "
+     "n, "
+     "profile: vaisala-hmp110}\n",
+     "13: buses[1].host: bus 'a' has this line already"},
     {NULL, "buses:\n  - {name: a, kind: rtu, port: /dev/x, devices: []}\n",
      "6: buses[0].name: 0 devices: 1 to 64 are possible on a bus of this kind"},
     {NULL,

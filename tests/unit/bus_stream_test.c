@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A streaming device, an emulated Nonin, on a real pty.
+ * A streaming device, an emulated Nonin, on a real pty, and a pump on a real socket.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
+#include "drivers/emulate/bcc.h"
 #include "drivers/emulate/nonin.h"
 #include "tests/unit/bus_rig.h"
 #include "tests/unit/temporary.h"
@@ -154,12 +157,74 @@ static void noise_is_counted_and_no_value(void **state)
     rig_unplug(&rig);
 }
 
+/* --- A pump behind a TCP port --- */
+
+struct server {
+    int listener;
+    struct bcc_emulator pump;
+    pthread_t thread;
+};
+
+/* Serves one connection until its peer closes it. */
+static void *serve(void *context)
+{
+    struct server *server = context;
+    int fd = accept(server->listener, NULL, NULL);
+    uint8_t bytes[64];
+    ssize_t n;
+
+    while (fd >= 0 && (n = read(fd, bytes, sizeof bytes)) > 0) {
+        struct emulate_output out = {.count = 0};
+        bcc_emulator_feed(&server->pump, bytes, (size_t)n, clock_monotonic_us(), &out);
+        for (size_t i = 0; i < out.count; i++)
+            if (send(fd, out.bursts[i].bytes, out.bursts[i].size, MSG_NOSIGNAL) < 0)
+                break;
+    }
+    if (fd >= 0)
+        close(fd);
+    return NULL;
+}
+
+/* The same driver and the same bus; the connection that ends is a line that is lost. */
+static void a_pump_over_tcp(void **state)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct bus_device device = {.driver = driver_by_name("bcc")};
+    struct bus_setting setting = {.line = {.path = "127.0.0.1"},
+                                  .devices = &device,
+                                  .device_count = 1};
+    struct server server = {.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    socklen_t size = sizeof address;
+    struct bus_item item;
+    struct bus *bus;
+
+    (void)state;
+    bcc_emulator_start(&server.pump, 0);
+    assert_int_equal(bcc_emulator_show(&server.pump, "rate", "12.50"), 0);
+    assert_int_equal(bind(server.listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(server.listener, 1), 0);
+    assert_int_equal(getsockname(server.listener, (struct sockaddr *)&address, &size), 0);
+    setting.line.tcp_port = ntohs(address.sin_port);
+    assert_int_equal(pthread_create(&server.thread, NULL, serve, &server), 0);
+    assert_int_equal(bus_start(&setting, &bus), 0);
+    assert_true(rig_await(bus, BUS_LINE_BACK, &item, 5000));
+    assert_true(rig_await(bus, BUS_SAMPLE, &item, 15000));
+    assert_int_equal(value_of(&item, 157784), 1250);
+    (void)shutdown(server.listener, SHUT_RDWR);
+    close(server.listener);
+    bus_stop(bus);
+    pthread_join(server.thread, NULL);
+    assert_int_equal(server.pump.refused, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stream_becomes_samples),
         cmocka_unit_test(silence_and_an_unplugged_line_are_told),
         cmocka_unit_test(noise_is_counted_and_no_value),
+        cmocka_unit_test(a_pump_over_tcp),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

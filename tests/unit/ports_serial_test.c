@@ -6,9 +6,11 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pty.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -124,11 +126,11 @@ static void settings_are_set_or_refused(void **state)
     pair.line.parity = 3;
     assert_int_equal(port_serial_open(&pair.line, NULL, &port), PORT_SETTING);
     pair.line.parity = 0;
+    pair.line.path[0] = '\0';
+    assert_int_equal(port_serial_open(&pair.line, NULL, &port), PORT_SETTING);
     pair.line.tcp_port = 5;
     assert_int_equal(port_serial_open(&pair.line, NULL, &port), PORT_SETTING);
     pair.line.tcp_port = 0;
-    pair.line.path[0] = '\0';
-    assert_int_equal(port_serial_open(&pair.line, NULL, &port), PORT_SETTING);
     (void)strncpy(pair.line.path, "/nonexistent", PORT_PATH_MAX);
     assert_int_equal(port_serial_open(&pair.line, NULL, &port), PORT_GONE);
     assert_int_equal(errno, ENOENT);
@@ -165,6 +167,58 @@ static void a_buffer_that_stays_full_is_a_timeout(void **state)
     close(pair.master);
 }
 
+/* The same over a connection: bytes as they are, the allow-list, the flush, and the end
+ * of the peer, which is no signal. */
+static void a_connection_is_a_line(void **state)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct port_line line = {.path = "127.0.0.1", .connect_ms = 2000};
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), peer;
+    struct port_serial *port;
+    uint8_t bytes[256], got[512];
+    size_t have = 0;
+
+    (void)state;
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    line.tcp_port = ntohs(address.sin_port);
+    assert_int_equal(port_serial_open(&line, only_query, &port), PORT_OK);
+    peer = accept(listener, NULL, NULL);
+    assert_true(peer >= 0);
+    assert_int_equal(port_serial_read(port, got, sizeof got), 0);
+    for (int i = 0; i < 256; i++)
+        bytes[i] = (uint8_t)i;
+    assert_int_equal(write(peer, bytes, sizeof bytes), sizeof bytes);
+    while (have < sizeof bytes) {
+        await(port);
+        int n = port_serial_read(port, got + have, 7);
+        assert_in_range(n, 1, 7);
+        have += (size_t)n;
+    }
+    assert_memory_equal(got, bytes, sizeof bytes);
+    assert_int_equal(port_serial_write(port, (const uint8_t *)"!", 1), PORT_REFUSED);
+    assert_int_equal(port_serial_write(port, (const uint8_t *)"?", 1), PORT_OK);
+    assert_int_equal(read(peer, got, sizeof got), 1);
+    assert_int_equal(got[0], '?');
+    assert_int_equal(write(peer, bytes, 100), 100);
+    await(port);
+    port_serial_flush(port);
+    assert_int_equal(port_serial_read(port, got, sizeof got), 0);
+    close(peer);
+    await(port);
+    assert_int_equal(port_serial_read(port, got, sizeof got), PORT_GONE);
+    for (int i = 0; i < 3; i++) /* the first one may still go nowhere */
+        (void)port_serial_write(port, (const uint8_t *)"?", 1);
+    assert_int_equal(port_serial_write(port, (const uint8_t *)"?", 1), PORT_GONE);
+    port_serial_close(port);
+    close(listener); /* nobody is there any more */
+    assert_int_equal(port_serial_open(&line, NULL, &port), PORT_GONE);
+    assert_int_equal(errno, ECONNREFUSED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +227,7 @@ int main(void)
         cmocka_unit_test(settings_are_set_or_refused),
         cmocka_unit_test(an_unplugged_adapter_is_gone),
         cmocka_unit_test(a_buffer_that_stays_full_is_a_timeout),
+        cmocka_unit_test(a_connection_is_a_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
