@@ -495,6 +495,32 @@ static const struct conformance_request bis_vista_requests[] = {
        "\x00\x86\x00")},
 };
 
+static const struct conformance_frame alaris_frames[] = {
+    {"example",
+     B("!INF^800212345^^INFUSE^12.50^ml/h^^3.125^ml^42^mmHg^0:24:30^EVENT^17|E98E\r"),
+     "157784=1250e-2 q2 157993=3125e-3 ", 0, 0},
+    {"as logged",
+     B("!INF^800212345^-^SET^12.50^ml/h^^3.125^ml^17.91^mmHg^24+^EVENT^127904|BB70\r"),
+     "157784=1250e-2 q2 157993=3125e-3 ", 0, 0},
+    {"no rate",
+     B("!INF^800212345^-^SET^^ml/h^^3.125^ml^17.91^mmHg^24+^EVENT^127904|AD59\r"),
+     "157784=- 157993=3125e-3 ", 0, 0},
+    {"no volume",
+     B("!INF^800212345^-^SET^12.50^ml/h^^-^ml^17.91^mmHg^24+^EVENT^127904|182A\r"),
+     "157784=1250e-2 q2 157993=- ", 0, 0},
+    {"alarm",
+     B("!INF^800212345^A^SET^12.50^ml/h^^3.125^ml^17.91^mmHg^24+^EVENT^127904|AAE5\r"),
+     "157784=1250e-2 q2 157993=3125e-3 ", 0, 0},
+    {"other units",
+     B("!INF^800212345^-^SET^12.50^ml/min^^3.125^l^17.91^mmHg^24+^EVENT^127904|C7F5\r"),
+     "157784=- q3 157993=- q1 ", 0, 0},
+    {NULL, NULL, 0, NULL, 0, 0},
+};
+
+static const struct conformance_request alaris_requests[] = {
+    {B("!INF|4961\r")},
+};
+
 const struct conformance conformances[] = {
     {"contec-v7", 62, false, 0, false, contec_v7_frames, contec_v7_requests, 2},
     {"contec-5byte", 62, false, 0, false, contec_5byte_frames, NULL, 0},
@@ -509,6 +535,7 @@ const struct conformance conformances[] = {
     {"corometrics-115", 4, false, 0, false, corometrics_frames, NULL, 0},
     {"pb840", 2, false, 0, true, pb840_frames, pb840_requests, 1},
     {"bis-vista", 2, true, 0, true, bis_vista_frames, bis_vista_requests, 1},
+    {"alaris", 2, true, 0, true, alaris_frames, alaris_requests, 1},
 };
 
 const size_t conformance_count = COUNT(conformances);

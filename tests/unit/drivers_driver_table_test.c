@@ -18,8 +18,8 @@ static const struct {
     {"ivy-ansar-b", 0, 0},   {"medibus", 11, 1200},     {"medibus-8n1", 11, 1200},
     {"series50", 11, 1800},  {"ge-250cx", 11, 1800},    {"dri", 11, 400},
     {"wristband", 0, 0},     {"capnostream", 11, 7200}, {"corometrics-115", 0, 0},
-    {"pb840", 11, 1000},     {"bis-vista", 11, 720},    {"servo-i", 11, 1300},
-    {"bcc", 11, 800},
+    {"pb840", 11, 1000},     {"bis-vista", 11, 720},    {"alaris", 11, 1800},
+    {"servo-i", 11, 1300},   {"bcc", 11, 800},
 };
 
 static void test_contract(void **state)
