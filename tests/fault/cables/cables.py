@@ -27,7 +27,7 @@ TIME_S = 1.6      # a value may be so old or young beside the row that it shows:
 MONITORS = 6      # on each of the two buses, with another device beside them
 GOOD_SHARE = 0.98
 NAMES = {'MDC_PULS_OXIM_PULS_RATE': 'PULSE', 'MDC_PULS_OXIM_SAT_O2': 'SpO2', 'MDC_ECG_HEART_RATE': 'HR', 'MDC_RESP_RATE': 'RESP',
-         'MDC_VENT_RESP_RATE': 'RESP', '188508': 'temperature'}  # MDC_TEMP_ROOM has no name here
+         'MDC_VENT_RESP_RATE': 'RESP', 'MDC_TEMP_ROOM': 'temperature'}
 
 
 def instant(text):
@@ -148,8 +148,6 @@ class Test:
             *rows, end = ward.ask(self.place.path('run', 'control.sock'), {'do': 'tail', 'from': at, 'count': 1000}, 30)
             for row in rows:
                 device = by_name.get(row.get('device'))
-                for observation in row.get('observations', []):
-                    observation['name'] = observation['name'] or str(observation['code'])
                 if device is not None and row['kind'] == 'reading':
                     device.readings.append(row)
                 elif device is not None and row['kind'] == 'gap':
