@@ -16,7 +16,8 @@
 #define TEXT_END    7 /* ETX, checksum, EOT behind it */
 #define REQUEST_MAX (BCC_BED_MAX + HEADER_SIZE + 11)
 #define POLL_MS     100  /* the maker's time before an ACK */
-#define CYCLE_MS    5000 /* between two questions; at least 500 */
+#define CYCLE_MS    5000 /* between two questions */
+#define FIRST_MS    500  /* the least, from the first word to the first question */
 #define ANSWER_MS   5000 /* without a block: the session begins again */
 #define NAKS_MAX    3    /* in a row */
 #define SILENCE_MS  20000
@@ -27,6 +28,7 @@
 struct state {
     char bed[BCC_BED_MAX + 1];
     bool started, asked, done; /* sent_ms counts; waits for an answer; had all of it */
+    bool greeted;              /* the last request was the first word */
     bool reply_timed;
     uint8_t reply, naks;
     uint64_t sent_ms, heard_ms, due_ms;
@@ -232,9 +234,11 @@ static size_t poll(void *state, uint64_t now_ms, uint8_t *out, uint64_t *again_m
         s->asked = false;
         begin(s);
     }
-    if ((s->asked && !s->done) || (s->started && now_ms - s->sent_ms < CYCLE_MS))
+    const bool alive = s->bed[0] == '\0';
+    const uint64_t wait_ms = s->greeted && !alive ? FIRST_MS : CYCLE_MS;
+    if ((s->asked && !s->done) || (s->started && now_ms - s->sent_ms < wait_ms))
         return 0;
-    bool alive = s->bed[0] == '\0';
+    s->greeted = alive;
     s->started = s->asked = true;
     s->done = false;
     s->sent_ms = s->heard_ms = now_ms;

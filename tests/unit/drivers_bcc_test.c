@@ -263,7 +263,7 @@ static void test_session(void **state)
     memset(&rig.kept, 0, sizeof(rig.kept));
     run(&rig, &e, &now, 300);
     assert_int_equal(rig.kept.sets, 0);
-    assert_in_range(rig.kept.faults[DRIVER_FAULT_VALUE], 2, 5);
+    assert_in_range(rig.kept.faults[DRIVER_FAULT_VALUE], 2, 7);
     e.second = NULL;
     e.bed = "WARD"; /* another station: what was asked of the last one it refuses */
     run(&rig, &e, &now, 300);
