@@ -394,7 +394,7 @@ static int set_usage(mbedtls_x509write_cert *out, enum pki_role role)
         role == PKI_SERVER ? MBEDTLS_OID_SERVER_AUTH : MBEDTLS_OID_CLIENT_AUTH;
     size_t oid_size = role == PKI_SERVER ? MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)
                                          : MBEDTLS_OID_SIZE(MBEDTLS_OID_CLIENT_AUTH);
-    unsigned char value[32], *at = value + sizeof(value);
+    unsigned char value[32] = {0}, *at = value + sizeof(value);
     int n;
 
     if (role == PKI_AUTHORITY)
