@@ -328,7 +328,9 @@ static bool may_send(const uint8_t *bytes, size_t n)
     {                                                                                    \
         .name = (the_name), .title = (the_title), .stable = true,                        \
         .evidence = "maker's protocol definition and two independent implementations",   \
-        .tests = "every bit flip of the maker's frames", .silence_ms = SILENCE_MS,       \
+        .tests = "every bit flip of the maker's frames, every byte of a curve in every " \
+                 "place",                                                                \
+        .silence_ms = SILENCE_MS,                                                        \
         .line = {.baud = 19200, .data_bits = 8, .stop_bits = 1, .parity = (the_parity)}, \
         .state_size = sizeof(struct state), .init = init, .feed = feed, .poll = poll,    \
         .may_send = may_send,                                                            \

@@ -132,6 +132,42 @@ static void test_splits_and_garbage(void **state)
     rig_end(&rig);
 }
 
+/* The multiplex: sync bytes, commands and values of curves, each of the 128 bytes at each
+ * place of a message, and a curve's whole second between any two of its characters. None
+ * of it is slow data, part of a check, or a fault. */
+static void test_multiplex(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, "medibus");
+    for (size_t at = 0; at <= strlen(SHEET); at++)
+        for (unsigned byte = 0x80; byte <= 0x100; byte++) {
+            uint8_t curve[63 * 5];
+            size_t n = 1;
+            start(&rig);
+            curve[0] = (uint8_t)byte;
+            if (byte ==
+                0x100) { /* two streams, 63 values of each: DF, a command, 4 bytes */
+                n = 0;
+                for (size_t i = 0; i < 63; i++) {
+                    curve[n++] = i % 16 ? 0xD3 : 0xC1;
+                    for (size_t k = 0; k < 4; k++)
+                        curve[n++] = (uint8_t)(0x80 | ((i * 7 + k) & 0x3F));
+                }
+            }
+            rig_feed(&rig, (const uint8_t *)SHEET, at);
+            rig_feed(&rig, curve, n);
+            rig_feed(&rig, (const uint8_t *)SHEET + at, strlen(SHEET) - at);
+            assert_int_equal(rig.kept.sets, 1);
+            assert_int_equal(rig.kept.set[0].count, 2);
+            assert_value(&rig.kept.set[0], 150456, 98, 0);
+            assert_value(&rig.kept.set[0], 149530, 70, 0);
+            assert_int_equal(rig.kept.bytes, 0);
+        }
+    rig_end(&rig);
+}
+
 /* A damaged answer is asked for again at once, one without an end after a second; the
  * session goes on. */
 static void test_repeat(void **state)
@@ -342,10 +378,15 @@ static void test_emulator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_session),    cmocka_unit_test(test_splits_and_garbage),
-        cmocka_unit_test(test_every_flip), cmocka_unit_test(test_repeat),
-        cmocka_unit_test(test_keep_alive), cmocka_unit_test(test_dates_and_absent),
-        cmocka_unit_test(test_allow_list), cmocka_unit_test(test_emulator),
+        cmocka_unit_test(test_session),
+        cmocka_unit_test(test_splits_and_garbage),
+        cmocka_unit_test(test_every_flip),
+        cmocka_unit_test(test_multiplex),
+        cmocka_unit_test(test_repeat),
+        cmocka_unit_test(test_keep_alive),
+        cmocka_unit_test(test_dates_and_absent),
+        cmocka_unit_test(test_allow_list),
+        cmocka_unit_test(test_emulator),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
