@@ -8,10 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/emulate/alaris.h"
+#include "drivers/emulate/bcc.h"
+#include "drivers/emulate/bis_vista.h"
+#include "drivers/emulate/capnostream.h"
+#include "drivers/emulate/corometrics.h"
+#include "drivers/emulate/dri.h"
 #include "drivers/emulate/ivy.h"
 #include "drivers/emulate/medibus.h"
 #include "drivers/emulate/nonin.h"
 #include "drivers/emulate/oximeter.h"
+#include "drivers/emulate/pb840.h"
+#include "drivers/emulate/series50.h"
+#include "drivers/emulate/servo_i.h"
+#include "drivers/emulate/wristband.h"
 
 /* A device that shows whole numbers. "" is its own word for a missing value. */
 static int whole(const char *text, long minimum, long maximum, int16_t missing,
@@ -155,12 +165,200 @@ static uint64_t said_medibus(const void *state)
     return ((const struct medibus_emulator *)state)->measured_said;
 }
 
+/* --- Fetal monitors --- */
+
+static void start_series50(void *state, uint64_t start_us)
+{
+    series50_emulator_init(state, start_us);
+}
+
+/* Quarters of a beat; a channel with a good signal. */
+static int show_series50(void *state, const char *name, const char *text)
+{
+    static const char *const names[] = {"FHR1", "FHR2", "MHR"};
+    struct series50_emulator *e = state;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        int16_t rate;
+        int error;
+
+        if (strcmp(names[i], name) != 0)
+            continue;
+        error = whole(text, 1, 300, 0, &rate);
+        if (error == EMULATE_OK)
+            e->channels[i] = (struct series50_channel){.quarters = (uint16_t)(rate * 4),
+                                                       .light = 2,
+                                                       .mode = i < 2 ? 1 : 3};
+        return error;
+    }
+    return EMULATE_NO_FIELD;
+}
+
+static void start_corometrics(void *state, uint64_t start_us)
+{
+    corometrics_emulator_init(state, start_us);
+}
+
+static int show_corometrics(void *state, const char *name, const char *text)
+{
+    struct corometrics_emulator *e = state;
+
+    if (strcmp(name, "FHR1") == 0)
+        return whole(text, 30, 240, COROMETRICS_LIFTED, &e->heart[0]);
+    if (strcmp(name, "FHR2") == 0)
+        return whole(text, 30, 240, COROMETRICS_LIFTED, &e->heart[1]);
+    if (strcmp(name, "TOCO") == 0)
+        return whole(text, 0, 127, COROMETRICS_LIFTED, &e->activity);
+    return EMULATE_NO_FIELD;
+}
+
+/* --- Capnograph, ventilator, brain --- */
+
+#define RESP_FIELD 70 /* of the Puritan Bennett's answer */
+
+static void start_capnostream(void *state, uint64_t start_us)
+{
+    capnostream_emulator_init(state, start_us);
+}
+
+static int show_capnostream(void *state, const char *name, const char *text)
+{
+    struct capnostream_emulator *e = state;
+    static const char *const names[] = {"etCO2", "FiCO2", "RESP", "SpO2", "PULSE"};
+    uint8_t *const places[] = {&e->co2_et, &e->co2_in, &e->breaths, &e->spo2, &e->pulse};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        int16_t value;
+        int error;
+
+        if (strcmp(names[i], name) != 0)
+            continue;
+        error = whole(text, 0, i == 3 ? 100 : 254, CAPNOSTREAM_MISSING, &value);
+        if (error == EMULATE_OK)
+            *places[i] = (uint8_t)value;
+        return error;
+    }
+    return EMULATE_NO_FIELD;
+}
+
+static void start_pb840(void *state, uint64_t start_us)
+{
+    pb840_emulator_init(state, start_us);
+}
+
+/* By the maker's number: "F34"; what recordings have by name too. */
+static int show_pb840(void *state, const char *name, const char *text)
+{
+    char *end;
+    unsigned long field;
+
+    if (strcmp(name, "RESP") == 0)
+        return pb840_emulator_set(state, RESP_FIELD, text);
+    if (name[0] != 'F' || name[1] < '0' || name[1] > '9')
+        return EMULATE_NO_FIELD;
+    field = strtoul(name + 1, &end, 10);
+    return *end == '\0' && field < PB840_EMULATOR_FIELDS
+               ? pb840_emulator_set(state, (unsigned)field, text)
+               : EMULATE_NO_FIELD;
+}
+
+static uint64_t said_pb840(const void *state)
+{
+    return ((const struct pb840_emulator *)state)->answers;
+}
+
+static void start_bis_vista(void *state, uint64_t start_us)
+{
+    bis_vista_emulator_init(state, start_us);
+}
+
+/* Tenths. */
+static int show_bis_vista(void *state, const char *name, const char *text)
+{
+    struct bis_vista_emulator *e = state;
+    int16_t *place = strcmp(name, "BIS") == 0  ? &e->index
+                     : strcmp(name, "SR") == 0 ? &e->ratio
+                                               : NULL;
+    char digits[16] = "";
+    size_t point = strcspn(text, ".");
+    const char *tenth = text[point] == '.' ? text + point + 1 : "0";
+
+    if (place == NULL)
+        return EMULATE_NO_FIELD;
+    if (strlen(tenth) > 1)
+        return EMULATE_INEXACT;
+    if (point + 2 > sizeof digits)
+        return EMULATE_RANGE;
+    if (point > 0) {
+        memcpy(digits, text, point);
+        digits[point] = *tenth;
+    }
+    return whole(digits, 0, 1000, BIS_VISTA_MISSING, place);
+}
+
+/* --- Pumps --- */
+
+static void start_alaris(void *state, uint64_t start_us)
+{
+    alaris_emulator_init(state, start_us);
+}
+
+/* Shown as text, in the units that the pump is set to. */
+static int show_alaris(void *state, const char *name, const char *text)
+{
+    struct alaris_emulator *e = state;
+    char *place = strcmp(name, "RATE") == 0     ? e->rate
+                  : strcmp(name, "VOLUME") == 0 ? e->volume
+                                                : NULL;
+
+    if (place == NULL)
+        return EMULATE_NO_FIELD;
+    if (strlen(text) >= ALARIS_TEXT_MAX)
+        return EMULATE_INEXACT;
+    memcpy(place, text, strlen(text) + 1);
+    return EMULATE_OK;
+}
+
+static uint64_t said_alaris(const void *state)
+{
+    return ((const struct alaris_emulator *)state)->answers;
+}
+
+static uint64_t said_bcc(const void *state)
+{
+    return ((const struct bcc_emulator *)state)->answers;
+}
+
+static uint64_t said_servo_i(const void *state)
+{
+    return ((const struct servo_i_emulator *)state)->readings;
+}
+
+/* --- Scanner --- */
+
+static void start_wristband(void *state, uint64_t start_us)
+{
+    wristband_emulator_init(state, start_us);
+}
+
+/* A barcode as it is; nothing is shown for "". */
+static int show_wristband(void *state, const char *name, const char *text)
+{
+    if (strcmp(name, "BAND") != 0)
+        return EMULATE_NO_FIELD;
+    return text[0] == '\0' ? EMULATE_OK
+                           : wristband_emulator_show(state, text, strlen(text), 0);
+}
+
 /* --- The table --- */
 
 #define NONIN    &nonin_line_emulator, sizeof(struct nonin_emulator)
 #define OXIMETER &oximeter_line_emulator, sizeof(struct oximeter_emulator)
 #define IVY      &ivy_line_emulator, sizeof(struct ivy_emulator)
 #define MEDIBUS  &medibus_line_emulator, sizeof(struct medibus_emulator)
+
+#define SERIES50  &series50_line_emulator, sizeof(struct series50_emulator)
+#define OTHER(it) &it##_line_emulator, sizeof(struct it##_emulator)
 
 static const struct emulate_kind kinds[] = {
     {"nonin-df2", NONIN, start_df2, show_nonin, NULL, NULL},
@@ -175,6 +373,19 @@ static const struct emulate_kind kinds[] = {
     {"ivy-ansar-b", IVY, start_ivy, show_ivy, NULL, NULL},
     {"medibus", MEDIBUS, start_medibus, show_medibus, NULL, said_medibus},
     {"medibus-8n1", MEDIBUS, start_medibus, show_medibus, NULL, said_medibus},
+    {"series50", SERIES50, start_series50, show_series50, NULL, NULL},
+    {"ge-250cx", SERIES50, start_series50, show_series50, NULL, NULL},
+    {"dri", OTHER(dri), dri_emulator_start, dri_emulator_show, NULL, NULL},
+    {"wristband", OTHER(wristband), start_wristband, show_wristband, NULL, NULL},
+    {"capnostream", OTHER(capnostream), start_capnostream, show_capnostream, NULL, NULL},
+    {"corometrics-115", OTHER(corometrics), start_corometrics, show_corometrics, NULL,
+     NULL},
+    {"pb840", OTHER(pb840), start_pb840, show_pb840, NULL, said_pb840},
+    {"bis-vista", OTHER(bis_vista), start_bis_vista, show_bis_vista, NULL, NULL},
+    {"alaris", OTHER(alaris), start_alaris, show_alaris, NULL, said_alaris},
+    {"servo-i", OTHER(servo_i), servo_i_emulator_start, servo_i_emulator_show, NULL,
+     said_servo_i},
+    {"bcc", OTHER(bcc), bcc_emulator_start, bcc_emulator_show, NULL, said_bcc},
 };
 
 /* For listing: counts up until NULL. */

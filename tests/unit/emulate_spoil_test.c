@@ -134,7 +134,6 @@ static void every_kind_has_its_driver_and_shows_something(void **state)
     (void)state;
     for (i = 0; (kind = emulate_kind_at(i)) != NULL; i++) {
         void *device = calloc(1, kind->state_size);
-        size_t shown = 0;
 
         assert_non_null(device);
         assert_ptr_equal(emulate_kind_by_name(kind->name), kind);
@@ -146,17 +145,17 @@ static void every_kind_has_its_driver_and_shows_something(void **state)
             int error = kind->show(device, names[n], "72");
 
             assert_true(error == EMULATE_OK || error == EMULATE_NO_FIELD);
-            shown += error == EMULATE_OK;
             if (error != EMULATE_OK)
                 continue;
             assert_int_equal(kind->show(device, names[n], ""), EMULATE_OK);
             assert_true(kind->show(device, names[n], "123456789.25") < 0);
         }
-        if (shown == 0)
-            print_message("%s shows none of the usual values\n", kind->name);
         free(device);
     }
     assert_null(emulate_kind_by_name("nosuch"));
+    for (size_t d = 0; driver_at(d) != NULL; d++)
+        if (emulate_kind_by_name(driver_at(d)->name) == NULL)
+            print_message("no emulator in emulate_kinds.c: %s\n", driver_at(d)->name);
     print_message("%zu kinds\n", i);
 }
 

@@ -94,6 +94,13 @@ def read():
                   orders[(2, 'CDAB')]['u32'] == str(0x41B33333), 'read --orders has the right one among its word orders', seen.stdout)
             seen = run('read', device.line, '--unit', 240, '--address', 60000)
             check(seen.returncode == 1 and 'refuses' in seen.stderr, 'read names a refusal', seen.stderr)
+    with open(csv, 'w') as file:
+        file.write('set-point,warm-alarm,cold-alarm\n-80.0,-70.0,-90.5\n')
+    with Device('modbus', '--baud', 9600, '--framing', 'ascii', '--profile', 'thermo-ult86', '--unit', 25, '--replay', csv) as device:
+        seen = run('read', device.line, '--unit', 25, '--profile', 'thermo-ult86', '--framing', 'ascii', '--baud', 9600, '--parity', 'none',
+                   '--json')
+        check(seen.returncode == 0 and [row['value'] for row in rows_of(seen.stdout)] == ['-80.0', '-70.0', '-90.5'],
+              'read an ASCII freezer by its profile', seen.stdout + seen.stderr)
     with Device('modbus', '--baud', 19200, '--profile', 'vaisala-hmp110', '--unit', 240) as device:
         seen = run('read', device.line, '--unit', 240, '--profile', 'vaisala-hmp110', '--parity', 'none')
         check(seen.returncode == 1 and 'no value' in seen.stdout, 'read says that there is no value, and exits 1', seen.stdout)

@@ -28,10 +28,14 @@ extern char **environ;
 /* The recording's columns and the quantities that drivers call them. */
 static const struct {
     const char *name;
-    uint32_t codes[4];
+    uint32_t codes[5]; /* 0 ends them */
 } columns[] = {
-    {"HR", {147842}},      {"PULSE", {149530}},  {"RESP", {151562, 151578, 151586}},
-    {"SpO2", {150456}},    {"NBPSys", {150021}}, {"NBPDias", {150022}},
+    {"HR", {147842}},
+    {"PULSE", {149530}},
+    {"RESP", {151562, 151578, 151586, 151594}},
+    {"SpO2", {150456}},
+    {"NBPSys", {150021}},
+    {"NBPDias", {150022}},
     {"NBPMean", {150023}},
 };
 
@@ -44,10 +48,10 @@ static const struct pace {
     const char *kind;
     unsigned speed, row_ms;
 } paces[] = {
-    {"nonin-df2", 20, 145},   {"nonin-df7", 20, 145},      {"nonin-df8", 20, 250},
-    {"nonin-df13", 20, 145},  {"contec-v7", 1, 2600},      {"contec-5byte", 10, 300},
-    {"nonin-8500", 20, 145},  {"nellcor-n595", 40, 145},   {"masimo-ascii1", 20, 145},
-    {"ivy-ansar-b", 20, 145}, {"wardgate-monitor", 1, 60},
+    {"nonin-df2", 20, 145},   {"nonin-df7", 20, 145},    {"nonin-df8", 20, 250},
+    {"nonin-df13", 20, 145},  {"contec-v7", 1, 2600},    {"contec-5byte", 10, 300},
+    {"nonin-8500", 20, 145},  {"nellcor-n595", 40, 145}, {"masimo-ascii1", 20, 145},
+    {"ivy-ansar-b", 20, 145}, {"pb840", 1, 2800},        {"wardgate-monitor", 1, 60},
 };
 
 #define ASKED_MS   5100 /* a round of requests of the slowest driver */
@@ -119,6 +123,15 @@ static bool load(const char *path)
     return file_count > 0;
 }
 
+static int64_t power(int n)
+{
+    int64_t ten = 1;
+
+    while (n-- > 0)
+        ten *= 10;
+    return ten;
+}
+
 /* Half away from zero, straight from the file's digits. */
 static int64_t rounded(struct value v, int exponent)
 {
@@ -157,7 +170,7 @@ static bool is_beyond(const struct job *job, size_t column, struct value v)
 static bool says(struct job *job, const struct observation *o, size_t column,
                  struct value v, bool count)
 {
-    bool same;
+    bool same = false;
 
     if (o == NULL || o->kind != OBSERVATION_NUMERIC) {
         bool beyond = v.mantissa != ABSENT && is_beyond(job, column, v);
@@ -167,7 +180,9 @@ static bool says(struct job *job, const struct observation *o, size_t column,
     }
     if (v.mantissa == ABSENT)
         return false;
-    same = o->exponent == v.exponent && o->mantissa == v.mantissa;
+    /* Some devices always send two digits behind the point: 87.00 is the file's 87. */
+    if (o->exponent <= v.exponent)
+        same = o->mantissa == v.mantissa * power(v.exponent - o->exponent);
     if (!same && !(may_round(job, v) && o->exponent > v.exponent &&
                    o->mantissa == rounded(v, o->exponent)))
         return false;
@@ -179,7 +194,7 @@ static bool says(struct job *job, const struct observation *o, size_t column,
 static const struct observation *find(const struct observation_set *set, size_t column)
 {
     for (size_t i = 0; i < set->count; i++)
-        for (size_t k = 0; k < 4 && columns[column].codes[k] != 0; k++)
+        for (size_t k = 0; k < 5 && columns[column].codes[k] != 0; k++)
             if (set->items[i].code == columns[column].codes[k])
                 return &set->items[i];
     return NULL;
@@ -239,7 +254,7 @@ static void judge(struct job *job, const struct observation_set *set)
 /* False: it must be asked, and says each row as often as it is. */
 static bool is_paced(const struct job *job)
 {
-    return job->kind == NULL || job->kind->said == NULL;
+    return job->kind == NULL || job->kind->said == NULL || job->pace.row_ms != ASKED_MS;
 }
 
 /* Times that the first row is shown once more. */
