@@ -11,7 +11,7 @@ mirror=${WARDGATE_MIRROR:-http://deb.debian.org/debian}
 gcc=libgcc-14-dev
 [ "$suite" != bookworm ] || gcc=libgcc-12-dev
 packages="$gcc libc6-dev libmosquitto-dev libmodbus-dev liblmdb-dev libmbedtls-dev libsystemd-dev libyaml-dev libnanopb-dev libjansson-dev
-    libcmocka-dev $*"
+    libcurl4-openssl-dev libcmocka-dev $*"
 
 part=$folder.part
 rm -rf "$part"

@@ -76,7 +76,7 @@ struct chart_destination {
     int64_t retry_min_us,
         retry_max_us; /* wait before the second attempt; doubles up to the longest */
     uint32_t retries; /* attempts before a dead letter */
-    bool json;        /* lines of JSON; else HL7 */
+    bool json, fhir;  /* lines of JSON, FHIR Bundles; else HL7 */
     bool park_on_error, park_on_reject; /* AE and CE, AR and CR: a dead letter at once */
 };
 

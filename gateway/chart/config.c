@@ -17,8 +17,9 @@
 
 static const char *const log_levels[] = {"error", "warning", "notice",
                                          "info",  "debug",   NULL};
-static const char *const destination_kinds[] = {"hl7", "file", NULL};
+static const char *const destination_kinds[] = {"hl7", "file", "fhir", NULL};
 static const char *const processing_ids[] = {"P", "T", "D", NULL};
+static const char *const patient_names[] = {"number", "nhs", NULL};
 static const char *const answer_policies[] = {"retry", "park", NULL};
 static const char *const defaults[] = {"none", "slug", NULL};
 static const char *const visit_rules[] = {"PV1-19", "PID-18", NULL};
@@ -199,10 +200,24 @@ static const struct config_field destination_fields[] = {
      .minimum = 1,
      .help = "never to be changed: control ids derive from it"},
     CHOICE(T, kind, destination_kinds, DESTINATION_HL7,
-           "hl7 = ORU^R01 over MLLP, file = JSON lines"),
+           "hl7 = ORU^R01 over MLLP, file = JSON lines, fhir = R4 Bundles over HTTPS"),
     TEXT(T, host, "hl7: numeric address, or localhost"),
     INTEGER(T, port, 0, 65535, 0, "hl7: TCP port"),
     PATH(T, path, false, "file: where to write"),
+    TEXT(T, url, "fhir: base of the server, https only"),
+    PATH(T, ca, false,
+         "fhir: PEM of the CA that its certificate must be of, the only one"),
+    PATH(T, certificate, false, "fhir: PEM of this service's certificate"),
+    PATH(T, key, false, "fhir: PEM of its key, 0600"),
+    TEXT(T, identifier_system,
+         "fhir: URI of the numbers that wardgate gives its results"),
+    TEXT(T, number_system, "fhir: URI under which the server knows the PAS's numbers"),
+    TEXT_OR(T, nhs_system, "https://fhir.nhs.uk/Id/nhs-number",
+            "fhir: URI under which it knows NHS numbers"),
+    CHOICE(T, patient, patient_names, 0,
+           "fhir: what names the patient: the PAS's number, or the NHS number where one "
+           "is known"),
+    INTEGER(T, parallel, 1, 16, 4, "fhir: Bundles unanswered at a time"),
     TEXT_OR(T, sending_application, "WARDGATE", "MSH-3"),
     TEXT(T, sending_facility, "MSH-4"),
     TEXT(T, receiving_application, "MSH-5"),
@@ -221,8 +236,8 @@ static const struct config_field destination_fields[] = {
              "longest such wait; it doubles up to there"),
     INTEGER(T, retries, 1, 1000, 8, "attempts before a message becomes a dead letter"),
     CHOICE(T, on_error, answer_policies, ANSWER_RETRY,
-           "AE and CE: retry, or park as a dead letter at once"),
-    CHOICE(T, on_reject, answer_policies, ANSWER_PARK, "AR and CR"),
+           "AE and CE, HTTP 409, 412, 500: retry, or park as a dead letter at once"),
+    CHOICE(T, on_reject, answer_policies, ANSWER_PARK, "AR and CR, HTTP 400, 422"),
     END};
 #undef T
 
@@ -267,6 +282,29 @@ const struct config_field places_schema[] = {LIST(struct places_config, places,
                                                   place_fields, "the site's beds"),
                                              END};
 
+/* http would carry patients in clear text, and no certificate would say to whom. A server
+ * that nothing is known of but its address is given nothing. */
+static int check_fhir(const struct config *config, const struct destination_config *d,
+                      char error[CONFIG_ERROR_SIZE])
+{
+    if (!d->url[0])
+        return config_error(config, d->name, error,
+                            "a destination of kind fhir needs url");
+    if (strncmp(d->url, "https://", 8) != 0 || !d->url[8] || strpbrk(d->url, "?#@ "))
+        return config_error(config, d->url, error,
+                            "must be https://HOST[:PORT][/PATH] and no more");
+    if (!d->ca[0] || !d->certificate[0] || !d->key[0])
+        return config_error(config, d->name, error,
+                            "a destination of kind fhir needs ca, certificate and key");
+    if (!d->identifier_system[0])
+        return config_error(config, d->name, error,
+                            "a destination of kind fhir needs identifier_system");
+    if (d->patient == 0 && !d->number_system[0])
+        return config_error(config, d->name, error,
+                            "needs number_system, or patient: nhs");
+    return 0;
+}
+
 /* A name used twice would make two destinations share control ids, and the second would
  * get nothing. */
 static int check_destination(const struct config *config, const struct config_list *all,
@@ -285,6 +323,8 @@ static int check_destination(const struct config *config, const struct config_li
     if (d->kind == DESTINATION_HL7 && (!d->host[0] || d->port == 0))
         return config_error(config, d->name, error,
                             "a destination of kind hl7 needs host and port");
+    if (d->kind == DESTINATION_FHIR && check_fhir(config, d, error) != 0)
+        return -1;
     if (d->retry_min_ms > d->retry_max_ms)
         return config_error(config, &d->retry_min_ms, error,
                             "must not be more than retry_max");

@@ -17,7 +17,7 @@
 #define CHART_TEXT_SIZE        128 /* bytes of a text with its NUL */
 #define CHART_PATH_SIZE        1024
 
-enum destination_kind { DESTINATION_HL7, DESTINATION_FILE };
+enum destination_kind { DESTINATION_HL7, DESTINATION_FILE, DESTINATION_FHIR };
 
 /* What a negative answer of the EPR means. Sites differ, and one real receiver means the
  * reverse of the usual. */
@@ -29,6 +29,12 @@ struct destination_config {
     char host[CHART_TEXT_SIZE];
     int64_t port;
     char path[CHART_PATH_SIZE];
+    char url[CHART_TEXT_SIZE];
+    char ca[CHART_PATH_SIZE], certificate[CHART_PATH_SIZE], key[CHART_PATH_SIZE];
+    char identifier_system[CHART_TEXT_SIZE], number_system[CHART_TEXT_SIZE],
+        nhs_system[CHART_TEXT_SIZE];
+    int64_t patient; /* index into number, nhs */
+    int64_t parallel;
     char sending_application[CHART_TEXT_SIZE], sending_facility[CHART_TEXT_SIZE];
     char receiving_application[CHART_TEXT_SIZE], receiving_facility[CHART_TEXT_SIZE];
     int64_t processing; /* index into P, T, D */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What leaves for an EPR: one message a charted reading, as ORU^R01 in the IHE PCD-01
- * layout or as a line of JSON. Pure: a reading, a patient and the choices of one
+ * layout, as a FHIR R4 Bundle, or as a line of JSON. Pure: a reading, a patient and the choices of one
  * destination in, bytes out. The bytes are made once and kept in the ledger's outbox; a
  * re-send is the same bytes (P2).
  *
@@ -35,6 +35,7 @@ enum deliver_kind {
 enum deliver_error {
     DELIVER_TOO_LARGE = -1, /* more than the buffer holds */
     DELIVER_NOTHING = -2,   /* the mask leaves no observation that may be charted */
+    DELIVER_NOBODY = -3,    /* the patient has no identifier that this destination knows */
 };
 
 /* Who the message is about, as the PAS wrote it. NULL or "" where nothing is known.
@@ -59,6 +60,11 @@ struct deliver_style {
     bool loinc;             /* LOINC in OBX-3.4 to 3.6, where one is known */
     bool ucum;              /* UCUM in OBX-6.4 to 6.6, where one is known */
     bool final; /* OBX-11 F rather than R: only where a person validates on the device */
+    /* The rest is FHIR's; the systems are URIs. */
+    const char *identifier_system; /* of what wardgate itself numbers */
+    const char *number_system;     /* of the PAS's local numbers; NULL: none is known */
+    const char *nhs_system;
+    bool by_nhs; /* the NHS number names the patient where there is one */
 };
 
 struct deliver_message {
@@ -95,10 +101,11 @@ const char *deliver_filler(const char *gateway, const struct epoch *epoch, uint6
  * be made. */
 int deliver_control(const struct deliver_message *message, char *out);
 
-/* Write the whole message (ORU^R01 without MLLP framing; one JSON object with its
- * newline). Observations that may not be charted are left out even if the mask names
- * them. Return the size, or a deliver_error. */
+/* Write the whole message (ORU^R01 without MLLP framing; a transaction Bundle; one JSON
+ * object with its newline). Observations that may not be charted are left out even if the
+ * mask names them. Return the size, or a deliver_error. */
 int deliver_hl7(const struct deliver_message *message, char *out, size_t capacity);
+int deliver_fhir(const struct deliver_message *message, char *out, size_t capacity);
 int deliver_json(const struct deliver_message *message, char *out, size_t capacity);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The program's lines: gateways over MQTT, the PAS and the EPRs over MLLP, the file EPR.
- * They carry, the core decides.
+ * The program's lines: gateways over MQTT, the PAS and the EPRs over MLLP, FHIR servers,
+ * the file EPR. They carry, the core decides.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -186,6 +186,42 @@ static void on_outcome(void *context, enum mllp_outcome outcome, const char *byt
     service_soon(o->service);
 }
 
+/* --- FHIR servers --- */
+
+/* In the words that the core knows from HL7: a no for good, a no for now. */
+static void on_fhir_outcome(void *context, enum fhir_answer outcome, const char *control)
+{
+    static const char *const codes[] = {
+        [FHIR_TAKEN] = "AA", [FHIR_REFUSED] = "AR", [FHIR_FAILED] = "AE"};
+    struct outlet *o = context;
+    int64_t now_us = clock_utc_us();
+    if (outcome == FHIR_UNANSWERED || outcome == FHIR_LOST)
+        chart_no_answer(o->service->chart, o->index, control, outcome == FHIR_LOST,
+                        now_us);
+    else
+        chart_answer(o->service->chart, o->index, control, codes[outcome], now_us);
+    service_soon(o->service);
+}
+
+static int open_fhir(struct outlet *o, const struct destination_config *d)
+{
+    const struct fhir_client_options options = {.name = d->name,
+                                                .url = d->url,
+                                                .ca = d->ca,
+                                                .certificate = d->certificate,
+                                                .key = d->key,
+                                                .answer_ms = d->answer_ms,
+                                                .parallel = (size_t)d->parallel,
+                                                .on_up = on_up,
+                                                .on_down = on_down,
+                                                .on_outcome = on_fhir_outcome,
+                                                .context = o};
+    int error = fhir_client_new(o->service->loop, &options, &o->fhir);
+    if (error != 0)
+        log_error("destination %s: %s: %s", d->name, d->url, strerror(-error));
+    return error;
+}
+
 /* --- The file EPR --- */
 
 static void file_append(struct outlet *o, const char *control, const char *line, size_t n)
@@ -248,6 +284,10 @@ void lines_send(void *context, size_t destination, const char *control, const ch
         file_append(o, control, bytes, n);
         return;
     }
+    if (o->fhir) { /* what can't be sent now would wait for an answer for ever */
+        o->broken |= fhir_client_send(o->fhir, control, bytes, n) != 0;
+        return;
+    }
     memcpy(o->control, control, DELIVER_CONTROL_SIZE);
     /* The connection may have ended a moment ago; on_up will tell when there is one
      * again. */
@@ -271,6 +311,8 @@ static int open_outlet(struct service *s, size_t i)
             log_error("destination %s: %s: %s", d->name, d->path, strerror(-error));
         return error;
     }
+    if (d->kind == DESTINATION_FHIR)
+        return open_fhir(o, d);
     const struct mllp_client_options options = {.address = d->host,
                                                 .port = (uint16_t)d->port,
                                                 .answer_ms = d->answer_ms,
@@ -360,8 +402,10 @@ void lines_close(struct service *s)
     s->adt = NULL;
     for (size_t i = 0; i < s->outlets_count; i++) {
         mllp_client_free(s->outlets[i].client);
+        fhir_client_free(s->outlets[i].fhir);
         epr_file_close(s->outlets[i].file);
         s->outlets[i].client = NULL;
+        s->outlets[i].fhir = NULL;
         s->outlets[i].file = NULL;
     }
     while (s->waiting_count > 0)

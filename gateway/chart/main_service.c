@@ -253,6 +253,7 @@ void service_run(struct service *s)
     int64_t next_us = chart_run(s->chart, now_us);
     lines_after_run(s);
     raise_floor(s);
+    (void)overdue_look(&s->overdue, s->ledger, (int64_t)clock_monotonic_us());
     if (next_us <= now_us) {
         service_soon(s);
         return;
@@ -291,26 +292,39 @@ static int open_ledger(struct service *s)
 }
 
 /* One message at a time over MLLP, a batch for a file. */
+static size_t window_of(const struct destination_config *d)
+{
+    return d->kind == DESTINATION_FILE   ? CHART_WINDOW_MAX
+           : d->kind == DESTINATION_FHIR ? (size_t)d->parallel
+                                         : 1;
+}
+
 static struct chart_destination destination_of(const struct destination_config *d)
 {
-    return (struct chart_destination){
-        .name = d->name,
-        .json = d->kind == DESTINATION_FILE,
-        .window = d->kind == DESTINATION_FILE ? CHART_WINDOW_MAX : 1,
-        .retry_min_us = d->retry_min_ms * 1000,
-        .retry_max_us = d->retry_max_ms * 1000,
-        .retries = (uint32_t)d->retries,
-        .park_on_error = d->on_error == ANSWER_PARK,
-        .park_on_reject = d->on_reject == ANSWER_PARK,
-        .style = {.sending_application = d->sending_application,
-                  .sending_facility = d->sending_facility,
-                  .receiving_application = d->receiving_application,
-                  .receiving_facility = d->receiving_facility,
-                  .processing = processing_ids[d->processing],
-                  .charset = d->charset,
-                  .loinc = d->loinc,
-                  .ucum = d->ucum,
-                  .final = d->final}};
+    return (
+        struct chart_destination){.name = d->name,
+                                  .json = d->kind == DESTINATION_FILE,
+                                  .fhir = d->kind == DESTINATION_FHIR,
+                                  .window = window_of(d),
+                                  .retry_min_us = d->retry_min_ms * 1000,
+                                  .retry_max_us = d->retry_max_ms * 1000,
+                                  .retries = (uint32_t)d->retries,
+                                  .park_on_error = d->on_error == ANSWER_PARK,
+                                  .park_on_reject = d->on_reject == ANSWER_PARK,
+                                  .style = {.sending_application = d->sending_application,
+                                            .sending_facility = d->sending_facility,
+                                            .receiving_application =
+                                                d->receiving_application,
+                                            .receiving_facility = d->receiving_facility,
+                                            .processing = processing_ids[d->processing],
+                                            .charset = d->charset,
+                                            .loinc = d->loinc,
+                                            .ucum = d->ucum,
+                                            .final = d->final,
+                                            .identifier_system = d->identifier_system,
+                                            .number_system = d->number_system,
+                                            .nhs_system = d->nhs_system,
+                                            .by_nhs = d->patient == 1}};
 }
 
 /* The charting intervals: the configured rows, and one for every other code. */
@@ -412,6 +426,7 @@ void service_stop(struct service *s)
     lines_close(s);
     sd_event_source_disable_unref(s->soon);
     sd_event_source_disable_unref(s->later);
+    overdue_free(&s->overdue);
     chart_close(s->chart);
     ledger_close(s->ledger);
     adt_site_free(s->site);

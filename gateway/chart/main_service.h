@@ -15,7 +15,9 @@
 #include "chart/chart.h"
 #include "chart/config.h"
 #include "chart/epr_file.h"
+#include "chart/fhir_client.h"
 #include "chart/mllp.h"
+#include "chart/overdue.h"
 #include "link/mqtt.h"
 #include "link/tls_link.h"
 
@@ -32,6 +34,7 @@ struct outlet { /* one destination's line */
     struct service *service;
     size_t index;
     struct mllp_client *client;
+    struct fhir_client *fhir;
     struct epr_file *file;
     char control[DELIVER_CONTROL_SIZE]; /* under way over MLLP; "" = none */
     bool broken;                        /* the last send failed at once */
@@ -65,6 +68,7 @@ struct service {
     int64_t started_us;
     int64_t floor_us;       /* certificates are not judged at an earlier time */
     int64_t floor_known_us; /* when the floor was last looked at, on the loop's clock */
+    struct overdue overdue;
     bool stopping;
 };
 
@@ -104,6 +108,14 @@ void lines_send(void *context, size_t destination, const char *control, const ch
                 size_t n);
 void lines_adt_answer(void *context, uint64_t peer, const char *bytes, size_t n);
 void lines_after_run(struct service *service); /* syncs files, hands their answers back */
+
+/* --- control_missing.c: what does not exist, and what does not come --- */
+void verb_losses(void *context, const json_t *request, struct control_peer *peer);
+/* For `status`: the newest lines of each. */
+json_t *missing_losses(struct service *service);
+json_t *missing_overdue(struct service *service);
+/* For `held`: what does not come, as lines of the worklist. Returns how many. */
+int missing_held(struct service *service, struct control_peer *peer);
 
 /* --- control.c --- */
 extern const struct control_verb chart_verbs[]; /* context: struct service */

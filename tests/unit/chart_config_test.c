@@ -126,6 +126,113 @@ static const struct bad bads[] = {
      "f:15: destinations[0].name: a destination of kind hl7 needs host and port"},
     {"    port: 6661\n", "    port: 6661\n    kind: file\n",
      "f:15: destinations[0].name: a destination of kind file needs path"},
+    {"    port: 6661\n",
+     "    kind: fhir\n"
+     "    ca: /c\n"
+     "    certificate: /c\n"
+     "    key: /k\n"
+     "    identifier_system: urn:a\n"
+     "    number_system: urn:b\n",
+     "f:15: destinations[0].name: a destination of kind fhir needs url"},
+    {"    port: 6661\n",
+     "    kind: fhir\n"
+     "    url: http://e\n"
+     "    ca: /c\n"
+     "    certificate: /c\n"
+     "    key: /k\n"
+     "    identifier_system: urn:a\n"
+     "    number_system: urn:b\n",
+     "f:18: destinations[0].url: must be https://HOST[:PORT][/PATH]"},
+    {"    port: 6661\n",
+     "    kind: fhir\n"
+     "    url: https://\n"
+     "    ca: /c\n"
+     "    certificate: /c\n"
+     "    key: /k\n"
+     "    identifier_system: urn:a\n"
+     "    number_system: urn:b\n",
+     "f:18: destinations[0].url: must be https://HOST[:PORT][/PATH]"},
+    {"    port: 6661\n",
+     "    kind: fhir\n"
+     "    url: https://e?a=b\n"
+     "    ca: /c\n"
+     "    certificate: /c\n"
+     "    key: /k\n"
+     "    identifier_system: urn:a\n"
+     "    number_system: urn:b\n",
+     "f:18: destinations[0].url: must be https://HOST[:PORT][/PATH]"},
+    {"    port: 6661\n",
+     "    kind: fhir\n"
+     "    url: https://u@e\n"
+     "    ca: /c\n"
+     "    certificate: /c\n"
+     "    key: /k\n"
+     "    identifier_system: urn:a\n"
+     "    number_system: urn:b\n",
+     "f:18: destinations[0].url: must be https://HOST[:PORT][/PATH]"},
+    {"    port: 6661\n",
+     "    kind: fhir\n"
+     "    url: https://e/r4\n"
+     "    certificate: /c\n"
+     "    key: /k\n"
+     "    identifier_system: urn:a\n"
+     "    number_system: urn:b\n",
+     "f:15: destinations[0].name: a destination of kind fhir needs ca, certificate and "
+     "key"},
+    {"    port: 6661\n",
+     "    kind: fhir\n"
+     "    url: https://e/r4\n"
+     "    ca: /c\n"
+     "    key: /k\n"
+     "    identifier_system: urn:a\n"
+     "    number_system: urn:b\n",
+     "f:15: destinations[0].name: a destination of kind fhir needs ca, certificate and "
+     "key"},
+    {"    port: 6661\n",
+     "    kind: fhir\n"
+     "    url: https://e/r4\n"
+     "    ca: /c\n"
+     "    certificate: /c\n"
+     "    identifier_system: urn:a\n"
+     "    number_system: urn:b\n",
+     "f:15: destinations[0].name: a destination of kind fhir needs ca, certificate and "
+     "key"},
+    {"    port: 6661\n",
+     "    kind: fhir\n"
+     "    url: https://e/r4\n"
+     "    ca: /c\n"
+     "    certificate: /c\n"
+     "    key: /k\n"
+     "    number_system: urn:b\n",
+     "f:15: destinations[0].name: a destination of kind fhir needs identifier_system"},
+    {"    port: 6661\n",
+     "    kind: fhir\n"
+     "    url: https://e/r4\n"
+     "    ca: /c\n"
+     "    certificate: /c\n"
+     "    key: /k\n"
+     "    identifier_system: urn:a\n",
+     "f:15: destinations[0].name: needs number_system, or patient: nhs"},
+    {"    port: 6661\n",
+     "    kind: fhir\n"
+     "    url: https://e/r4\n"
+     "    ca: /c\n"
+     "    certificate: /c\n"
+     "    key: /k\n"
+     "    identifier_system: urn:a\n"
+     "    number_system: urn:b\n"
+     "    patient: bed\n",
+     "f:24: destinations[0].patient: 'bed' is not one of number, nhs"},
+    {"    port: 6661\n",
+     "    kind: fhir\n"
+     "    url: https://e/r4\n"
+     "    ca: /c\n"
+     "    certificate: /c\n"
+     "    key: /k\n"
+     "    identifier_system: urn:a\n"
+     "    number_system: urn:b\n"
+     "    parallel: 17\n",
+     "f:24: destinations[0].parallel: "},
     {"    port: 6661\n", "    port: 6661\n    kind: fax\n",
      "f:18: destinations[0].kind: "},
     {"    port: 6661\n", "    port: 6661\n    processing: X\n",

@@ -92,7 +92,7 @@ CHART = [
     ('destination without a port', '    port: 2575\n', '',
      '{F}/chart.yaml:19: destinations[0].name: a destination of kind hl7 needs host and port'),
     ('destination of no kind', 'kind: hl7', 'kind: fax',
-     "{F}/chart.yaml:20: destinations[0].kind: 'fax' is not one of hl7, file"),
+     "{F}/chart.yaml:20: destinations[0].kind: 'fax' is not one of hl7, file, fhir"),
     ('two destinations of a name', 'destinations:\n', 'destinations:\n  - {name: epr, kind: hl7, host: 127.0.0.1, port: 1}\n',
      '{F}/chart.yaml:20: destinations[1].name: another destination has this name'),
     ('retries the wrong way round', 'retry_max: 2s', 'retry_max: 200ms',

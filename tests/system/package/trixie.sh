@@ -15,12 +15,12 @@ fetch() { # VARIANT PACKAGES OUT
 }
 # What building needs, and what unit tests need beside it.
 tools=$(sed -e 's/#.*//' -e 's/ //g' -e '/^$/d' "$work/one/gateway/package/packages.txt" | tr '\n' ',')iproute2,mosquitto,mosquitto-clients,openssl
-if ! fetch apt "$tools" "$cache/trixie-build.tar"; then
-    echo "skip: Debian 13: no Debian archive at $mirror: $(tail -n 1 "$cache/trixie-build.tar.log")"
+if ! fetch apt "$tools" "$cache/trixie-build-curl.tar"; then
+    echo "skip: Debian 13: no Debian archive at $mirror: $(tail -n 1 "$cache/trixie-build-curl.tar.log")"
     exit 0
 fi
 mkdir "$work/trixie"
-tar -xf "$cache/trixie-build.tar" -C "$work/trixie"
+tar -xf "$cache/trixie-build-curl.tar" -C "$work/trixie"
 cp -r "$work/one" "$work/trixie/src"
 cat >"$work/trixie/build-it" <<'END'
 export LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
