@@ -181,12 +181,13 @@ static void verb_status(void *context, const json_t *request, struct control_pee
     chart_count(s->chart, &c);
     ledger_space(s->ledger, &space);
     control_send(peer,
-                 json_pack("{sb ss ss so ss so so so so so s{so so so}}", "ok", 1,
+                 json_pack("{sb ss ss so ss so so so so so so so s{so so so}}", "ok", 1,
                            "version", WARDGATE_VERSION, "site", s->config.site, "since",
                            time_json(s->started_us), "trouble", chart_trouble(s->chart),
                            "books", books_json(s), "broker", broker_json(s), "adt",
                            feed_json(s, &c), "destinations", destinations_json(s),
-                           "counts", counts_json(s, &c), "ledger", "used",
+                           "counts", counts_json(s, &c), "overdue", missing_overdue(s),
+                           "losses", missing_losses(s), "ledger", "used",
                            count(space.used), "size_max", count(space.size_max),
                            "disk_free", count(space.disk_free)));
 }
@@ -226,7 +227,7 @@ static void verb_held(void *context, const json_t *request, struct control_peer 
     if (n < 0)
         control_fail(peer, "the ledger can't be read: %s", ledger_failure(s->ledger));
     else
-        end(peer, n);
+        end(peer, n + missing_held(s, peer));
 }
 
 static void answer_decision(struct service *s, struct control_peer *peer, int n,
@@ -519,10 +520,8 @@ static void verb_history(void *context, const json_t *request, struct control_pe
 }
 
 const struct control_verb chart_verbs[] = {
-    {"status", verb_status},   {"books", verb_books},
-    {"held", verb_held},       {"assign", verb_assign},
-    {"discard", verb_discard}, {"trust", verb_trust},
-    {"dead", verb_dead},       {"resend", verb_resend},
-    {"sources", verb_sources}, {"offer", verb_offer},
-    {"census", verb_census},   {"unmapped", verb_unmapped},
-    {"history", verb_history}, {NULL, NULL}};
+    {"status", verb_status},   {"books", verb_books},     {"held", verb_held},
+    {"assign", verb_assign},   {"discard", verb_discard}, {"trust", verb_trust},
+    {"dead", verb_dead},       {"resend", verb_resend},   {"sources", verb_sources},
+    {"offer", verb_offer},     {"census", verb_census},   {"unmapped", verb_unmapped},
+    {"history", verb_history}, {"losses", verb_losses},   {NULL, NULL}};

@@ -11,7 +11,8 @@
 #include "tool/verbs.h"
 
 static const char help[] =
-    "usage: wardgate held [list|assign|discard|trust|dead] [--socket PATH] [--json]\n"
+    "usage: wardgate held [list|assign|discard|trust|dead|lost] [--socket PATH] "
+    "[--json]\n"
     "\n"
     "What the chart service holds because it is not sure enough whose it is, and what to "
     "do about it:\n"
@@ -32,11 +33,16 @@ static const char help[] =
     "refused for good\n"
     "                                                         (again: wardgate resend "
     "--destination D)\n"
+    "  wardgate held lost                                     readings that do not "
+    "exist: "
+    "of which device how\n"
+    "                                                         many, and why\n"
     "\n"
     "Place, reason and times are those of a listed line. Each decision is kept with who "
     "and when.\n"
     "\n"
-    "Exit codes: 0 nothing is held, or done; 1 something is held, or the service refused "
+    "Exit codes: 0 nothing is held or lost, or done; 1 something is, or the service "
+    "refused "
     "and says why;\n"
     "64 called wrongly, 69 the service does not answer.\n";
 
@@ -100,11 +106,15 @@ static const char *who_of(const struct call *call)
 
 static int run(const char *command, int operands, char **operand, struct call *call)
 {
+    static const struct {
+        const char *command, *verb;
+    } lists[] = {{"list", "held"}, {"dead", "dead"}, {"lost", "losses"}};
     json_t *request;
 
-    if (strcmp(command, "list") == 0 || strcmp(command, "dead") == 0)
-        return operands > 0 ? tool_usage("held", "%s takes no operand", command)
-                            : list(call, strcmp(command, "list") == 0 ? "held" : command);
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        if (strcmp(command, lists[i].command) == 0)
+            return operands > 0 ? tool_usage("held", "%s takes no operand", command)
+                                : list(call, lists[i].verb);
     call->who = who_of(call);
     if (call->who == NULL)
         return tool_usage("held", "a decision needs --who LOGIN");
@@ -128,7 +138,8 @@ static int run(const char *command, int operands, char **operand, struct call *c
 
 int verb_held(int argc, char **argv)
 {
-    static const char *const commands[] = {"list", "assign", "discard", "trust", "dead"};
+    static const char *const commands[] = {"list",  "assign", "discard",
+                                           "trust", "dead",   "lost"};
     struct call call = {.json = false};
     const struct tool_option options[] = {
         {"socket", &call.socket, NULL}, {"place", &call.place, NULL},

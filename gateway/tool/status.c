@@ -60,6 +60,7 @@ static int look_at_chart(const json_t *status)
 {
     const json_t *broker = json_object_get(status, "broker"),
                  *books = json_object_get(status, "books"), *destination;
+    const json_t *overdue = json_object_get(status, "overdue");
     const char *trouble = text_of(status, "trouble"), *error = text_of(broker, "error");
     int count =
         found(trouble != NULL && *trouble != '\0', "nothing can be taken in", trouble) +
@@ -67,7 +68,10 @@ static int look_at_chart(const json_t *status)
               "the broker is not connected",
               error != NULL && *error != '\0' ? error : NULL) +
         found(json_is_false(json_object_get(books, "balanced")),
-              "the books do not balance", NULL);
+              "the books do not balance", NULL) +
+        found(json_array_size(overdue) > 0,
+              "a gateway has records that never arrive (wardgate held)",
+              text_of(json_array_get(overdue, 0), "gateway"));
     size_t i;
 
     json_array_foreach(json_object_get(status, "destinations"), i, destination)

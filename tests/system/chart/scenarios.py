@@ -17,7 +17,7 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from world import (BUILD, CELSIUS, PERCENT, PER_MINUTE, RATE, ROOT, SATURATION, TEMPERATURE, UTC, Gateway, World,  # noqa: E402
-                   wait)
+                   protobuf, wait)
 
 LONG = os.environ.get('WARDGATE_SIZE') == 'long'
 counted = {}
@@ -309,6 +309,51 @@ def conflict():
         w.close()
 
 
+def full_store():
+    """A gateway gave up readings of two beds: each device's loss is shown with its count, less what comes after all."""
+    w = World()
+    try:
+        w.start()
+        w.pas.send('A01', '100', 'BED1', ago(7200))
+        g = Gateway(w, 'gw-1')
+        g.send(1, 'bed-1', ago(3600), [(RATE, PER_MINUTE, '72')])
+        same(w.settled(1)['charted'], 1)
+        gap = protobuf().Record()
+        gap.seq, gap.kind, gap.gap.reason, gap.gap.count = 30, 2, 5, 20
+        gap.gap.from_seq, gap.gap.to_seq = 1, 21
+        for place, n in (('bed-1', 13), ('bed-2', 7)):
+            part = gap.gap.devices.add()
+            part.id, part.place, part.count = 'mon-' + place, place, n
+            part.first_utc_us, part.last_utc_us = (int(ago(s).timestamp() * 1e6) for s in (3600, 600))
+        g.records[30] = gap
+        g.publish([30])
+        wait('the gap', lambda: w.books()['gap_readings'] == 19)
+        g.send(2, 'bed-2', ago(3599), [(RATE, PER_MINUTE, '80')])  # was on its way
+        wait('the late one', lambda: w.books()['gap_readings'] == 18)
+        *lines, last = w.lines('losses')
+        same({(x['gateway'], x['device'], x['place'], x['reason'], x['readings'], x['and_more']) for x in lines},
+             {('gw-1', 'mon-bed-1', 'bed-1', 'store-full', 12, False), ('gw-1', 'mon-bed-2', 'bed-2', 'store-full', 6, False)})
+        same((last['lines'], last['older']), (2, False))
+        assert all(x['from'] < x['to'] < x['received'] for x in lines), lines
+        status = w.ask('status')
+        same(status['losses'], lines)
+        same(status['overdue'], [])  # 3 to 29 but the gap's are missing, and not for long
+        # A list that does not add up is refused, and so is its receipt: nobody could say which number is true.
+        gap = protobuf().Record.FromString(gap.SerializeToString())
+        gap.seq, gap.gap.count = 31, 21
+        g.records[31] = gap
+        g.publish([31])
+        wait('the refusal', lambda: w.ask('status')['counts']['malformed'] == 1)
+        assert 31 not in w.receipts('gw-1') and 'malformed gap.devices' in open(w.log, encoding='utf-8').read()
+        shown = subprocess.run([os.path.join(BUILD, 'bin', 'wardgate'), 'held', 'lost', '--socket', w.path('control')], capture_output=True, text=True, timeout=20)
+        same(shown.returncode, 1)
+        same([line.split()[1:5] for line in shown.stdout.splitlines()[1:3]],
+             [['mon-bed-1', 'bed-1', 'store-full', '12'], ['mon-bed-2', 'bed-2', 'store-full', '6']])
+        count(missing_by_device=18)
+    finally:
+        w.close()
+
+
 def worklist():
     """Held for an empty bed, assigned by a person, thinned by the interval; discarded with a reason; survives a kill."""
     w = World(interval='1min')
@@ -504,7 +549,7 @@ app.start(+process.argv[2]);
 
 
 ALL = [admit_and_chart, late_transfer, bad_answers, restarts, file_under_kill, dead_letter, refused_but_standing,
-       conflict, worklist, clean_service, too_large_a_message, clock_before_the_build,
+       conflict, full_store, worklist, clean_service, too_large_a_message, clock_before_the_build,
        npm_receiver]
 
 
