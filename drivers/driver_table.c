@@ -10,6 +10,7 @@
 #include "drivers/corometrics.h"
 #include "drivers/dri.h"
 #include "drivers/driver.h"
+#include "drivers/fresenius.h"
 #include "drivers/ivy.h"
 #include "drivers/medibus.h"
 #include "drivers/nonin.h"
@@ -22,12 +23,11 @@
 #include <string.h>
 
 static const struct driver *const drivers[] = {
-    &nonin_df2,     &nonin_df7,       &nonin_df8,  &nonin_df13,
-    &contec_v7,     &contec_5byte,    &nonin_8500, &nellcor_n595,
-    &masimo_ascii1, &ivy_ansar_b,     &medibus,    &medibus_8n1,
-    &series50,      &ge_250cx,        &dri,        &wristband,
-    &capnostream,   &corometrics_115, &pb840,      &bis_vista,
-    &alaris,        &servo_i,         &bcc,
+    &nonin_df2,    &nonin_df7,   &nonin_df8,       &nonin_df13,    &contec_v7,
+    &contec_5byte, &nonin_8500,  &nellcor_n595,    &masimo_ascii1, &ivy_ansar_b,
+    &medibus,      &medibus_8n1, &series50,        &ge_250cx,      &dri,
+    &wristband,    &capnostream, &corometrics_115, &pb840,         &bis_vista,
+    &alaris,       &fresenius,   &servo_i,         &bcc,
 };
 
 /* For listing: counts up until NULL. */

@@ -24,5 +24,5 @@ endforeach()
 # Devices that share a target: the first byte of an input says which of them it is for.
 wardgate_fuzz_target(many_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/driver_fuzz.c LINK drivers)
 if(TARGET many_fuzz)
-    target_compile_definitions(many_fuzz PRIVATE FUZZ_DRIVER="series50","wristband","capnostream","dri","bcc","corometrics-115","pb840","bis-vista","alaris")
+    target_compile_definitions(many_fuzz PRIVATE FUZZ_DRIVER="series50","wristband","capnostream","dri","bcc","corometrics-115","pb840","bis-vista","alaris","fresenius")
 endif()

@@ -521,6 +521,30 @@ static const struct conformance_request alaris_requests[] = {
     {B("!INF|4961\r")},
 };
 
+static const struct conformance_frame fresenius_frames[] = {
+    {"12.5 and 3.125",
+     B("\x02"
+       "C;d007D;r000C355A\x03"),
+     "157784=125e-1 157993=3125e-3 ", 0, 0},
+    {"nothing infused",
+     B("\x02"
+       "C;d0000;r00000090\x03"),
+     "157784=0e-1 157993=0e-3 ", 0, 0},
+    {"beyond",
+     B("\x02"
+       "C;d2EE1;r9896803B\x03"),
+     "157784=- q1 157993=- q1 ", 0, 0},
+    {NULL, NULL, 0, NULL, 0, 0},
+};
+
+static const struct conformance_request fresenius_requests[] = {
+    {B("\x02"
+       "DC78\x03")},
+    {B("\x02LE;dr5D\x03")},
+    {B("\x06")},
+    {B("\x14")},
+};
+
 const struct conformance conformances[] = {
     {"contec-v7", 62, false, 0, false, contec_v7_frames, contec_v7_requests, 2},
     {"contec-5byte", 62, false, 0, false, contec_5byte_frames, NULL, 0},
@@ -536,6 +560,7 @@ const struct conformance conformances[] = {
     {"pb840", 2, false, 0, true, pb840_frames, pb840_requests, 1},
     {"bis-vista", 2, true, 0, true, bis_vista_frames, bis_vista_requests, 1},
     {"alaris", 2, true, 0, true, alaris_frames, alaris_requests, 1},
+    {"fresenius", 2, true, 0, true, fresenius_frames, fresenius_requests, 4},
 };
 
 const size_t conformance_count = COUNT(conformances);

@@ -16,7 +16,7 @@ wardgate_unit_test(drivers_medibus_test
 wardgate_unit_test(drivers_serial_emulators_test
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/drivers_serial_emulators_test.c LINK drivers)
 # Devices with an emulator and a test of their own.
-foreach(part series50 wristband capnostream corometrics pb840 bis_vista alaris)
+foreach(part series50 wristband capnostream corometrics pb840 bis_vista alaris fresenius)
     wardgate_unit_test(drivers_${part}_test
         SOURCES ${CMAKE_CURRENT_LIST_DIR}/drivers_${part}_test.c LINK drivers)
 endforeach()

@@ -19,7 +19,7 @@ static const struct {
     {"series50", 11, 1800},  {"ge-250cx", 11, 1800},    {"dri", 11, 400},
     {"wristband", 0, 0},     {"capnostream", 11, 7200}, {"corometrics-115", 0, 0},
     {"pb840", 11, 1000},     {"bis-vista", 11, 720},    {"alaris", 11, 1800},
-    {"servo-i", 11, 1300},   {"bcc", 11, 800},
+    {"fresenius", 11, 1200}, {"servo-i", 11, 1300},     {"bcc", 11, 800},
 };
 
 static void test_contract(void **state)
