@@ -5,12 +5,21 @@
  */
 #include "captures_courses.h"
 
+#include "drivers/emulate/alaris.h"
 #include "drivers/emulate/bcc.h"
+#include "drivers/emulate/bis_vista.h"
+#include "drivers/emulate/capnostream.h"
+#include "drivers/emulate/corometrics.h"
 #include "drivers/emulate/dri.h"
+#include "drivers/emulate/fresenius.h"
 #include "drivers/emulate/ivy.h"
 #include "drivers/emulate/medibus.h"
 #include "drivers/emulate/oximeter.h"
+#include "drivers/emulate/pb840.h"
+#include "drivers/emulate/series50.h"
 #include "drivers/emulate/servo_i.h"
+
+#include <string.h>
 
 #define GONE_AT 12 /* seconds; back two later */
 #define FLIP_AT 16
@@ -179,6 +188,159 @@ static void bcc_second(void *state, unsigned second)
         e->flip = 300;
 }
 
+static void start_alaris(void *state)
+{
+    alaris_emulator_init(state, 0);
+}
+
+static void alaris_second(void *state, unsigned second)
+{
+    static const char *const infused[] = {"3.100", "3.110", "3.125"};
+    struct alaris_emulator *e = state;
+
+    memset(e->volume, 0, sizeof(e->volume));
+    memcpy(e->volume, moving(second, infused, 3), strlen(moving(second, infused, 3)));
+    memcpy(e->rate, second < 20 ? "12.50" : "99.90", 6);
+    memcpy(e->rate_unit, second == 24 || second == 25 ? "mg/h" : "ml/h", 5);
+    if (second == FLIP_AT)
+        e->flip = 200;
+}
+
+static void start_fresenius(void *state)
+{
+    fresenius_emulator_init(state, 0);
+}
+
+/* Runs, is set to another rate, is switched off and on. */
+static void fresenius_second(void *state, unsigned second)
+{
+    struct fresenius_emulator *e = state;
+
+    if (second == 20)
+        fresenius_emulator_init(e, 20000000);
+    e->rate = second < 10 ? 125 : 999;
+    e->volume = 3000 + second * 125;
+    if (second == FLIP_AT)
+        e->flip = 40;
+}
+
+/* --- Mother and child --- */
+
+static void start_series50(void *state)
+{
+    series50_emulator_init(state, 0);
+}
+
+/* One fetus, then twins, then the second's transducer comes off; the mother's cuff; a
+ * fetal channel that shows the mother; the monitor is switched off and on. */
+static void series50_second(void *state, unsigned second)
+{
+    struct series50_emulator *e = state;
+    bool gone = second >= GONE_AT && second < GONE_AT + 2;
+
+    e->channels[0] = (struct series50_channel){gone ? 0 : (uint16_t)(560 + second),
+                                               second == 15 ? 1 : 2, 1, false};
+    e->channels[1] = (struct series50_channel){(uint16_t)(600 - second), 2,
+                                               second >= 20 && second < 30, false};
+    e->channels[2] = (struct series50_channel){336, 2, 3, false};
+    e->activity = (uint8_t)(20 + second);
+    e->activity_mode = 4;
+    e->status = second == 32 ? 0x8101 : 0x8001;
+    if (second == 34)
+        e->channels[0].mode = 3;
+    if (second == 10) {
+        e->has_pressure = true;
+        memcpy(e->pressure, (const uint16_t[4]){118, 76, 90, 329}, sizeof(e->pressure));
+    }
+    if (second == 36)
+        series50_emulator_init(e, 36000000);
+    if (second == FLIP_AT)
+        e->flip = 77;
+}
+
+static void start_corometrics(void *state)
+{
+    corometrics_emulator_init(state, 0);
+}
+
+static void corometrics_second(void *state, unsigned second)
+{
+    struct corometrics_emulator *e = state;
+    bool gone = second >= 8 && second < 10;
+
+    e->heart[0] = gone ? COROMETRICS_LIFTED : (int16_t)(140 + second % 5);
+    e->heart[1] = 84;
+    e->activity = (int16_t)(25 + second);
+    e->mark = second == 5;
+    if (second == 6)
+        e->heart[0] = 190;
+    if (second == 12)
+        e->flip = 30;
+}
+
+/* --- Gas, ventilation, brain --- */
+
+static void start_capnostream(void *state)
+{
+    capnostream_emulator_init(state, 0);
+}
+
+static void capnostream_second(void *state, unsigned second)
+{
+    struct capnostream_emulator *e = state;
+    bool gone = second >= GONE_AT && second < GONE_AT + 2;
+
+    e->co2_et = gone ? CAPNOSTREAM_MISSING : (uint8_t)(36 + second % 4);
+    e->co2_in = 0;
+    e->breaths = (uint8_t)(12 + second % 3);
+    e->spo2 = 97;
+    e->pulse = 72;
+    e->spo2_alarms = second == 18 ? 0x20 : 0;
+    e->fast = second == 20 ? 0x40 : 0;
+    e->unit = second == 22 ? 2 : 1;
+    if (second == FLIP_AT)
+        e->flip = 50;
+}
+
+static void start_pb840(void *state)
+{
+    pb840_emulator_init(state, 0);
+}
+
+/* A setting, two measured values that change with each breath, one that is not there. */
+static void pb840_second(void *state, unsigned second)
+{
+    static const char *const volumes[] = {"0.378", "0.381", "0.402"};
+    struct pb840_emulator *e = state;
+
+    (void)pb840_emulator_set(e, 14, "0.400");
+    (void)pb840_emulator_set(e, 70, second < 4 ? "14.0" : "15.0");
+    (void)pb840_emulator_set(e, 71, moving(second / 3, volumes, 3));
+    (void)pb840_emulator_set(e, 73, "24.0");
+    (void)pb840_emulator_set(e, 87, second == 5 ? "" : "5.8");
+    if (second == 3)
+        e->flip = 4000;
+}
+
+static void start_bis_vista(void *state)
+{
+    bis_vista_emulator_init(state, 0);
+}
+
+static void bis_vista_second(void *state, unsigned second)
+{
+    struct bis_vista_emulator *e = state;
+    bool gone = second >= GONE_AT && second < GONE_AT + 2;
+
+    e->index = gone ? BIS_VISTA_MISSING : (int16_t)(453 + second);
+    e->ratio = (int16_t)(second % 3);
+    e->edge = 1840;
+    e->signal = second < 20 ? 900 : 300;
+    e->extra = second >= 10;
+    if (second == FLIP_AT)
+        e->flip = 500;
+}
+
 static const struct course courses[] = {
     {"dri", "dri", &dri_line_emulator, 60, start_dri, dri_second},
     {"ivy", "ivy-ansar-b", &ivy_line_emulator, 12, start_ivy, ivy_second},
@@ -196,6 +358,18 @@ static const struct course courses[] = {
      medibus_second},
     {"servo-i", "servo-i", &servo_i_line_emulator, 60, start_servo_i, servo_i_second},
     {"bcc", "bcc", &bcc_line_emulator, 60, start_bcc, bcc_second},
+    {"alaris", "alaris", &alaris_line_emulator, 30, start_alaris, alaris_second},
+    {"fresenius", "fresenius", &fresenius_line_emulator, 40, start_fresenius,
+     fresenius_second},
+    {"series50", "series50", &series50_line_emulator, 50, start_series50,
+     series50_second},
+    {"corometrics-115", "corometrics-115", &corometrics_line_emulator, 16,
+     start_corometrics, corometrics_second},
+    {"capnostream", "capnostream", &capnostream_line_emulator, 26, start_capnostream,
+     capnostream_second},
+    {"pb840", "pb840", &pb840_line_emulator, 7, start_pb840, pb840_second},
+    {"bis-vista", "bis-vista", &bis_vista_line_emulator, 25, start_bis_vista,
+     bis_vista_second},
 };
 
 const struct course *course_at(size_t index)

@@ -36,12 +36,17 @@ static void add(struct text *text, const char *format, ...)
     text->used += (size_t)n;
 }
 
-/* A line a set: "147842=72e0 150456=- q4 2026-07-22T14:05:09". */
+/* A line a set: "147842=72e0 150456=- q4 2026-07-22T14:05:09"; one of a device that
+ * watches mother and child begins with "M " or "F1 ". */
 static void on_set(void *context, const struct observation_set *set)
 {
     struct text *text = context;
     const struct device_time *t = &set->device_time;
 
+    if (set->subject == OBSERVATION_OF_PATIENT)
+        add(text, "M ");
+    if (set->subject == OBSERVATION_OF_FETUS)
+        add(text, "F%u ", set->number);
     for (size_t i = 0; i < set->count; i++) {
         const struct observation *o = &set->items[i];
         add(text, "%s%u=", i > 0 ? " " : "", o->code);
@@ -118,7 +123,9 @@ static void record(const struct course *course, struct text *line, struct text *
             if (n > 0)
                 course->emulator->feed(&device, request, n, now * 1000, &out);
             n = 0;
-            course->emulator->tick(&device, now * 1000, &out, &again_us);
+            again_us = UINT64_MAX; /* a device that only answers has no tick */
+            if (course->emulator->tick != NULL)
+                course->emulator->tick(&device, now * 1000, &out, &again_us);
             for (size_t i = 0; i < out.count && queued < QUEUE_MAX; i++)
                 queue[queued++] = out.bursts[i];
         } while (again_us <= now * 1000);
