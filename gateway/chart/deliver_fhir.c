@@ -45,7 +45,7 @@ static void text_of(struct json_writer *w, const char *text)
     for (const char *c = text; *c && n < sizeof clean - 1; c++)
         clean[n++] = (unsigned char)*c < 0x20 || *c == 0x7f ? ' ' : *c;
     clean[n] = '\0';
-    json_string(w, clean);
+    json_text(w, clean);
 }
 
 /* A blank text is no FHIR string at all. */
@@ -212,9 +212,9 @@ static void identifier_of(const struct deliver_message *m, uint32_t generation,
 static void identifier(struct json_writer *w, const char *system, const char *text)
 {
     json_raw(w, "{\"system\":");
-    json_string(w, system);
+    json_text(w, system);
     json_raw(w, ",\"value\":");
-    json_string(w, text);
+    json_text(w, text);
     json_raw(w, "}");
 }
 
@@ -226,7 +226,7 @@ static void extensions(struct json_writer *w, const struct deliver_message *m,
     char replaced[IDENTIFIER_SIZE];
     json_raw(w, ",\"extension\":[{\"url\":\"" FHIR_DEFINITIONS
                 "observation-gatewayDevice\",\"valueReference\":{\"display\":");
-    json_string(w, m->gateway);
+    json_text(w, m->gateway);
     json_raw(w, "}}");
     if (m->kind == DELIVER_RESULT && m->replaces) {
         identifier_of(m, m->replaces, ordinal, replaced);

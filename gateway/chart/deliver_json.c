@@ -11,7 +11,7 @@
 static void write_patient(struct json_writer *w, const struct deliver_patient *p)
 {
     json_raw(w, ",\"patient\":{\"mrn\":");
-    json_string(w, p->mrn);
+    json_text(w, p->mrn);
     json_member(w, "authority", p->authority);
     json_member(w, "nhs", p->nhs);
     json_member(w, "family", p->family);
@@ -39,7 +39,7 @@ static void write_observation(struct json_writer *w, const wardgate_Observation 
         json_number(w, ",\"coded\":", o->value.coded);
     } else {
         json_raw(w, ",\"text\":");
-        json_string(w, o->value.text);
+        json_text(w, o->value.text);
     }
     if (o->unit)
         json_number(w, ",\"unit\":", o->unit);

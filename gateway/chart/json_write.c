@@ -58,7 +58,7 @@ static void escape(struct json_writer *w, unsigned char c)
 
 /* A JSON string. A byte that is not UTF-8 is taken for Latin-1, which is what old feeds
  * send. */
-void json_string(struct json_writer *w, const char *text)
+void json_text(struct json_writer *w, const char *text)
 {
     json_put(w, "\"", 1);
     for (const unsigned char *p = (const unsigned char *)(text ? text : ""); *p;) {
@@ -82,5 +82,5 @@ void json_member(struct json_writer *w, const char *name, const char *text)
     json_raw(w, ",\"");
     json_raw(w, name);
     json_raw(w, "\":");
-    json_string(w, text);
+    json_text(w, text);
 }

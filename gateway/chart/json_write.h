@@ -26,7 +26,7 @@ void json_number(struct json_writer *w, const char *before, uint64_t n);
 
 /* A quoted string, "" for NULL. A byte that is not UTF-8 is taken for Latin-1, which is
  * what old feeds send. */
-void json_string(struct json_writer *w, const char *text);
+void json_text(struct json_writer *w, const char *text);
 
 /* ,"name":"text" after another member; nothing when the text is NULL or "", since what is
  * not known is not there. */
