@@ -18,6 +18,10 @@ struct verb {
 static const struct verb verbs[] = {
     {"boards", "the boards there are, how far each was tried, what its light says",
      verb_boards},
+    {"bundle", "one file for whoever helps from afar, without values or keys",
+     verb_bundle},
+    {"certify", "the record that a device was commissioned, to print and sign",
+     verb_certify},
     {"check", "a configuration, profiles or a broker, before they matter", verb_check},
     {"devices", "each device of a running wardgated and how it does", verb_devices},
 #ifdef WARDGATE_EMULATE

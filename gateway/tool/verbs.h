@@ -7,6 +7,8 @@
 #define TOOL_VERBS_H
 
 int verb_boards(int argc, char **argv);
+int verb_bundle(int argc, char **argv);
+int verb_certify(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_devices(int argc, char **argv);
 int verb_emulate(int argc, char **argv);
