@@ -113,7 +113,9 @@ static int check_device(struct check *check, const struct bedside_bus *bus,
                          "a Modbus bus takes a profile, not a driver");
         if (device->profile[0] == '\0')
             return WRONG(check, device->id, "a Modbus bus needs a profile");
-        if (bus->kind == BEDSIDE_RTU && (device->address < 1 || device->address > 247))
+        /* Only Modbus TCP itself knows other addresses. */
+        if ((bus->kind == BEDSIDE_RTU || bus->framing != PORT_FRAMING_USUAL) &&
+            (device->address < 1 || device->address > 247))
             return WRONG(check,
                          device->address > 0 ? (const void *)&device->address
                                              : device->id,
@@ -159,7 +161,10 @@ static int check_bus(struct check *check, size_t index)
         return WRONG(check, bus->host, "a serial bus has a port or a host, not both");
     if (bus->data_bits != 0 && bus->data_bits != 7 && bus->data_bits != 8)
         return WRONG(check, &bus->data_bits, "must be 7 or 8");
-    if (bus->kind == BEDSIDE_RTU && bus->data_bits == 7)
+    if (bus->kind == BEDSIDE_SERIAL && bus->framing != PORT_FRAMING_USUAL)
+        return WRONG(check, bus->name, "framing is for Modbus");
+    if (bus->kind == BEDSIDE_RTU && bus->framing != PORT_FRAMING_ASCII &&
+        bus->data_bits == 7)
         return WRONG(check, &bus->data_bits, "Modbus RTU needs 8");
     if (bus->devices.count == 0 || bus->devices.count > most)
         return WRONG(check, bus->name,
@@ -330,9 +335,11 @@ static void set_line(const struct bedside_bus *bus, struct port_line *line)
     line->baud = bus->baud != 0   ? (uint32_t)bus->baud
                  : driver != NULL ? driver->line.baud
                                   : 19200;
-    line->data_bits = bus->data_bits != 0 ? (uint8_t)bus->data_bits
-                      : driver != NULL    ? driver->line.data_bits
-                                          : 8;
+    line->framing = (uint8_t)bus->framing;
+    line->data_bits = bus->data_bits != 0                  ? (uint8_t)bus->data_bits
+                      : driver != NULL                     ? driver->line.data_bits
+                      : bus->framing == PORT_FRAMING_ASCII ? 7
+                                                           : 8;
     line->parity = bus->parity != 0 ? (uint8_t)(bus->parity - 1)
                    : driver != NULL ? driver->line.parity
                                     : DRIVER_PARITY_EVEN;

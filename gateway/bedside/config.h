@@ -49,6 +49,7 @@ struct bedside_bus {
     int64_t kind;
     char port[BEDSIDE_PATH_SIZE], host[BEDSIDE_PATH_SIZE];
     int64_t tcp_port, baud, parity, data_bits, stop_bits;
+    int64_t framing; /* enum port_framing */
     bool rs485;
     struct config_list devices; /* struct bedside_device */
 };

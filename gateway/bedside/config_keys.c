@@ -13,6 +13,7 @@
 
 static const char *const trusts[] = {"kernel", "wall", NULL};
 static const char *const kinds[] = {"rtu", "tcp", "serial", NULL};
+static const char *const framings[] = {"usual", "ascii", "rtu", NULL};
 static const char *const parities[] = {"preset", "none", "even", "odd", NULL};
 static const char *const subjects[] = {"patient", "fetus", "newborn", NULL};
 
@@ -280,12 +281,17 @@ const struct config_field bedside_bus_fields[] = {
      .type = CONFIG_INTEGER,
      AT(bedside_bus, data_bits),
      .maximum = 8,
-     .help = "0: 8, or the driver's"},
+     .help = "0: 8, 7 for ascii, or the driver's"},
     {.key = "stop_bits",
      .type = CONFIG_INTEGER,
      AT(bedside_bus, stop_bits),
      .maximum = 2,
      .help = "0: 1, or 2 without parity, or the driver's"},
+    {.key = "framing",
+     .type = CONFIG_CHOICE,
+     AT(bedside_bus, framing),
+     .choices = framings,
+     .help = "Modbus: ascii; rtu: a device server behind tcp that hands on bytes"},
     {.key = "rs485",
      .type = CONFIG_BOOLEAN,
      AT(bedside_bus, rs485),

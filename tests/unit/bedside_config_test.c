@@ -73,6 +73,15 @@ static const struct bad cases[] = {
      "      - {id: m, address: 1, profile: wardgate-monitor}\n",
      "9: buses[0].data_bits: Modbus RTU needs 8"},
     {NULL,
+     "buses:\n  - name: a\n    kind: serial\n    port: /dev/x\n    framing: ascii\n    "
+     "devices:\n"
+     "      - {id: m, driver: bcc}\n",
+     "6: buses[0].name: framing is for Modbus"},
+    {NULL,
+     "buses:\n  - name: a\n    kind: tcp\n    host: h\n    framing: rtu\n    devices:\n"
+     "      - {id: m, address: 255, profile: wardgate-monitor}\n",
+     "11: buses[0].devices[0].address: address 255 is not 1 to 247"},
+    {NULL,
      "buses:\n  - name: a\n    kind: rtu\n    port: /dev/x\n    baud: fast\n    devices: "
      "[]\n",
      "9: buses[0].baud: 'fast' is not a whole number (expected 0..4000000)"},
@@ -326,6 +335,19 @@ static void fills_presets(void **state)
     assert_int_equal(setting.device_count, 1);
     assert_int_equal(devices[0].unit, 1);
     assert_non_null(devices[0].map);
+    assert_int_equal(setting.line.framing, PORT_FRAMING_USUAL);
+    bedside_config_free(&config);
+    /* A freezer's line: Modbus ASCII with 7 bits. */
+    (void)
+        snprintf(text, sizeof(text), "%s%s", head,
+                 "buses:\n  - name: cold\n    kind: rtu\n    port: /dev/x\n    framing: "
+                 "ascii\n    devices:\n"
+                 "      - {id: freezer, address: 25, profile: wardgate-monitor}\n");
+    if (bedside_config_load("f", text, false, &config, error) != 0)
+        fail_msg("%s", error);
+    bedside_setting(bedside_bus(&config, 0), devices, &setting);
+    assert_int_equal(setting.line.framing, PORT_FRAMING_ASCII);
+    assert_int_equal(setting.line.data_bits, 7);
     bedside_config_free(&config);
 }
 
