@@ -39,16 +39,21 @@ if [ ! -s "$tar" ]; then
     list=systemd-sysv,udev,kmod,iproute2,busybox-static,systemd-timesyncd,dbus,util-linux-extra,bash-completion
     list=$list,libmosquitto1,libmodbus5,liblmdb0,libyaml-0-2,libjansson4,libmbedtls14
     # The kernel is unpacked and not configured: an initramfs made by emulated tools takes longer than all the rest, and would hold
-    # every driver there is. Ours is made below.
+    # every driver there is. Ours is made below. (dpkg-deb -x would put a folder in place of the link /lib.)
     # shellcheck disable=SC2016
     mmdebstrap --quiet --variant=minbase --architectures=arm64 --include="$list" --format=tar \
         --customize-hook='chroot "$1" sh -c "cd /tmp && apt-get -qq download \$(apt-cache depends linux-image-arm64 | sed -n \"s/.*Depends: *\(linux-image\)/\1/p\")"' \
-        --customize-hook='dpkg-deb -x "$1"/tmp/linux-image-*.deb "$1" && rm "$1"/tmp/linux-image-*.deb' \
+        --customize-hook='dpkg-deb --fsys-tarfile "$1"/tmp/linux-image-*.deb | tar -x -C "$1" --keep-directory-symlink' \
+        --customize-hook='rm "$1"/tmp/linux-image-*.deb' \
         $suite "$tar.part" "deb $mirror $suite main"
     mv "$tar.part" "$tar"
 fi
 root=$work/root
 mkdir "$root"
+# Runs a command in the root, with the /proc and /dev that systemd's tools want; they are gone when it ends.
+inside() {
+    unshare -m sh -c 'root=$1; shift; mount -t proc proc "$root/proc" && mount --bind /dev "$root/dev" && exec chroot "$root" "$@"' sh "$root" "$@"
+}
 tar -xf "$tar" -C "$root"
 mkdir "$root/debs"
 cp "$packages"/wardgated_*_arm64.deb "$packages"/wardgate_*_arm64.deb "$root/debs"
@@ -63,15 +68,15 @@ if [ -n "$more" ]; then # firmware: unpacked, for what its scripts do is done be
             -o Dir::Cache="$work/apt" -o APT::Sandbox::User=root "$@"
     }
     ls "$roots/debs/${more}"_*.deb >/dev/null 2>&1 || { fetch update && (cd "$roots/debs" && fetch download "$more"); }
-    dpkg-deb -x "$(ls "$roots/debs/${more}"_*.deb | tail -n 1)" "$root"
+    dpkg-deb --fsys-tarfile "$(ls "$roots/debs/${more}"_*.deb | tail -n 1)" | tar -x -C "$root" --keep-directory-symlink
 fi
-chroot "$root" sh -c 'dpkg -i /debs/*.deb' >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 70; }
+inside sh -c 'dpkg -i /debs/*.deb' >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 70; }
 rm -r "$root/debs"
 
 # What makes it this board. An empty machine id is filled in at the first start, so that no two boards are the same.
 sh "$here/bedside-board" "$board" "$root" >/dev/null
 [ -z "$config" ] || cp -r "$config/." "$root/etc/wardgate/"
-[ -z "$config" ] || chroot "$root" systemd-tmpfiles --create wardgated.conf 2>/dev/null || true
+inside systemd-tmpfiles --create wardgated.conf
 [ ! -f "$root/etc/wardgate/hosts" ] || cp "$root/etc/wardgate/hosts" "$root/etc/hosts"
 echo wardgate >"$root/etc/hostname"
 : >"$root/etc/machine-id"
@@ -83,7 +88,7 @@ mkdir -p "$root/etc/systemd/network" "$root/etc/systemd/journald.conf.d"
 printf '[Match]\nType=ether\n[Network]\nDHCP=yes\n' >"$root/etc/systemd/network/80-ether.network"
 # The journal in memory: a flash card wears out by it, and readings need what it has left.
 printf '[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\n' >"$root/etc/systemd/journald.conf.d/flash.conf"
-chroot "$root" systemctl --quiet enable systemd-networkd
+inside systemctl --quiet enable systemd-networkd
 
 # The boot partition: what a Raspberry Pi's firmware reads, and what U-Boot's extlinux support does.
 boot=$work/boot
