@@ -5,7 +5,6 @@
  */
 #include "drivers/dri.h"
 
-#include "drivers/checksum.h"
 #include "drivers/cursor.h"
 
 #include <string.h>
@@ -40,9 +39,10 @@ struct state {
     uint64_t last_ms;
     struct dri_memory memory;
     bool escaped, bad; /* of the record that is coming */
-    size_t have;       /* restored bytes */
+    uint8_t sum, last; /* of all restored bytes; the last of them */
+    size_t have;       /* restored bytes, of which the first DRI_KEPT_MAX are kept */
     size_t raw;        /* bytes as they came */
-    uint8_t record[DRI_RECORD_MAX + 1];
+    uint8_t record[DRI_KEPT_MAX];
 };
 
 /* One subrecord: true if it was a basic one and gave a set. */
@@ -68,10 +68,11 @@ static bool subrecord(struct state *s, struct cursor in, const struct driver_sin
 }
 
 /* The n bytes of a record whose check is right. False if the list of subrecords points
- * outside. */
+ * outside, or it is longer than what was asked for. */
 static bool take(struct state *s, size_t n, const struct driver_sink *sink)
 {
-    struct cursor in = cursor_make(s->record, n);
+    const size_t kept = n < sizeof(s->record) ? n : sizeof(s->record);
+    struct cursor in = cursor_make(s->record, kept);
 
     cursor_le16(&in); /* the length, checked by the caller */
     cursor_bytes(&in, HEADER_UNUSED);
@@ -80,7 +81,7 @@ static bool take(struct state *s, size_t n, const struct driver_sink *sink)
     for (size_t i = 0; i < SUBRECORDS; i++) {
         uint16_t offset = cursor_le16(&in);
         uint8_t type = cursor_u8(&in);
-        struct cursor data = cursor_make(s->record, n);
+        struct cursor data = cursor_make(s->record, kept);
         if (type == SUBRECORD_END)
             break;
         cursor_bytes(&data, (size_t)DRI_HEADER_SIZE + offset);
@@ -93,7 +94,7 @@ static bool take(struct state *s, size_t n, const struct driver_sink *sink)
 /* A flag: what came since the last one is a record, or nothing. */
 static void end(struct state *s, const struct driver_sink *sink)
 {
-    struct cursor in = cursor_make(s->record, s->have);
+    struct cursor in = cursor_make(s->record, 2);
     bool whole = !s->bad && !s->escaped && s->have > DRI_HEADER_SIZE &&
                  cursor_le16(&in) == s->have - 1;
 
@@ -101,7 +102,7 @@ static void end(struct state *s, const struct driver_sink *sink)
         return;
     if (!whole)
         sink->fault(sink->context, DRIVER_FAULT_LENGTH, s->raw);
-    else if (checksum_sum8(s->record, s->have - 1) != s->record[s->have - 1])
+    else if ((uint8_t)(s->sum - s->last) != s->last)
         sink->fault(sink->context, DRIVER_FAULT_CHECKSUM, s->raw);
     else if (!take(s, s->have - 1, sink))
         sink->fault(sink->context, DRIVER_FAULT_VALUE, s->raw);
@@ -122,9 +123,11 @@ static void byte(struct state *s, uint8_t c)
         s->escaped = false;
     }
     if (s->have < sizeof(s->record))
-        s->record[s->have++] = c;
-    else
-        s->bad = true;
+        s->record[s->have] = c;
+    s->bad |= s->have > DRI_RECORD_MAX;
+    s->have++;
+    s->sum = (uint8_t)(s->sum + c);
+    s->last = c;
 }
 
 static void feed(void *state, const uint8_t *bytes, size_t n,
@@ -139,6 +142,7 @@ static void feed(void *state, const uint8_t *bytes, size_t n,
         }
         end(s, sink);
         s->have = s->raw = 0;
+        s->sum = s->last = 0;
         s->escaped = s->bad = false;
     }
 }

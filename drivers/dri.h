@@ -30,6 +30,7 @@
 #define DRI_RECORD_MAX     (DRI_HEADER_SIZE + DRI_DATA_MAX)
 #define DRI_SUBRECORD_SIZE 278 /* time, body, marker, class */
 #define DRI_BODY_SIZE      270 /* of one class of values */
+#define DRI_KEPT_MAX       (DRI_HEADER_SIZE + 2 * DRI_SUBRECORD_SIZE) /* what we ask for */
 
 #define DRI_PRESSURES    4
 #define DRI_TEMPERATURES 4

@@ -478,6 +478,67 @@ static void test_foreign_records(void **state)
     rig_end(&rig);
 }
 
+/* Records longer than what was asked for: curves of somebody else's are passed over,
+ * values that did not fit are not believed, and what cannot be a record is thrown away.
+ */
+static void test_long_records(void **state)
+{
+    static const struct {
+        size_t size;
+        uint8_t type;
+        size_t faults;
+    } cases[] = {{DRI_RECORD_MAX, 1, 0},
+                 {DRI_KEPT_MAX + 1, 4, 0},
+                 {DRI_RECORD_MAX, 0, 1},
+                 {DRI_RECORD_MAX + 1, 1, 1},
+                 {DRI_RECORD_MAX + 500, 1, 1}};
+    static uint8_t wire[4 * DRI_RECORD_MAX];
+    struct dri_emulator e;
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, "dri");
+    everything(&e);
+    for (size_t c = 0; c < COUNT(cases); c++) {
+        size_t n = 0;
+        uint8_t sum = 0;
+        wire[n++] = 0x7E;
+        for (size_t i = 0; i <= cases[c].size; i++) {
+            uint8_t byte = (uint8_t)(i % 100);
+            byte = i == 0 ? (uint8_t)cases[c].size : byte;
+            byte = i == 1 ? (uint8_t)(cases[c].size >> 8) : byte;
+            byte = i >= 14 && i < 40 ? 0 : byte;
+            byte = i == 14 ? cases[c].type : byte;
+            byte = i == 17 ? 3 : byte; /* a subrecord far behind */
+            byte = i == 18 ? 1 : byte;
+            byte = i == 21 ? 0xFF : byte;
+            byte = i == cases[c].size ? sum : byte;
+            sum = (uint8_t)(sum + byte);
+            if (byte == 0x7E || byte == 0x7D) {
+                wire[n++] = 0x7D;
+                byte &= 0xDF;
+            }
+            wire[n++] = byte;
+        }
+        wire[n++] = 0x7E;
+        rig_reset(&rig);
+        rig_feed(&rig, wire, n);
+        assert_int_equal(rig.kept.sets, 0);
+        assert_int_equal(rig.kept.faults[DRIVER_FAULT_VALUE] +
+                             rig.kept.faults[DRIVER_FAULT_LENGTH],
+                         cases[c].faults);
+        assert_int_equal(rig.kept.faults[DRIVER_FAULT_CHECKSUM], 0);
+        say(&rig, &e);
+        assert_int_equal(rig.kept.sets, 1);
+        wire[700] ^= 1; /* a curve's damage is damage */
+        rig_reset(&rig);
+        rig_feed(&rig, wire, n);
+        assert_true(rig.kept.bytes > 0 || n < 700);
+    }
+    assert_true(rig.driver->state_size <= 768); /* it fits into a bed node */
+    rig_end(&rig);
+}
+
 /* Driver and emulator against each other; records may be damaged on the way. */
 static void run(struct rig *rig, struct dri_emulator *e, uint64_t from_us,
                 uint64_t until_us)
@@ -552,7 +613,8 @@ int main(void)
         cmocka_unit_test(test_modules),         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_status),          cmocka_unit_test(test_cuff),
         cmocka_unit_test(test_stuffing),        cmocka_unit_test(test_flips),
-        cmocka_unit_test(test_foreign_records), cmocka_unit_test(test_session),
+        cmocka_unit_test(test_foreign_records), cmocka_unit_test(test_long_records),
+        cmocka_unit_test(test_session),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
