@@ -9,10 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "ports/profile.h"
+#include "tool/daemon_run.h"
 #include "tool/tool.h"
 #include "tool/verbs.h"
 #include "base/ids.h"
@@ -55,8 +54,9 @@ static void print(struct findings *findings, bool good, const char *where,
     if (findings->json)
         tool_print(
             json_pack("{s:b, s:s, s:s+}", "ok", good, "where", where, "text", text, ""));
-    else if (!good)
-        (void)printf("%s: %s\n", where, text);
+    else if (!good || findings->all)
+        (void)printf("%s: %s%s\n", where, findings->all && !good ? "NOT GOOD: " : "",
+                     text);
 }
 
 void finding_bad(struct findings *findings, const char *where, const char *format, ...)
@@ -89,39 +89,14 @@ static int conclude(const struct findings *findings)
 
 /* --- config --- */
 
-/* The daemon that stands beside this program, or else the one on PATH. */
-static void exec_daemon(const char *daemon, char *config)
-{
-    char self[1024], path[1100], *slash;
-    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    char *argv[] = {path, (char[]){"-t"}, (char[]){"-c"}, config, NULL};
-
-    self[n > 0 ? n : 0] = '\0';
-    if ((slash = strrchr(self, '/')) != NULL) {
-        *slash = '\0';
-        (void)snprintf(path, sizeof(path), "%s/%s", self, daemon);
-        (void)execv(path, argv);
-    }
-    (void)snprintf(path, sizeof(path), "%s", daemon);
-    (void)execvp(path, argv);
-    _exit(127);
-}
-
 /* The daemon prints its own findings; only its exit code is ours to judge. */
-static int check_config(const char *daemon, char *config, bool json)
+static int check_config(const char *daemon, const char *config, bool json)
 {
-    int status = 0, code;
-    pid_t pid;
+    const char *const words[] = {"-t", "-c", config, NULL};
+    int code = daemon_run(daemon, words, NULL, 0);
 
-    (void)fflush(stdout);
-    if ((pid = fork()) == 0)
-        exec_daemon(daemon, config);
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-        return tool_fail(TOOL_UNAVAILABLE, "%s could not be run", daemon);
-    code = WEXITSTATUS(status);
-    if (code == 127)
-        return tool_fail(TOOL_UNAVAILABLE,
-                         "%s is neither beside this program nor on PATH", daemon);
+    if (code < 0)
+        return TOOL_UNAVAILABLE;
     if (json)
         tool_print(json_pack("{s:b, s:s, s:s}", "ok", code == 0, "where", config,
                              "checked_by", daemon));

@@ -14,6 +14,7 @@
  */
 struct findings {
     bool json;
+    bool all; /* people are shown what is good too */
     int bad, good;
 };
 void finding_bad(struct findings *findings, const char *where, const char *format, ...)

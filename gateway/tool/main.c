@@ -29,6 +29,7 @@ static const struct verb verbs[] = {
      verb_emulate},
 #endif
     {"flash", "the steps that put the program onto a board, or run them", verb_flash},
+    {"enrol", "a new board: its key, certificate, broker, site and beds", verb_enrol},
     {"held", "readings that wait for a decision at the chart: list, assign, discard",
      verb_held},
     {"keygen", "the key that signs a site's firmware", verb_keygen},
@@ -38,6 +39,7 @@ static const struct verb verbs[] = {
     {"queue", "what wardgated has stored and not yet been receipted for", verb_queue},
     {"read", "a Modbus device's registers beside what they mean", verb_read},
     {"record", "a serial line into a file that becomes a test", verb_record},
+    {"replace", "a spare board takes over from a broken one", verb_replace},
     {"resend", "ask a gateway for readings again, or send an EPR its dead letters",
      verb_resend},
     {"scan", "a line for Modbus devices: speed, parity, address", verb_scan},
@@ -46,6 +48,7 @@ static const struct verb verbs[] = {
     {"survey", "how well a line works: errors by timeout, turn-around", verb_survey},
     {"tail", "the newest records of a running wardgated, as JSON lines", verb_tail},
     {"update", "a bed node's firmware, over its bus", verb_update},
+    {"wipe", "a board forgets its keys and readings for ever", verb_wipe},
 };
 
 /* The same text for --help (stdout) and for a wrong call (stderr). */

@@ -4,7 +4,6 @@
  * another tool.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -304,31 +303,6 @@ static int do_broker_config(struct pki_site *site, const char *folder,
 
 /* --- Revoking --- */
 
-static int hang_up(const char *text)
-{
-    char path[64], *name = NULL;
-    uint8_t *bytes;
-    long long pid;
-
-    if (!tool_number(text, 2, 1 << 30, &pid))
-        return tool_usage("pki", "--broker-pid '%.20s' is not a process id", text);
-    /* A number that is out of date may have become anything: never signal what is not a
-     * broker. */
-    (void)snprintf(path, sizeof(path), "/proc/%lld/comm", pid);
-    if (file_read(path, 64, &bytes) > 0)
-        name = (char *)bytes;
-    if (name == NULL || strncmp(name, "mosquitto", 9) != 0) {
-        free(name);
-        return tool_fail(TOOL_UNAVAILABLE,
-                         "process %lld is not mosquitto: the broker was NOT told", pid);
-    }
-    free(name);
-    if (kill((pid_t)pid, SIGHUP) != 0)
-        return tool_fail(TOOL_UNAVAILABLE, "process %lld: %s: the broker was NOT told",
-                         pid, strerror(errno));
-    return TOOL_OK;
-}
-
 /* Without a shell: the words are those of the command line. */
 static int run_command(char **argv)
 {
@@ -359,7 +333,7 @@ static int do_revoke(struct pki_site *site, const char *folder, const struct cal
     if ((error = pki_site_revoke(site, call->operand[0], &count)) != 0 ||
         (error = pki_site_publish(site)) != 0 || (error = pki_broker_acl(site)) != 0)
         return error;
-    if (call->pid != NULL && (error = hang_up(call->pid)) != 0)
+    if (call->pid != NULL && (error = pki_broker_tell(call->pid)) != 0)
         return error;
     if (call->operands > 1) {
         /* The vector is argv's, cut at the first operand behind NAME, and ends with NULL

@@ -2,11 +2,13 @@
 #include "tool/pki_broker.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "tool/tool.h"
 
 /* In the words of Debian's mosquitto 2.0.11. 'wardgate check broker' holds a broker to
@@ -173,4 +175,29 @@ int pki_broker_acl(const struct pki_site *site)
                                0644);
     free(text);
     return error;
+}
+
+int pki_broker_tell(const char *text)
+{
+    char path[64], *name = NULL;
+    uint8_t *bytes;
+    long long pid;
+
+    if (!tool_number(text, 2, 1 << 30, &pid))
+        return tool_fail(TOOL_USAGE, "--broker-pid '%.20s' is not a process id", text);
+    /* A number that is out of date may have become anything: never signal what is not a
+     * broker. */
+    (void)snprintf(path, sizeof(path), "/proc/%lld/comm", pid);
+    if (file_read(path, 64, &bytes) > 0)
+        name = (char *)bytes;
+    if (name == NULL || strncmp(name, "mosquitto", 9) != 0) {
+        free(name);
+        return tool_fail(TOOL_UNAVAILABLE,
+                         "process %lld is not mosquitto: the broker was NOT told", pid);
+    }
+    free(name);
+    if (kill((pid_t)pid, SIGHUP) != 0)
+        return tool_fail(TOOL_UNAVAILABLE, "process %lld: %s: the broker was NOT told",
+                         pid, strerror(errno));
+    return TOOL_OK;
 }

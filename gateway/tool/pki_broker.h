@@ -20,4 +20,8 @@ struct pki_broker {
 int pki_broker_config(const struct pki_site *site, const struct pki_broker *broker);
 int pki_broker_acl(const struct pki_site *site);
 
+/* SIGHUP to the mosquitto of that process id (text): it reads lists and ACL again. What
+ * is no mosquitto is not signalled. As above. */
+int pki_broker_tell(const char *text);
+
 #endif

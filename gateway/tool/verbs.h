@@ -13,6 +13,7 @@ int verb_check(int argc, char **argv);
 int verb_devices(int argc, char **argv);
 int verb_emulate(int argc, char **argv);
 int verb_flash(int argc, char **argv);
+int verb_enrol(int argc, char **argv);
 int verb_held(int argc, char **argv);
 int verb_keygen(int argc, char **argv);
 int verb_pki(int argc, char **argv);
@@ -20,6 +21,7 @@ int verb_probe(int argc, char **argv);
 int verb_queue(int argc, char **argv);
 int verb_read(int argc, char **argv);
 int verb_record(int argc, char **argv);
+int verb_replace(int argc, char **argv);
 int verb_resend(int argc, char **argv);
 int verb_scan(int argc, char **argv);
 int verb_sign(int argc, char **argv);
@@ -27,5 +29,6 @@ int verb_status(int argc, char **argv);
 int verb_survey(int argc, char **argv);
 int verb_tail(int argc, char **argv);
 int verb_update(int argc, char **argv);
+int verb_wipe(int argc, char **argv);
 
 #endif

@@ -21,7 +21,7 @@
 
 #include "temporary.h"
 
-#define RUN_ARGUMENTS_MAX 32
+#define RUN_ARGUMENTS_MAX 40
 #define RUN_OUTPUT_SIZE   65536
 
 static char run_output[RUN_OUTPUT_SIZE]; /* stdout and stderr of the last run() */
