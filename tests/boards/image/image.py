@@ -15,6 +15,7 @@ import board                         # noqa: E402
 class Image(board.Board):
     name, port = 'qemu_virt_arm64', 'bedside/port1'
     append = 'root=LABEL=wardgate-root ro systemd.journald.forward_to_console=1'
+    patience = 900                   # a whole systemd, emulated on a machine that may be busy
     sign = ': demo/bay-1, 1 buses'
 
     def write_board(self, packages):

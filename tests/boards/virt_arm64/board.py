@@ -34,6 +34,7 @@ class Board(Ward):
 
     boots, name, sysroot, qemu = 0, '', '', ()
     append, sign = 'rdinit=/init', 'init: Linux'  # for the kernel; what the board prints when it is up
+    patience = 240                   # s, for each step
     port = ''                        # of the bus; as QEMU's machine has it when empty
 
     def make_pki(self):
@@ -95,7 +96,7 @@ buses:
             forward=f',guestfwd=tcp:{INSIDE}:8883-cmd:socat - TCP:127.0.0.1:{self.broker_port}'.replace(' ', '\\ ')))
         self.start('board', [*(self.qemu or words[:1]), *words[1:]])
         self.boots += 1
-        wait_for('the board to boot', lambda: self.log('board').count(self.sign) == self.boots, 240)
+        wait_for('the board to boot', lambda: self.log('board').count(self.sign) == self.boots, self.patience)
         # Where the machine has it: the udev rule of /dev/bedside/port1 goes by that.
         with open(os.path.join(ROOT, 'boards', self.name, 'board.yaml'), encoding='utf-8') as file:
             at = re.search(r'port: 1,.* at: ([\w.:]+)', file.read()).group(1)
@@ -154,15 +155,15 @@ def carry(ward, build, deb):
     """Readings, a power cut, readings; returns what was charted, what of it before the cut, the books."""
     start(ward, build, deb)
     ward.boot()
-    wait_for('the first readings', lambda: len(ward.charted()) >= 8, 240)
+    wait_for('the first readings', lambda: len(ward.charted()) >= 8, ward.patience)
     ward.kill('board')
     time.sleep(4)                       # the node goes on
     cut = len(ward.charted())
     ward.boot()
-    wait_for('what the node kept, and more', lambda: len(ward.charted()) >= cut + 12, 240)
+    wait_for('what the node kept, and more', lambda: len(ward.charted()) >= cut + 12, ward.patience)
     ward.stop('oximeter')
     time.sleep(2)
-    books = wait_for('all of it to be decided', ward.at_rest, 240)
+    books = wait_for('all of it to be decided', ward.at_rest, ward.patience)
     ward.kill('board')
     return ward.charted(), cut, books
 

@@ -23,6 +23,7 @@ mkdir "$work/trixie"
 tar -xf "$cache/trixie-build-curl.tar" -C "$work/trixie"
 cp -r "$work/one" "$work/trixie/src"
 cat >"$work/trixie/build-it" <<'END'
+unset TMPDIR # the caller's is not in this root
 export LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 ip link set lo up
 cd /src
