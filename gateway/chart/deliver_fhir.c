@@ -20,9 +20,9 @@
 #include "chart/json_write.h"
 #include "wire/terms.h"
 
-#define TEXT_SIZE       256 /* longer than any device's text */
-#define IDENTIFIER_SIZE (DELIVER_FILLER_SIZE + 4)
-#define ROWS_MAX        32 /* bits of the mask */
+#define TEXT_SIZE       256                        /* longer than any device's text */
+#define IDENTIFIER_SIZE (DELIVER_FILLER_SIZE + 12) /* "." and any int */
+#define ROWS_MAX        32                         /* bits of the mask */
 #define NONE            (-1)
 
 #define QUALITY_QUESTIONABLE 0x02u
