@@ -95,7 +95,7 @@ static int ask(struct port_modbus *port, uint8_t function, uint16_t address,
                                                 .address = address,
                                                 .count = count,
                                                 .timeout_us = 60000,
-                                                .worst_us = 300000};
+                                                .worst_us = 200000};
 
     return port_modbus_ask(port, &request, reply);
 }
