@@ -25,6 +25,7 @@
 #define SPARE_PAGES                                                                      \
     64 /* free disk asked for before a commit when the file is not preallocated */
 
+/* The text outlives the error: after a recovery it still says what was wrong last. */
 int store_failed(struct store *store, int error, const char *format, ...)
 {
     va_list list;
@@ -113,6 +114,9 @@ static int make_new(struct store *store)
 
 /* Opens an old store: its present epoch goes on, in a new session, unless the file was
  * copied here. */
+/* A file that was copied elsewhere is a fork: both would give the same seqs to
+ * different readings. The home (board, gateway, inode) tells them apart, and the copy
+ * leaves the epoch to the original. */
 static int go_on(struct store *store, const uint8_t home[DIGEST_SIZE])
 {
     static const uint8_t none[DIGEST_SIZE];
@@ -125,6 +129,8 @@ static int go_on(struct store *store, const uint8_t home[DIGEST_SIZE])
     return store_new_session(store, &store->epochs[store->epoch_count - 1]);
 }
 
+/* Everything that can be refused without touching the store is refused first: what is
+ * wrong in a configuration is said even while another process has the store. */
 int store_set_config(struct store *store, const struct store_config *config)
 {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -170,6 +176,10 @@ int store_set_config(struct store *store, const struct store_config *config)
     return STORE_OK;
 }
 
+/* In the order of what would do harm if it were skipped: an unfinished salvage has a
+ * better file beside this one; the state must be read before an epoch may be added;
+ * the commit at the end shows whether this disk takes one, at start and not at the
+ * first reading. */
 static int open_all(struct store *store, const struct store_config *config)
 {
     uint8_t home[DIGEST_SIZE] = {0};
@@ -199,6 +209,7 @@ static int open_all(struct store *store, const struct store_config *config)
     return store_epochs_repeat(store);
 }
 
+/* The store has its error text inside it, so it is copied out before it is freed. */
 int store_open(const struct store_config *config, struct store **out, char *error)
 {
     struct store *store = calloc(1, sizeof(*store));
@@ -223,6 +234,8 @@ int store_open(const struct store_config *config, struct store **out, char *erro
     return result;
 }
 
+/* Does not commit: what was not committed was never offered, and a daemon that ends
+ * well has committed itself. */
 void store_close(struct store *store)
 {
     if (store == NULL)
@@ -274,6 +287,9 @@ static int open_again(struct store *store)
     return error;
 }
 
+/* A full disk is found before LMDB writes: a transaction that fails in the middle is
+ * aborted and safe, but the question costs less than the answer. Unknown (statvfs
+ * refused) is not full. */
 static int disk_has_room(struct store *store)
 {
     struct statvfs fs;
@@ -303,6 +319,9 @@ uint64_t store_next(const struct store *store)
     return store->next;
 }
 
+/* Room first, since deleting needs pages too. Nothing in memory moves until LMDB has
+ * said yes; then all of it does: head, batch, plans. The latest time is noted even
+ * when the commit fails, and rides in the next one. */
 int store_commit(struct store *store, int64_t utc_us)
 {
     int error = STORE_OK;
@@ -350,6 +369,9 @@ struct reading {
     int error;
 };
 
+/* Runs inside the read transaction, on pages that may be damaged: it copies, or says
+ * why not. Whatever has consequences (a gap for a damaged record) is left to
+ * store_read, outside of it. */
 static enum store_visit read_visit(void *context, uint64_t seq, const uint8_t *sealed,
                                    size_t size, uint64_t *skip_to)
 {
@@ -401,6 +423,8 @@ static enum store_visit read_visit(void *context, uint64_t seq, const uint8_t *s
     return STORE_GO_ON;
 }
 
+/* Goes round again behind each damaged record, so that one of them never hides what is
+ * after it. An empty answer with a higher `next` means: nothing here, go on there. */
 int store_read(struct store *store, uint64_t from, uint64_t to, bool all, uint8_t *out,
                size_t capacity, struct store_items *items)
 {
@@ -445,6 +469,8 @@ int store_read(struct store *store, uint64_t from, uint64_t to, bool all, uint8_
     return STORE_OK;
 }
 
+/* From memory if the device was heard since the start, else from the file: so opening
+ * reads no device at all, however many there were once. */
 bool store_last(struct store *store, const char *device, wardgate_Record *record)
 {
     const struct store_device *last;
@@ -479,6 +505,8 @@ bool store_last(struct store *store, const char *device, wardgate_Record *record
     return true;
 }
 
+/* All from memory: it is asked for each state message and status request, also while
+ * the disk fails. */
 void store_status(const struct store *store, struct store_status *status)
 {
     const struct store_epoch *epoch = &store->epochs[store->epoch_count - 1];

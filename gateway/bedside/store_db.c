@@ -41,6 +41,7 @@ static int failed_mdb(struct store *store, const char *what, int rc)
                         mdb_strerror(rc));
 }
 
+/* LMDB wants every transaction ended before its environment is closed. */
 void store_db_close(struct store *store)
 {
     if (store->import != NULL)
@@ -101,6 +102,9 @@ static int fit_map(struct store *store)
     return mdb_env_set_mapsize(store->env, (size_t)store->map_bytes);
 }
 
+/* MDB_NOTLS, because the reader belongs to the store and not to the thread that
+ * happens to open it. It is made here once, and then only renewed and reset: it keeps
+ * its slot. */
 int store_db_open(struct store *store)
 {
     MDB_txn *txn = NULL;
@@ -162,6 +166,8 @@ void store_db_preallocate(struct store *store)
         store->preallocated = fsync(fd) == 0;
 }
 
+/* Copied while the transaction lasts: LMDB hands out pointers into the map, and the
+ * next commit may write over what they point to. */
 int store_db_get(struct store *store, const char *key, uint8_t **out, size_t *n)
 {
     MDB_val k = {strlen(key), unconst(key)}, value;
@@ -184,6 +190,9 @@ int store_db_get(struct store *store, const char *key, uint8_t **out, size_t *n)
     return found;
 }
 
+/* To be compared with the head that the state says: a record above it would be of a
+ * commit whose state was lost, which LMDB's transactions rule out, so the file is
+ * damaged. */
 int store_db_last(struct store *store, uint64_t *seq)
 {
     MDB_cursor *cursor;
@@ -235,6 +244,8 @@ static int walk_cursor(MDB_cursor *cursor, uint64_t from, uint64_t to,
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+/* The reader is reset after every walk: one that stays open keeps all pages freed
+ * since from being used again, and a full store could not even delete. */
 int store_walk(struct store *store, uint64_t from, uint64_t to, store_visitor *visit,
                void *context)
 {
@@ -251,29 +262,6 @@ int store_walk(struct store *store, uint64_t from, uint64_t to, store_visitor *v
     }
     mdb_txn_reset(store->reader);
     return rc == 0 ? STORE_OK : failed_mdb(store, "read", rc);
-}
-
-int store_db_walk_last(struct store *store,
-                       void (*visit)(void *context, const uint8_t *sealed, size_t size),
-                       void *context)
-{
-    MDB_cursor *cursor;
-    MDB_val key = {1, unconst("L")}, value;
-    int rc;
-
-    if ((rc = mdb_txn_renew(store->reader)) != 0)
-        return failed_mdb(store, "read", rc);
-    if ((rc = mdb_cursor_open(store->reader, store->state_db, &cursor)) == 0) {
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-        while (rc == 0 && key.mv_size > 1 &&
-               *(const char *)key.mv_data == STORE_KEY_LAST) {
-            visit(context, value.mv_data, value.mv_size);
-            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-        }
-        mdb_cursor_close(cursor);
-    }
-    mdb_txn_reset(store->reader);
-    return rc == 0 || rc == MDB_NOTFOUND ? STORE_OK : failed_mdb(store, "read", rc);
 }
 
 static int put_state(struct store *store, MDB_txn *txn, const char *key, size_t n,
@@ -310,6 +298,8 @@ static int put_removals(struct store *store, MDB_txn *txn)
     return rc;
 }
 
+/* MDB_APPEND: keys only grow, pages are packed full, and a key that does not grow is
+ * an error here rather than a record that replaces another. */
 static int put_batch(struct store *store, MDB_txn *txn)
 {
     MDB_cursor *cursor;
@@ -331,6 +321,9 @@ static int put_batch(struct store *store, MDB_txn *txn)
     return rc;
 }
 
+/* The same transaction as the records: a head without its record, or a receipt without
+ * its state, is never on disk. Only devices that were heard since the last commit are
+ * written, so what a commit costs does not grow with the number of devices. */
 static int put_notes(struct store *store, MDB_txn *txn)
 {
     uint8_t epochs[STORE_EPOCHS_MAX * (EPOCH_SIZE + 8)], *state;
@@ -376,6 +369,8 @@ static int check_counts(const struct store *store, uint64_t next)
     return 0;
 }
 
+/* At opening also against the pages that the file has: no seal covers the trees'
+ * counts. */
 int store_db_check(struct store *store)
 {
     MDB_envinfo info;
@@ -388,6 +383,8 @@ int store_db_check(struct store *store)
     return rc == 0 ? STORE_OK : failed_mdb(store, "counts", rc);
 }
 
+/* Counts are checked inside the transaction, so that a file whose trees lie is not
+ * made worse by one more commit. */
 int store_db_commit(struct store *store)
 {
     uint64_t bytes = store->unreceipted_bytes;
@@ -414,6 +411,8 @@ int store_db_commit(struct store *store)
     return rc;
 }
 
+/* A copy of the file has another inode even where the board's id and the name are the
+ * same. */
 uint64_t store_db_inode(const struct store *store)
 {
     struct stat st;
@@ -426,6 +425,8 @@ uint64_t store_db_inode(const struct store *store)
 
 /* --- salvage --- */
 
+/* In batches with one sync each: salvage may bring over millions, and a transaction
+ * holds all its dirty pages in memory. */
 int store_import(struct store *store, uint64_t seq, const uint8_t *sealed, size_t size,
                  bool replace)
 {
@@ -448,6 +449,7 @@ int store_import(struct store *store, uint64_t seq, const uint8_t *sealed, size_
     return rc == 0 ? STORE_OK : failed_mdb(store, "salvage", rc);
 }
 
+/* Inside the same transaction that writes: what was imported a moment ago counts too. */
 bool store_import_get(struct store *store, uint64_t seq, uint8_t *sealed, size_t capacity,
                       size_t *size)
 {

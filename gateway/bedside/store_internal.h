@@ -133,11 +133,6 @@ int store_db_check(struct store *store);
 /* The newest record's seq; 0 if there is none. */
 int store_db_last(struct store *store, uint64_t *seq);
 uint64_t store_db_inode(const struct store *store);
-/* Visits every sealed last reading. */
-int store_db_walk_last(struct store *store,
-                       void (*visit)(void *context, const uint8_t *sealed, size_t size),
-                       void *context);
-
 enum store_visit { STORE_GO_ON, STORE_STOP };
 /* *skip_to: where to go on, if not at the next record. */
 typedef enum store_visit store_visitor(void *context, uint64_t seq, const uint8_t *sealed,

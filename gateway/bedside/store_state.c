@@ -21,6 +21,8 @@ struct cursor {
     bool failed;
 };
 
+/* Like take: past the end the cursor stays failed and gives zeros, so that a decoder
+ * reads its fields in order and asks once, at the end. */
 static uint64_t take64(struct cursor *in)
 {
     uint64_t value;
@@ -50,6 +52,9 @@ static uint8_t *give64(uint8_t *out, uint64_t value)
     return out + 8;
 }
 
+/* Nonces of a session count from its beginning, so it must never begin twice: its id
+ * is random, and on disk before anything is sealed under it. The list also tells
+ * salvage which of two records of one seq came later. */
 int store_new_session(struct store *store, struct store_epoch *epoch)
 {
     int error;
@@ -65,6 +70,8 @@ int store_new_session(struct store *store, struct store_epoch *epoch)
     return STORE_OK;
 }
 
+/* From the newest down: nearly every question is about it. A seq below the oldest
+ * epoch's first is given to that one, and its seal then says no. */
 const struct store_epoch *store_epoch_of(const struct store *store, uint64_t seq)
 {
     size_t i = store->epoch_count;
@@ -74,6 +81,9 @@ const struct store_epoch *store_epoch_of(const struct store *store, uint64_t seq
     return &store->epochs[i - 1];
 }
 
+/* Plain and without a seal: the seal's own key is derived from the epoch, so this is
+ * what must be readable first. A flipped bit in it makes whatever was sealed under it
+ * refuse to open, which is noticed. */
 size_t store_epochs_encode(const struct store *store, uint8_t *out)
 {
     uint8_t *at = out;
@@ -85,6 +95,8 @@ size_t store_epochs_encode(const struct store *store, uint8_t *out)
     return (size_t)(at - out);
 }
 
+/* Equal firsts are allowed: an epoch that ended before it gave a seq (a store copied
+ * twice without a reading) has none of its own. */
 int store_epochs_decode(struct store *store, const uint8_t *bytes, size_t n)
 {
     struct cursor in = {bytes, bytes + n, false};
@@ -104,6 +116,8 @@ int store_epochs_decode(struct store *store, const uint8_t *bytes, size_t n)
 }
 
 /* Seals n bytes of plain under seq 0 with the present epoch. */
+/* Seq 0 is no record's, so a note never passes for one; which note it is, says the
+ * tag it begins with. */
 static int seal_note(struct store *store, const uint8_t *plain, size_t n, uint8_t *out,
                      size_t capacity)
 {
@@ -135,6 +149,8 @@ static uint8_t *give_ranges(uint8_t *out, const struct ranges *set)
     return out;
 }
 
+/* next is given and not taken from the store: inside a commit the head is what the
+ * commit makes of it, and that is not true yet in memory. */
 int store_state_encode(struct store *store, uint64_t next, uint8_t *out, size_t capacity)
 {
     size_t ranges = store->done.count + store->absent.count;
@@ -160,6 +176,8 @@ int store_state_encode(struct store *store, uint64_t next, uint8_t *out, size_t 
     return n;
 }
 
+/* Through ranges_add and not copied: whatever the file says, what is in memory is a
+ * set that ascends and does not overlap. */
 static bool take_ranges(struct cursor *in, uint64_t count, struct ranges *set)
 {
     for (uint64_t i = 0; i < count && !in->failed; i++) {
@@ -170,6 +188,8 @@ static bool take_ranges(struct cursor *in, uint64_t count, struct ranges *set)
     return !in->failed;
 }
 
+/* Every byte must be used: a state of another format that happens to begin alike is
+ * not half believed. */
 int store_state_decode(struct store *store, const uint8_t *sealed, size_t n)
 {
     uint8_t *plain = malloc(n), tag[2] = {0, 0};
@@ -200,6 +220,8 @@ out:
     return error;
 }
 
+/* The observations are left out: this only has to say when a device was last heard, so
+ * that a restart knows where its gap begins. */
 int store_last_encode(struct store *store, const struct store_device *device,
                       uint8_t *out, size_t capacity)
 {
@@ -219,6 +241,8 @@ int store_last_encode(struct store *store, const struct store_device *device,
     return seal_note(store, plain, (size_t)(at - plain) + n, out, capacity);
 }
 
+/* A last reading that can't be opened costs its device the beginning of a RESTART gap,
+ * and nothing else: the caller goes on without it. */
 int store_last_decode(struct store *store, const uint8_t *sealed, size_t n,
                       struct store_device *device)
 {
@@ -288,6 +312,8 @@ static void wait_no_longer(struct store *store, uint64_t fresh)
                                                ((double)fresh / (double)waiting));
 }
 
+/* All three in one: done, so that it is not offered; absent, so that nobody looks for
+ * it; removal, so that the next commit deletes it. A commit that fails keeps the plan. */
 int store_remove(struct store *store, uint64_t first, uint64_t last)
 {
     store->changed = true;
@@ -308,11 +334,15 @@ static uint64_t first_outside(const struct ranges *set, uint64_t from)
     return from;
 }
 
+/* Whether something of expected..seq-1 should be in the file and is not. LMDB steps
+ * over a page whose header is damaged and says nothing, so each reader asks this at
+ * every record. */
 bool store_hole(const struct ranges *set, uint64_t expected, uint64_t seq)
 {
     return seq > expected && ranges_overlap(set, expected, seq - 1) != seq - expected;
 }
 
+/* O(ranges), like all that follow: a chart that works leaves one or two. */
 uint64_t store_first(const struct store *store)
 {
     uint64_t first = first_outside(&store->absent, 1);
@@ -354,6 +384,9 @@ static bool epoch_span(const struct store *store, const struct epoch *epoch,
     return false;
 }
 
+/* A receipt is believed only for what this store has committed under that epoch. More
+ * than that means that the chart knows a future that we do not have: an old copy was
+ * put back, and the caller begins a new epoch. */
 int store_receipt(struct store *store, const struct epoch *epoch, uint64_t first,
                   uint64_t last, uint64_t *newly)
 {
@@ -390,6 +423,9 @@ int store_receipt(struct store *store, const struct epoch *epoch, uint64_t first
     return STORE_OK;
 }
 
+/* What was deleted meanwhile can't be given again, so it goes back into `done`: else
+ * every look for the oldest waiting record would stop at it. Bytes are an estimate by
+ * the mean, because sizes are in the pages and not in memory. */
 int store_resend(struct store *store, const struct epoch *epoch, uint64_t from,
                  uint64_t *again)
 {
@@ -431,6 +467,8 @@ size_t store_epochs(const struct store *store, struct epoch out[STORE_EPOCHS_MAX
     return store->epoch_count;
 }
 
+/* Epochs are few in the life of a store (copies, salvages), so eight are enough; one
+ * is forgotten only when none of its records waits for a receipt any more. */
 int store_new_epoch(struct store *store)
 {
     struct store_epoch fresh = {.first = store->assigned};
