@@ -157,6 +157,8 @@ struct chart_counts {     /* since start */
     uint64_t commits, failed_commits, rebuilds;
     size_t open;    /* readings in open charting intervals */
     size_t windows; /* stretches of history still to be judged again */
+    /* The ledger was put back from a copy of then: backup.h. 0: it was not. */
+    int64_t census_until_us;
 };
 void chart_count(const struct chart *chart, struct chart_counts *counts);
 const char *chart_trouble(

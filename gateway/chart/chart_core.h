@@ -98,6 +98,7 @@ struct chart {
     struct due_interval *intervals; /* the copy that options.intervals points to */
     struct intake *intake;
     struct census *census;
+    int64_t census_until_us; /* backup.h; 0: it knows all that the PAS has told */
     struct due *due;
     struct destination destinations[CHART_DESTINATIONS_MAX];
     size_t destination_count;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chart/backup.h"
 #include "chart/chart_core.h"
 #include "chart/ledger_log.h"
 
@@ -191,7 +192,9 @@ int chart_derive(struct chart *c)
     c->due = due_new(&due);
     if (!c->census || !c->due)
         return LEDGER_INVALID;
-    int error = replay(c);
+    int error = backup_made_us(c->ledger, &c->census_until_us);
+    if (error == 0)
+        error = replay(c);
     c->rescan = true;
     c->rescan_state = LEDGER_RECEIVED;
     memset(&c->rescan_cursor, 0, sizeof c->rescan_cursor);

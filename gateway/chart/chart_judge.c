@@ -144,6 +144,7 @@ uint8_t chart_verdict(struct chart *c, const struct ledger_entry *entry,
         .time_known = true,
         .low_us = entry->t_low_us,
         .high_us = entry->t_high_us,
+        .census_until_us = c->census_until_us,
         .newborn = c->record.has_subject &&
                    c->record.subject.role == wardgate_Subject_Role_NEWBORN,
         /* A digest names somebody; whom, only the enrolment key could tell. Held until

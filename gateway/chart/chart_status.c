@@ -11,6 +11,7 @@ void chart_count(const struct chart *c, struct chart_counts *counts)
     *counts = c->counts;
     counts->open = c->open_count;
     counts->windows = c->windows_count;
+    counts->census_until_us = c->census_until_us;
 }
 
 const char *chart_trouble(const struct chart *c)

@@ -147,13 +147,15 @@ static json_t *feed_json(struct service *s, const struct chart_counts *c)
     struct census_counts census;
     mllp_server_counts(s->adt, &m);
     census_counts(chart_census(s->chart), &census);
-    return json_pack("{so so so so so so so so so so so}", "port",
+    return json_pack("{so so so so so so so so so so so so}", "port",
                      count(mllp_server_port(s->adt)), "peers", count(m.peers), "messages",
                      count(c->adt), "repeated", count(c->adt_repeated), "conflicts",
                      count(c->adt_conflicts), "refused", count(c->adt_refused), "foreign",
                      count(c->adt_foreign), "ignored", count(c->adt_ignored), "patients",
                      count(census.patients), "stays", count(census.stays),
-                     "identity_doubts", count(census.conflicts));
+                     "identity_doubts", count(census.conflicts), "census_until",
+                     c->census_until_us != 0 ? time_json(c->census_until_us)
+                                             : json_null());
 }
 
 static json_t *counts_json(struct service *s, const struct chart_counts *c)
@@ -307,6 +309,14 @@ static void verb_trust(void *context, const json_t *request, struct control_peer
     answer_decision(s, peer,
                     held_trust(s->chart, text_of(request, "gateway"),
                                text_of(request, "who"), clock_utc_us()),
+                    "readings");
+}
+
+static void verb_whole(void *context, const json_t *request, struct control_peer *peer)
+{
+    struct service *s = context;
+    answer_decision(s, peer,
+                    held_census_whole(s->chart, text_of(request, "who"), clock_utc_us()),
                     "readings");
 }
 
@@ -520,8 +530,11 @@ static void verb_history(void *context, const json_t *request, struct control_pe
 }
 
 const struct control_verb chart_verbs[] = {
-    {"status", verb_status},   {"books", verb_books},     {"held", verb_held},
-    {"assign", verb_assign},   {"discard", verb_discard}, {"trust", verb_trust},
-    {"dead", verb_dead},       {"resend", verb_resend},   {"sources", verb_sources},
-    {"offer", verb_offer},     {"census", verb_census},   {"unmapped", verb_unmapped},
-    {"history", verb_history}, {"losses", verb_losses},   {NULL, NULL}};
+    {"status", verb_status},   {"books", verb_books},
+    {"held", verb_held},       {"assign", verb_assign},
+    {"discard", verb_discard}, {"trust", verb_trust},
+    {"dead", verb_dead},       {"resend", verb_resend},
+    {"sources", verb_sources}, {"offer", verb_offer},
+    {"census", verb_census},   {"unmapped", verb_unmapped},
+    {"history", verb_history}, {"losses", verb_losses},
+    {"whole", verb_whole},     {NULL, NULL}};

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "chart/backup.h"
 #include "chart/chart_core.h"
 #include "chart/ledger_log.h"
 
@@ -348,13 +349,31 @@ int held_resend(struct chart *c, size_t destination, uint64_t number, const char
 
 /* --- Trusting --- */
 
-int held_trust(struct chart *c, const char *gateway, const char *who, int64_t now_us)
+/* Judges what is held for a reason again: all of it, or one gateway's. Returns how many,
+ * or an error of the ledger. */
+static int judge_held(struct chart *c, uint8_t reason, uint32_t gateway, int64_t now_us)
 {
     struct ledger_cursor cursor = {0};
     struct ledger_entry page[PAGE];
+    int n, count = 0;
+
+    while ((n = ledger_list(c->ledger, LEDGER_HELD, reason, LEDGER_ANY, &cursor, page,
+                            PAGE)) > 0)
+        for (int i = 0; i < n; i++) {
+            if (gateway != LEDGER_ANY && page[i].gateway != gateway)
+                continue;
+            if (!chart_again(c, &page[i], now_us))
+                return LEDGER_IO;
+            count++;
+        }
+    return n < 0 ? n : count;
+}
+
+int held_trust(struct chart *c, const char *gateway, const char *who, int64_t now_us)
+{
     struct ledger_source source;
     uint32_t name = ledger_name_find(c->ledger, gateway);
-    int n = 0, count = 0, error = 0;
+    int count = 0, error = 0;
     if (!who || !*who || strlen(who) >= LEDGER_WHO_SIZE || chart_is_service(who))
         return HELD_WHO;
     if (name == 0)
@@ -365,15 +384,38 @@ int held_trust(struct chart *c, const char *gateway, const char *who, int64_t no
         if ((error = ledger_source_get(c->ledger, i, &source)) == 0 &&
             source.gateway == name && source.doubted)
             error = ledger_source_doubt(c->ledger, i, false);
-    while (error == 0 && (n = ledger_list(c->ledger, LEDGER_HELD, LEDGER_SOURCE_DOUBTED,
-                                          LEDGER_ANY, &cursor, page, PAGE)) > 0)
-        for (int i = 0; i < n && error == 0; i++)
-            if (page[i].gateway == name) {
-                error = chart_again(c, &page[i], now_us) ? 0 : LEDGER_IO;
-                count++;
-            }
-    if (error != 0 || n < 0) {
-        chart_fail(c, error ? error : n);
+    if (error == 0 && (count = judge_held(c, LEDGER_SOURCE_DOUBTED, name, now_us)) < 0)
+        error = count;
+    if (error != 0) {
+        chart_fail(c, error);
+        return HELD_LEDGER;
+    }
+    return count;
+}
+
+int held_census_whole(struct chart *c, const char *who, int64_t now_us)
+{
+    int count, error;
+    if (!who || !*who || strlen(who) >= LEDGER_WHO_SIZE || chart_is_service(who))
+        return HELD_WHO;
+    if (c->census_until_us == 0)
+        return HELD_NOTHING;
+    if (!chart_batch(c, now_us))
+        return HELD_LEDGER;
+    if ((error = backup_forget(c->ledger)) != 0) {
+        chart_fail(c, error);
+        return HELD_LEDGER;
+    }
+    c->census_until_us = 0; /* if the commit fails it is read again */
+    /* What came between the copy and the loss has receipts, so no gateway offers it by
+     * itself. */
+    if ((error = intake_resend(c->intake, NULL)) < 0) {
+        chart_fail(c, error);
+        return HELD_LEDGER;
+    }
+    count = judge_held(c, CHART_REASON_MATCH + MATCH_OLD_CENSUS, LEDGER_ANY, now_us);
+    if (count < 0) {
+        chart_fail(c, count);
         return HELD_LEDGER;
     }
     return count;

@@ -78,4 +78,9 @@ int held_resend(struct chart *chart, size_t destination, uint64_t number, const 
  * judged. Same returns. */
 int held_trust(struct chart *chart, const char *gateway, const char *who, int64_t now_us);
 
+/* A person says that the PAS has told again all that came after the copy was made that
+ * this ledger was put back from: what waits for that is judged, and gateways are asked
+ * for what is missing. Same returns; HELD_NOTHING if it was not put back. */
+int held_census_whole(struct chart *chart, const char *who, int64_t now_us);
+
 #endif

@@ -43,24 +43,6 @@ struct ledger_db {
     unsigned free_pages_age;
 };
 
-/* One line for people, kept until the next failure. Returns the error, so that a
- * caller can say both in one statement. */
-int ledger_fail(struct ledger *ledger, int error, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    (void)vsnprintf(ledger->failure, sizeof(ledger->failure), format, arguments);
-    va_end(arguments);
-    return error;
-}
-
-/* Never NULL and never empty: it goes into logs and status as it is. */
-const char *ledger_failure(const struct ledger *ledger)
-{
-    return ledger->failure[0] != '\0' ? ledger->failure : "no failure";
-}
-
 /* From LMDB's codes to ours. What spoils the batch is remembered, so that it can't be
  * committed. */
 static int db_error(struct ledger *ledger, int rc, const char *what)
@@ -588,6 +570,12 @@ int db_reserve(struct ledger *ledger, uint64_t bytes)
     return ledger_fail(ledger, errno == ENOSPC ? LEDGER_FULL : LEDGER_IO,
                        "reserving %llu bytes: %s", (unsigned long long)bytes,
                        strerror(errno));
+}
+
+/* As of the last commit, page by page, while others may go on writing. */
+int db_copy(struct ledger *ledger, int fd)
+{
+    return db_error(ledger, mdb_env_copyfd2(ledger->db->env, fd, 0), "copy");
 }
 
 /* NULL is fine. */

@@ -163,6 +163,12 @@ struct ledger_entry {
  * seal session, preallocates. Returns 0 and *out, or an error and one line in error. */
 int ledger_open(const struct ledger_options *options, struct ledger **out,
                 char error[LEDGER_ERROR_SIZE]);
+/* Writes the last commit of the ledger in options to folder/ledger.mdb, which must not
+ * exist. Another process that has that ledger open may go on; this one must not have it
+ * open. backup.h makes a backup of it. */
+int ledger_copy(const struct ledger_options *options, const char *folder,
+                char error[LEDGER_ERROR_SIZE]);
+
 /* NULL is fine; an open batch is aborted */
 void ledger_close(struct ledger *ledger);
 

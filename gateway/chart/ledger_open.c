@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -17,6 +18,26 @@
 
 #define FORMAT_VERSION 1
 #define FORMAT_SIZE    (4 + EPOCH_SIZE + 16)
+
+/* --- failures --- */
+
+/* One line for people, kept until the next failure. Returns the error, so that a
+ * caller can say both in one statement. */
+int ledger_fail(struct ledger *ledger, int error, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(ledger->failure, sizeof(ledger->failure), format, arguments);
+    va_end(arguments);
+    return error;
+}
+
+/* Never NULL and never empty: it goes into logs and status as it is. */
+const char *ledger_failure(const struct ledger *ledger)
+{
+    return ledger->failure[0] != '\0' ? ledger->failure : "no failure";
+}
 
 /* --- sealing --- */
 
@@ -284,4 +305,43 @@ void ledger_close(struct ledger *ledger)
     seal_free(ledger->seal);
     crypto_wipe(&ledger->digest_key, sizeof(ledger->digest_key));
     free(ledger);
+}
+
+/* --- copying --- */
+
+/* Beside a service that has the ledger open: its lock is not asked for, and nothing is
+ * written here but LMDB's own list of readers. */
+int ledger_copy(const struct ledger_options *options, const char *folder,
+                char error[LEDGER_ERROR_SIZE])
+{
+    struct ledger ledger = {.lock = -1};
+    char path[FILE_PATH_MAX];
+    int fd, code;
+
+    if (snprintf(path, sizeof(path), "%s/ledger.mdb", options->folder) >=
+        (int)sizeof(path)) {
+        code = ledger_fail(&ledger, LEDGER_INVALID, "%s: path too long", options->folder);
+        goto err0;
+    }
+    if (access(path, F_OK) != 0) {
+        code = ledger_fail(&ledger, LEDGER_NOT_FOUND, "%s: %s", path, strerror(errno));
+        goto err0;
+    }
+    if ((code = db_new(options, &ledger.db)) != LEDGER_OK ||
+        (code = db_open(&ledger, path)) != LEDGER_OK)
+        goto err0;
+    (void)snprintf(path, sizeof(path), "%s/ledger.mdb", folder);
+    if ((fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0) {
+        code = ledger_fail(&ledger, LEDGER_IO, "%s: %s", path, strerror(errno));
+        goto err0;
+    }
+    code = db_copy(&ledger, fd);
+    if (code == LEDGER_OK && fsync(fd) != 0)
+        code = ledger_fail(&ledger, LEDGER_IO, "%s: %s", path, strerror(errno));
+    (void)close(fd);
+err0:
+    if (code != LEDGER_OK)
+        (void)snprintf(error, LEDGER_ERROR_SIZE, "%s", ledger_failure(&ledger));
+    db_close(ledger.db);
+    return code;
 }

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "chart/backup.h"
 #include "chart/main_service.h"
 
 #define CONFIG_DEFAULT "/etc/wardgate/wardgate-chart.yaml"
@@ -25,10 +27,13 @@ static void print_help(void)
            "  wardgate-chart [-c FILE] -t    test the configuration and exit\n"
            "  wardgate-chart [-c FILE] -T    print the configuration in force, with help "
            "for every key\n"
+           "  wardgate-chart [-c FILE] -B FOLDER   copy the ledger; the service may run\n"
            "\n"
            "  -c, --config FILE   default " CONFIG_DEFAULT "\n"
            "  -t, --test\n"
            "  -T, --print\n"
+           "  -B, --backup FOLDER   makes FOLDER, with a copy that was read back row by "
+           "row; keep the key apart\n"
            "      --version\n"
            "      --help\n"
            "\n"
@@ -38,19 +43,20 @@ static void print_help(void)
            "opened, 78 bad configuration.\n");
 }
 
-enum verb { VERB_RUN, VERB_TEST, VERB_PRINT, VERB_DONE, VERB_USE };
+enum verb { VERB_RUN, VERB_TEST, VERB_PRINT, VERB_BACKUP, VERB_DONE, VERB_USE };
 
-static enum verb read_options(int argc, char **argv, const char **path)
+static enum verb read_options(int argc, char **argv, const char **path, const char **to)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
                                             {"test", no_argument, NULL, 't'},
                                             {"print", no_argument, NULL, 'T'},
+                                            {"backup", required_argument, NULL, 'B'},
                                             {"version", no_argument, NULL, 'V'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     enum verb verb = VERB_RUN;
     int option;
-    while ((option = getopt_long(argc, argv, "c:tTh", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "c:tTB:h", options, NULL)) != -1) {
         switch (option) {
         case 'c':
             *path = optarg;
@@ -60,6 +66,10 @@ static enum verb read_options(int argc, char **argv, const char **path)
             break;
         case 'T':
             verb = VERB_PRINT;
+            break;
+        case 'B':
+            *to = optarg;
+            verb = VERB_BACKUP;
             break;
         case 'V':
             printf("wardgate-chart " WARDGATE_VERSION "\n");
@@ -112,11 +122,26 @@ err0:
     return result;
 }
 
+static int make_backup(const struct service *service, const char *to)
+{
+    const struct ledger_options options = service_ledger(service);
+    struct backup_report report;
+    char error[LEDGER_ERROR_SIZE];
+    if (backup_make(&options, to, clock_utc_us(), &report, error) != LEDGER_OK) {
+        fprintf(stderr, "wardgate-chart: %s\n", error);
+        return EXIT_UNAVAILABLE;
+    }
+    printf("%s: %" PRIu64 " readings, %" PRIu64 " ADT messages, %" PRIu64
+           " bytes, read back row by row\n",
+           to, report.readings, report.adt, report.bytes);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    const char *path = CONFIG_DEFAULT;
+    const char *path = CONFIG_DEFAULT, *to = NULL;
     char error[CONFIG_ERROR_SIZE];
-    enum verb verb = read_options(argc, argv, &path);
+    enum verb verb = read_options(argc, argv, &path, &to);
     if (verb == VERB_DONE)
         return 0;
     if (verb == VERB_USE) {
@@ -137,6 +162,8 @@ int main(int argc, char **argv)
     }
     if (verb == VERB_PRINT)
         config_print(chart_schema, &service->config, stdout);
+    else if (verb == VERB_BACKUP)
+        result = make_backup(service, to);
     else if (verb == VERB_TEST)
         printf("%s: good\n", path);
     else

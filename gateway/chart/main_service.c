@@ -276,15 +276,20 @@ static void on_event(void *context, const char *text)
 
 /* --- Starting --- */
 
+struct ledger_options service_ledger(const struct service *s)
+{
+    const struct ledger_config *l = &s->config.ledger;
+    return (struct ledger_options){.folder = l->folder,
+                                   .key_path = l->key,
+                                   .size_max = (uint64_t)l->size_max,
+                                   .preallocate = (uint64_t)l->preallocate,
+                                   .free_min = (uint64_t)l->free_min};
+}
+
 static int open_ledger(struct service *s)
 {
     char error[LEDGER_ERROR_SIZE];
-    const struct ledger_config *l = &s->config.ledger;
-    const struct ledger_options options = {.folder = l->folder,
-                                           .key_path = l->key,
-                                           .size_max = (uint64_t)l->size_max,
-                                           .preallocate = (uint64_t)l->preallocate,
-                                           .free_min = (uint64_t)l->free_min};
+    const struct ledger_options options = service_ledger(s);
     if (ledger_open(&options, &s->ledger, error) == 0)
         return 0;
     log_error("ledger: %s", error);

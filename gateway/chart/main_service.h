@@ -83,6 +83,8 @@ int service_site(const struct chart_config *config, const struct places_config *
  * as it was. */
 int service_load(struct service *service, const char *path,
                  char error[CONFIG_ERROR_SIZE]);
+/* The ledger that the configuration names. Its texts are the service's. */
+struct ledger_options service_ledger(const struct service *service);
 /* Opens everything in order, ends it in reverse. Returns 0 or -1 (logged). service_stop
  * takes what was started only. */
 int service_start(struct service *service);

@@ -45,6 +45,9 @@ static const struct {
                        "Measured on a newborn: to be assigned to the baby by hand."},
     [MATCH_PLACE_DOUBT] = {"place-doubt",
                            "The device may have been moved to another patient."},
+    [MATCH_OLD_CENSUS] =
+        {"old-census",
+         "The bed list was put back from a copy: moves after that may be missing."},
 };
 
 /* A number from a newer version's ledger must still read as a hold. */
@@ -136,6 +139,8 @@ static enum match_reason before_looking(const struct match_evidence *evidence)
         return MATCH_NO_PLACE;
     if (!evidence->mapped)
         return MATCH_NOT_MAPPED;
+    if (evidence->census_until_us != 0 && evidence->high_us > evidence->census_until_us)
+        return MATCH_OLD_CENSUS;
     return MATCH_CHART;
 }
 

@@ -36,6 +36,9 @@ enum match_reason {
     MATCH_NEWBORN = 15,
     /* the device may have changed hands: silent, switched off, lease over */
     MATCH_PLACE_DOUBT = 16,
+    /* measured after the ledger's copy was made that it was put back from: ADT
+       messages since then may be missing */
+    MATCH_OLD_CENSUS = 17,
     MATCH_REASONS
 };
 
@@ -45,6 +48,7 @@ struct match_evidence {
     bool mapped;    /* adt_site_has_place, or a default rule is on */
     bool time_known;
     int64_t low_us, high_us; /* measured in this interval, both inclusive */
+    int64_t census_until_us; /* who moved later is not known; 0: the census is whole */
     bool newborn;            /* subject role; a fetus is charted on the mother */
     /* see P3: sensors off, power cycle, lease end where the care setting says so */
     bool place_doubt;

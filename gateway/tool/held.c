@@ -11,7 +11,7 @@
 #include "tool/verbs.h"
 
 static const char help[] =
-    "usage: wardgate held [list|assign|discard|trust|dead|lost] [--socket PATH] "
+    "usage: wardgate held [list|assign|discard|trust|whole|dead|lost] [--socket PATH] "
     "[--json]\n"
     "\n"
     "What the chart service holds because it is not sure enough whose it is, and what to "
@@ -29,6 +29,10 @@ static const char help[] =
     "chart them\n"
     "  wardgate held trust GATEWAY --who j.smith              a gateway's store is to be "
     "believed again\n"
+    "  wardgate held whole --who j.smith                      the ledger was put back "
+    "from a copy, and\n"
+    "                                                         the PAS has told again all "
+    "that came since\n"
     "  wardgate held dead                                     messages that an EPR "
     "refused for good\n"
     "                                                         (again: wardgate resend "
@@ -125,6 +129,10 @@ static int run(const char *command, int operands, char **operand, struct call *c
                             "who", call->who);
         return decide(call, request);
     }
+    if (strcmp(command, "whole") == 0)
+        return operands > 0 ? tool_usage("held", "whole takes no operand")
+                            : decide(call, json_pack("{s:s, s:s}", "do", "whole", "who",
+                                                     call->who));
     if (operands > 0 || call->reason == NULL)
         return tool_usage("held", "%s needs --place and --reason of a listed line",
                           command);
@@ -138,8 +146,8 @@ static int run(const char *command, int operands, char **operand, struct call *c
 
 int verb_held(int argc, char **argv)
 {
-    static const char *const commands[] = {"list",  "assign", "discard",
-                                           "trust", "dead",   "lost"};
+    static const char *const commands[] = {"list", "assign", "discard", "trust",
+                                           "dead", "lost",   "whole"};
     struct call call = {.json = false};
     const struct tool_option options[] = {
         {"socket", &call.socket, NULL}, {"place", &call.place, NULL},

@@ -67,6 +67,10 @@ static int look_at_chart(const json_t *status)
         found(json_is_false(json_object_get(broker, "connected")),
               "the broker is not connected",
               error != NULL && *error != '\0' ? error : NULL) +
+        found(text_of(json_object_get(status, "adt"), "census_until") != NULL,
+              "the ledger was put back from a copy; later readings wait until the PAS "
+              "has told everything again (wardgate held whole)",
+              text_of(json_object_get(status, "adt"), "census_until")) +
         found(json_is_false(json_object_get(books, "balanced")),
               "the books do not balance", NULL) +
         found(json_array_size(overdue) > 0,
