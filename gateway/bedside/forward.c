@@ -29,6 +29,8 @@ static uint64_t jittered(struct forward *forward, uint64_t us)
     return us + random_next(forward) % (us / 4 + 1);
 }
 
+/* Everything that waits is backlog until somebody connects: there is no telling how
+ * old it is. */
 void forward_init(struct forward *forward, const struct forward_config *config,
                   const struct forward_ops *ops, uint64_t oldest, uint64_t head)
 {
@@ -42,6 +44,7 @@ void forward_init(struct forward *forward, const struct forward_config *config,
     forward->random = config->seed != 0 ? config->seed : 1;
 }
 
+/* The last one takes its place: nothing depends on the order of batches. */
 static void drop_batch(struct forward *forward, uint32_t i)
 {
     forward->on_the_way -= forward->batches[i].bytes;
@@ -107,6 +110,8 @@ static bool next_again(struct forward *forward, uint64_t now_us,
     return false;
 }
 
+/* Live may use the window to its last byte, and an envelope may be as large as there
+ * is room: the fewer messages, the fewer receipts and commits at the chart. */
 static bool next_live(struct forward *forward, struct forward_action *action)
 {
     uint64_t from = forward->live, to = forward->head - 1, room;
@@ -139,6 +144,9 @@ static void refill(struct forward *forward, uint64_t now_us)
     forward->budget_at_us = now_us;
 }
 
+/* Smaller envelopes, so that several are on the way at once and a receipt for one
+ * makes room for the next while the rest travels; and never into what is reserved for
+ * live readings. */
 static bool next_backlog(struct forward *forward, uint64_t now_us,
                          struct forward_action *action, uint64_t *wake_us)
 {
@@ -171,6 +179,9 @@ static bool next_backlog(struct forward *forward, uint64_t now_us,
     return true;
 }
 
+/* What is overdue goes before what is new: it is older, and its bytes are in the
+ * window already. Then live, unless it has had its turns; whichever of the two lanes
+ * is empty leaves its turn to the other. */
 void forward_next(struct forward *forward, uint64_t now_us, struct forward_action *action)
 {
     uint64_t wake_us = UINT64_MAX;
@@ -205,6 +216,7 @@ static void advance(struct forward *forward, const struct forward_action *action
         forward->backlog = next;
 }
 
+/* By its seqs: an index would not outlive a receipt. */
 static struct forward_batch *find_again(struct forward *forward,
                                         const struct forward_action *action)
 {
@@ -215,6 +227,8 @@ static struct forward_batch *find_again(struct forward *forward,
     return NULL;
 }
 
+/* Doubled, because a chart that is slow is made slower by repeats; with jitter,
+ * because a whole ward lost the same broker. */
 static uint64_t again_after(struct forward *forward, uint32_t tries)
 {
     uint64_t us = FORWARD_AGAIN_US;
@@ -264,6 +278,8 @@ void forward_sent(struct forward *forward, const struct forward_action *action,
         forward->budget -= bytes < forward->budget ? bytes : forward->budget;
 }
 
+/* Everything there was receipted meanwhile, or is done with: a lane goes past it, a
+ * batch that was to be offered again is over. */
 void forward_nothing(struct forward *forward, const struct forward_action *action,
                      uint64_t next)
 {
@@ -295,11 +311,16 @@ static void back_off(struct forward *forward, uint64_t now_us)
     forward->hold_until_us = now_us + jittered(forward, forward->backoff_us);
 }
 
+/* One way for whatever went wrong on our side of the broker: a store that can't be
+ * read is asked less often too. */
 void forward_hold(struct forward *forward, uint64_t now_us)
 {
     back_off(forward, now_us);
 }
 
+/* What was on the way is not waited for: the session may be new, and what had arrived
+ * is receipted within seconds and stepped over. A repeat costs bytes, a wait costs the
+ * ward its newest values. */
 void forward_connected(struct forward *forward, uint64_t oldest, uint64_t now_us)
 {
     forward->used = 0;
@@ -314,6 +335,7 @@ void forward_connected(struct forward *forward, uint64_t oldest, uint64_t now_us
     forward->budget_at_us = now_us;
 }
 
+/* Batches go, so that the queue is shown as what it is: all of it waits. */
 void forward_disconnected(struct forward *forward, uint64_t oldest)
 {
     forward->connected = false;
@@ -330,6 +352,9 @@ void forward_committed(struct forward *forward, uint64_t head)
         forward->head = head;
 }
 
+/* A PUBACK ends the publish and nothing else (P1). A refusal is offered again when the
+ * pause is over; one that nobody was there to take waits for the chart's first
+ * receipt, or 30 s. */
 void forward_acknowledged(struct forward *forward, int token, uint8_t reason,
                           uint64_t now_us)
 {
@@ -358,6 +383,8 @@ void forward_acknowledged(struct forward *forward, int token, uint8_t reason,
     }
 }
 
+/* A batch shrinks by what was receipted of it, in records and, in proportion, in
+ * bytes: one that is receipted piece by piece gives its room back piece by piece. */
 void forward_receipt(struct forward *forward, uint64_t first, uint64_t last,
                      uint64_t now_us)
 {
@@ -391,6 +418,8 @@ void forward_receipt(struct forward *forward, uint64_t first, uint64_t last,
     }
 }
 
+/* The chart has lost something, so it goes by what it says now. Live readings are not
+ * held up for it: what it asks for joins the backlog. */
 void forward_resend(struct forward *forward, uint64_t from, uint64_t now_us)
 {
     forward->heard = true;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+/* Silence counts from the beginning: a device that never says anything opens its gap
+ * too. */
 void gaps_init(struct gaps *gaps, const struct gaps_config *config, uint64_t now_us)
 {
     memset(gaps, 0, sizeof(*gaps));
@@ -12,6 +14,8 @@ void gaps_init(struct gaps *gaps, const struct gaps_config *config, uint64_t now
     gaps->since_us = now_us;
 }
 
+/* No gap is opened yet: the device may be silent for ever, and DEVICE_SILENT says
+ * that. The first reading closes what began at the last one before the start. */
 void gaps_restart(struct gaps *gaps, const wardgate_TimeBlock *last, bool has_sample,
                   uint64_t sample)
 {
@@ -23,6 +27,8 @@ void gaps_restart(struct gaps *gaps, const wardgate_TimeBlock *last, bool has_sa
     gaps->last_sample = sample;
 }
 
+/* At most four can come of one call; a fifth would write over the fourth rather than
+ * past the end. */
 static wardgate_Gap *add(struct gaps_out *out, wardgate_Gap_Reason reason)
 {
     wardgate_Gap *gap =
@@ -67,6 +73,8 @@ static bool went_back(const struct gaps *gaps, uint64_t sample, uint64_t step)
     return step > (UINT64_C(1) << (gaps->config.sample_bits - 1));
 }
 
+/* Before anything else that a call gives, so that gaps come in the order of their
+ * times. */
 void gaps_flush(struct gaps *gaps, struct gaps_out *out)
 {
     wardgate_Gap *gap;
@@ -88,6 +96,7 @@ bool gaps_has_lost(const struct gaps *gaps)
     return gaps->lost > 0 || gaps->lost_unknown;
 }
 
+/* A stretch of losses is one gap, under the last reason: they mostly have one cause. */
 void gaps_lost(struct gaps *gaps, wardgate_Gap_Reason reason, uint64_t count,
                const wardgate_TimeBlock *time)
 {
@@ -105,6 +114,8 @@ void gaps_lost_until(struct gaps *gaps, const wardgate_TimeBlock *time)
     gaps->lost_to = *time;
 }
 
+/* A gap that found no room in the store is not forgotten: its count is carried on
+ * until one does. */
 void gaps_again(struct gaps *gaps, const wardgate_Gap *gap)
 {
     const wardgate_TimeBlock *from = gap->has_from ? &gap->from : &gap->to;
@@ -121,6 +132,9 @@ void gaps_again(struct gaps *gaps, const wardgate_Gap *gap)
     gaps->lost_reason = (uint64_t)gap->reason;
 }
 
+/* The device's own counter is believed before any clock: it says how many, where time
+ * only says how long. Without one an interruption's count is unknown, and without an
+ * interruption there is nothing to report. */
 enum gaps_verdict gaps_reading(struct gaps *gaps, const wardgate_TimeBlock *time,
                                bool has_sample, uint64_t sample, struct gaps_out *out)
 {
@@ -167,6 +181,8 @@ enum gaps_verdict gaps_reading(struct gaps *gaps, const wardgate_TimeBlock *time
     return GAPS_NEW;
 }
 
+/* One at a time: a device whose bus went down while it was silent is silent since
+ * then, and both would count the same readings. */
 void gaps_open(struct gaps *gaps, wardgate_Gap_Reason reason,
                const wardgate_TimeBlock *now, struct gaps_out *out)
 {
@@ -190,6 +206,7 @@ void gaps_tick(struct gaps *gaps, const wardgate_TimeBlock *now, struct gaps_out
         gaps_flush(gaps, out);
 }
 
+/* An open gap is ended by a reading and not by time. */
 uint64_t gaps_due_us(const struct gaps *gaps)
 {
     if (gaps->open || gaps->config.silence_us == 0)

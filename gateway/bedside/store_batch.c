@@ -39,6 +39,7 @@ static int batch_grow(struct store_batch *batch, size_t size)
     return STORE_OK;
 }
 
+/* The batch is one block with offsets, not pointers: it moves when it grows. */
 int store_batch_put(struct store *store, uint64_t seq, const uint8_t *bytes, size_t size)
 {
     struct store_batch *batch = &store->batch;
@@ -70,6 +71,8 @@ static void note_last(struct store *store, const wardgate_Record *record)
     device->dirty = true;
 }
 
+/* The seq is the last thing that is given: a record that was refused (full, or not
+ * encodable) has used up none, so seqs in the file have no holes that nobody explains. */
 int store_batch_add(struct store *store, wardgate_Record *record,
                     const struct gap_devices *devices, bool spare)
 {
@@ -101,6 +104,7 @@ int store_add(struct store *store, wardgate_Record *record)
     return store_batch_add(store, record, NULL, false);
 }
 
+/* After a commit that is the whole batch. */
 void store_batch_drop(struct store *store, uint64_t seq)
 {
     struct store_batch *batch = &store->batch;
@@ -133,6 +137,8 @@ void store_batch_free(struct store *store)
     store->batch = (struct store_batch){0};
 }
 
+/* Searched by name: a gateway has tens of devices, and each knows its own only by its
+ * name here. */
 struct store_device *store_device(struct store *store, const char *id, bool make)
 {
     struct store_device *device;

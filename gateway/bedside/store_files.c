@@ -29,6 +29,7 @@ int store_path(const char *folder, const char *name, char out[STORE_PATH_MAX])
     return n > 0 && n < STORE_PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
+/* flock and not a file that exists: it goes with the process, however that ends. */
 int store_lock(const char *folder)
 {
     struct stat st;
@@ -115,6 +116,7 @@ long store_sessions_read(const char *folder, uint8_t **ids)
     return n < 0 ? n : n / SEAL_SESSION_SIZE;
 }
 
+/* Replaced as a whole by a rename, so that a cut leaves the old list or the new one. */
 int store_epochs_write(const char *folder, const struct store_epoch *epochs, size_t count)
 {
     char path[STORE_PATH_MAX], text[STORE_EPOCHS_MAX * 64], hex[2 * EPOCH_SIZE + 1];
@@ -149,6 +151,7 @@ static bool epochs_line(const char *line, struct store_epoch *epoch)
            hex_bytes(hex, epoch->id.bytes, EPOCH_SIZE);
 }
 
+/* Read where data.mdb does not say it, and believed whole or not at all. */
 int store_epochs_read(const char *folder, struct store_epoch epochs[STORE_EPOCHS_MAX])
 {
     char path[STORE_PATH_MAX], *next;
@@ -181,6 +184,9 @@ int store_epochs_read(const char *folder, struct store_epoch epochs[STORE_EPOCHS
     return count;
 }
 
+/* What the kernel counted for this process: pages that LMDB wrote are in there as they
+ * went to the disk. 0 where /proc says nothing; it is a figure for people and for the
+ * bench. */
 uint64_t store_written(void)
 {
     static const char key[] = "\nwrite_bytes: ";

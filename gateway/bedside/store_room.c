@@ -22,6 +22,8 @@
 
 #define COMMIT_PAGES 12 /* pages that a commit copies whatever it adds */
 
+/* By the mean of what is stored now; one too many rather than one too few, since what
+ * is not freed now is asked for again at the next commit. */
 static uint64_t records_in(const struct store *store, uint64_t pages)
 {
     uint64_t leaves = store->leaf_pages > 0 ? store->leaf_pages : 1;
@@ -63,11 +65,15 @@ static uint64_t trim(struct store *store, uint64_t most)
     return freed;
 }
 
+/* Planned work has a floor (a commit that frees three records frees nothing that
+ * lasts) and a ceiling (no commit may take seconds). */
 static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
 {
     return value < low ? low : value > high ? high : value;
 }
 
+/* Nothing new is planned while a plan has not been committed: after a commit that
+ * failed, the same one is tried again with the same gaps. */
 int store_make_room(struct store *store)
 {
     uint64_t high = store->map_pages * store->high_water / 100;
@@ -92,6 +98,8 @@ int store_make_room(struct store *store)
     return STORE_OK;
 }
 
+/* Unless the chart has it already, its seq becomes a gap of one: it is never offered,
+ * and never missing without a word. */
 int store_damaged(struct store *store, uint64_t seq)
 {
     wardgate_Record record;

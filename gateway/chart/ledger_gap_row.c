@@ -9,6 +9,8 @@
 
 /* --- gaps --- */
 
+/* A settled gap keeps its count and range for whoever reads the record's history, but
+ * none of the flags that the books add up. */
 int gap_row_write(struct ledger *ledger, const struct ledger_gap *gap)
 {
     uint8_t key[ENTRY_KEY_SIZE], row[GAP_ROW_SIZE], *at;
@@ -24,6 +26,8 @@ int gap_row_write(struct ledger *ledger, const struct ledger_gap *gap)
     return db_put(ledger, DB_GAPS, key, sizeof(key), row, sizeof(row));
 }
 
+/* Whether there are parts is a flag, so that a gap without them, which is nearly every
+ * one, costs no search. */
 bool gap_row_read(struct ledger_id id, struct db_span row, struct ledger_gap *out)
 {
     if (row.size != GAP_ROW_SIZE)
@@ -53,6 +57,8 @@ static void part_key(struct ledger_id gap, uint32_t device, uint32_t place,
     (void)put32(put32(out + ENTRY_KEY_SIZE, device), place);
 }
 
+/* No two are of one device and place: the second would replace the first, and its
+ * count would be gone. Intake has joined them. */
 int gap_parts_write(struct ledger *ledger, struct ledger_id gap,
                     const struct ledger_gap_part *parts, size_t n)
 {
@@ -108,6 +114,8 @@ int ledger_gap_parts(struct ledger *ledger, struct ledger_id gap,
     return step < 0 ? step : n;
 }
 
+/* First the device's own part, then the nameless one: a reading that came may be of a
+ * device that the gap could not name. */
 int gap_part_less(struct ledger *ledger, struct ledger_id gap, uint32_t device,
                   uint32_t place, bool *less)
 {

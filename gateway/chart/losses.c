@@ -34,6 +34,8 @@ static int gather(struct gathered *all, const struct loss_line *line)
     return LEDGER_OK;
 }
 
+/* A gap of one device is a row as it is; of several, a row for each, under the one
+ * reason. */
 static int gather_gap(struct ledger *ledger, struct gathered *all, uint32_t gateway,
                       const struct ledger_gap *gap)
 {
@@ -66,6 +68,7 @@ static int gather_gap(struct ledger *ledger, struct gathered *all, uint32_t gate
     return error;
 }
 
+/* From the newest back, so that what is left out beyond the limit is the oldest. */
 static int gather_source(struct ledger *ledger, struct gathered *all, uint32_t source,
                          bool *older)
 {
@@ -91,6 +94,7 @@ static int compare(uint64_t a, uint64_t b)
     return a < b ? -1 : a > b;
 }
 
+/* The order within which equal means: the same line. */
 static int by_line(const void *a, const void *b)
 {
     const struct loss_line *x = a, *y = b;
@@ -127,6 +131,8 @@ static void add_up(struct loss_line *sum, const struct loss_line *row)
         sum->to_us = row->to_us;
 }
 
+/* Sorting twice is cheaper to be sure of than a table of lines: at most
+ * LOSSES_ROWS_MAX rows, seldom a hundred. */
 static void lines_make(struct gathered *all)
 {
     size_t n = 0;
@@ -143,6 +149,8 @@ static void lines_make(struct gathered *all)
     qsort(all->lines, all->count, sizeof(all->lines[0]), by_age);
 }
 
+/* Lines beyond `most` are counted, not shown: who asks for ten still learns that there
+ * are more. */
 int losses_each(struct ledger *ledger, int most,
                 void (*visit)(void *context, const struct loss_line *line), void *context,
                 bool *older)

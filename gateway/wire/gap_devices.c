@@ -57,6 +57,8 @@ void gap_devices_of_reading(const wardgate_Record *reading, wardgate_GapDevice *
         part_time(part, &reading->time);
 }
 
+/* Of an unknown count nothing is known, whatever the field says; that there is more
+ * is. */
 void gap_devices_of_gap(const wardgate_Record *record, wardgate_GapDevice *part)
 {
     const wardgate_Gap *gap = &record->gap;
@@ -139,6 +141,8 @@ static size_t find(const struct gap_devices *list, const char *id, const char *p
     return list->count;
 }
 
+/* Place and line go with the name: half a name would look like a device that nobody
+ * has. */
 void gap_devices_add_nameless(struct gap_devices *list, const wardgate_GapDevice *part)
 {
     wardgate_GapDevice bare = *part;
@@ -151,6 +155,8 @@ void gap_devices_add_nameless(struct gap_devices *list, const wardgate_GapDevice
         list->items[list->count++] = bare; /* gap_devices_add left this place free */
 }
 
+/* Tried out on a copy: a count may grow by a byte, so even a part that is known may
+ * find no room. */
 bool gap_devices_add(struct gap_devices *list, const wardgate_GapDevice *part)
 {
     wardgate_GapDevice sum = *part;
@@ -248,6 +254,8 @@ static bool sum_valid(const struct sum *sum, const wardgate_Gap *gap)
     return gap->count_unknown ? true : !sum->unknown && sum->count == gap->count;
 }
 
+/* When writing and when reading the same rules: what the chart would refuse must not
+ * sit in a gateway's queue for ever. */
 bool gap_devices_valid(const struct gap_devices *list, const wardgate_Gap *gap)
 {
     struct sum sum = {0};
