@@ -37,8 +37,8 @@ def new_flash(path):
 
 
 def command(board, image, bus, flash=None, device=None, more=()):
-    """QEMU's words for a board. bus: path of a socket to be made; device: what follows `-serial` for the first device; flash: a file
-    that outlives the process."""
+    """QEMU's words for a board. bus: path of a socket to be made; device: a line that is there, or the path of a socket to be made;
+    flash: a file that outlives the process."""
     said = facts(board)
     words = shlex.split(said['emulate'].split(' -chardev')[0].format(image=image))
     if flash:
@@ -51,7 +51,8 @@ def command(board, image, bus, flash=None, device=None, more=()):
     if device is None:
         words += ['-serial', 'null']
     else:
-        words += ['-chardev', f'serial,id=device,path={device}', '-serial', 'chardev:device']
+        kind = f'serial,id=device,path={device}' if os.path.exists(device) else f'socket,id=device,path={device},server=on,wait=off'
+        words += ['-chardev', kind, '-serial', 'chardev:device']
     return [*words, *more]
 
 

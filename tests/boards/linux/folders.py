@@ -32,7 +32,7 @@ def problems(folder):
     made = {'/dev/' + link for link in re.findall(r'SYMLINK\+="(bedside/port\d+)"', rules)}
     if listed != made or not listed:
         yield f'board.yaml has {sorted(listed)}, the rules make {sorted(made)}'
-    for at in re.findall(r'at: (?:usb (?:of )?)?([\w.:-]+)', text):
+    for at in re.findall(r'at: "?(?:usb (?:of )?)?([\w.:-]+)', text):
         if f'"{at}' not in rules:
             yield f'no rule for {at}'
     allowed = set(re.findall(r'DeviceAllow=char-(\w+) rw', read(os.path.join(folder, 'unit.conf'))))

@@ -99,7 +99,7 @@ buses:
         wait_for('the board to boot', lambda: self.log('board').count(self.sign) == self.boots, self.patience)
         # Where the machine has it: the udev rule of /dev/bedside/port1 goes by that.
         with open(os.path.join(ROOT, 'boards', self.name, 'board.yaml'), encoding='utf-8') as file:
-            at = re.search(r'port: 1,.* at: ([\w.:]+)', file.read()).group(1)
+            at = re.search(r'port: 1,.* at: "?([\w.:]+)', file.read()).group(1)
         line = emulated.facts(self.name)['emulated_line']
         assert self.port or f'init: {line} at {at}\n' in self.log('board').replace('\r', ''), f'{line} is not at {at}'
 
