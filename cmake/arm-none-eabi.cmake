@@ -5,7 +5,7 @@ find_program(ARM_OBJCOPY arm-none-eabi-objcopy)
 set(ARM_FLAGS -std=c11 -mthumb -Os -g -ffunction-sections -fdata-sections -fno-strict-aliasing -fstack-usage
     -fcallgraph-info=su -Wall -Wextra -Wconversion -Wshadow -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla
     -D_GNU_SOURCE "-DWARDGATE_VERSION=\"${PROJECT_VERSION}\"" "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/="
-    -I${CMAKE_SOURCE_DIR} -nostartfiles --specs=nano.specs --specs=nosys.specs -Wl,--gc-sections
+    -I${CMAKE_SOURCE_DIR} -nostartfiles --specs=nosys.specs -Wl,--gc-sections
     -L${CMAKE_SOURCE_DIR}/firmware)
 
 # board_value(BOARD KEY OUT): a scalar of boards/BOARD/board.yaml

@@ -18,6 +18,7 @@
 #define LEFT_MAGIC   0x4C656674u /* "Left" */
 #define NMI          2
 #define OWN          32 /* words of stack that the start itself may be using */
+#define LOOK         16 /* words of stack looked at in one call */
 
 int main(void);
 void cortex_reset(void);
@@ -169,17 +170,19 @@ void *hal_spare_memory(size_t *size)
     return &link_spare;
 }
 
+/* A few words a call, from the low end up and then again: it is called each turn of the
+ * loop, and thousands of words would make a reply late. */
 void hal_stack(uint32_t *used, uint32_t *size)
 {
-    static uint32_t *untouched; /* never comes back up */
+    static uint32_t *untouched, *at; /* untouched never comes back up */
 
     if (untouched == NULL)
         untouched = &link_stack_top;
-    for (uint32_t *at = &link_stack_low; at < untouched; at++)
-        if (*at != PAINT) {
+    if (at == NULL || at >= untouched)
+        at = &link_stack_low;
+    for (unsigned i = 0; i < LOOK && at < untouched; i++, at++)
+        if (*at != PAINT)
             untouched = at;
-            break;
-        }
     *used = (uint32_t)((uint8_t *)&link_stack_top - (uint8_t *)untouched);
     *size = (uint32_t)((uint8_t *)&link_stack_top - (uint8_t *)&link_stack_low);
 }

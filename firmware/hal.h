@@ -112,7 +112,8 @@ void hal_fault_take(struct hal_fault *fault);
 /* The memory that nothing else needs, for samples. Aligned to 8. */
 void *hal_spare_memory(size_t *size);
 
-/* Bytes of stack ever used and there are; 0 where the board does not paint it. */
+/* Bytes of stack ever used (known after some hundred calls) and there are; 0 where the
+ * board does not paint it. Cheap. */
 void hal_stack(uint32_t *used, uint32_t *size);
 
 /* Flash: the two program slots, and a small area for what outlives power. NULL if the

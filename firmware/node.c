@@ -132,10 +132,10 @@ static uint64_t turn_bus(struct node *node)
     due_us = modbus_server_due_us(server);
     n = modbus_server_poll(server, node->now_us, out);
     if (n > 0 && serial_put(HAL_BUS, out, n)) {
-        uint64_t delay_us = hal_now_us() - due_us;
+        uint64_t began_us = serial_began_us(HAL_BUS);
 
-        if (delay_us > server->count.delay_max_us)
-            server->count.delay_max_us = (uint32_t)delay_us;
+        if (began_us > due_us + server->count.delay_max_us)
+            server->count.delay_max_us = (uint32_t)(began_us - due_us);
     }
     done(node, PART_BUS);
     return modbus_server_due_us(server);
@@ -180,17 +180,22 @@ static void turn_keep(struct node *node)
     done(node, PART_KEEP);
 }
 
+/* The bus is looked at before each device: a reply then waits for one of them at most. */
 uint64_t node_turn(struct node *node)
 {
-    uint64_t due_us, device_us, took_us;
+    uint64_t due_us = UINT64_MAX, bus_us, device_us, took_us, began_us = hal_now_us();
 
-    node->now_us = hal_now_us();
-    due_us = turn_bus(node);
     for (unsigned i = 0; i < HAL_DEVICES_MAX; i++) {
+        node->now_us = hal_now_us();
+        (void)turn_bus(node);
         device_us = turn_device(node, i);
         if (device_us < due_us)
             due_us = device_us;
     }
+    node->now_us = hal_now_us();
+    bus_us = turn_bus(node);
+    if (bus_us < due_us)
+        due_us = bus_us;
     turn_keep(node);
     if (node->now_us >= NODE_TRIAL_MS * UINT64_C(1000) && node_on_trial())
         hal_reset(); /* the bootloader goes back to the version before */
@@ -198,21 +203,26 @@ uint64_t node_turn(struct node *node)
         hal_watchdog_kick();
         node->progress = 0;
     }
-    took_us = hal_now_us() - node->now_us;
+    took_us = hal_now_us() - began_us;
     if (took_us > node->turn_max_us)
         node->turn_max_us = (uint32_t)took_us;
     return due_us;
 }
 
-/* A time nearer than a sleep is exact is waited for awake: at 19,200 baud that is at most
- * a millisecond a frame, and the reply then starts on time. */
+/* A time nearer than a sleep is exact is waited for awake, and with nothing else to do
+ * but what comes: at 19,200 baud that is at most a millisecond a frame, and the reply
+ * then starts on time. */
 void node_rest(struct node *node, uint64_t until_us)
 {
     uint64_t before_us = hal_now_us();
     bool waiting = false;
 
-    if (until_us != UINT64_MAX && until_us <= before_us + REST_US)
+    if (until_us != UINT64_MAX && until_us <= before_us + REST_US) {
+        while (hal_now_us() < until_us && !waiting)
+            for (unsigned i = 0; i <= hal_device_ports(); i++)
+                waiting |= serial_waiting(i);
         return;
+    }
     if (until_us != UINT64_MAX)
         until_us -= REST_US;
     hal_lock();

@@ -6,10 +6,12 @@
 #include "firmware/serial.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 struct port {
     atomic_uint in_head, in_tail, out_head, out_tail;
-    uint64_t heard_us;
+    unsigned put_at; /* in the out ring: the first byte of the last serial_put() */
+    uint64_t heard_us, began_us;
     struct serial_count count;
     struct serial_byte in[SERIAL_IN];
     uint8_t out[SERIAL_OUT];
@@ -57,6 +59,8 @@ int serial_next(unsigned port)
 
     if (tail == atomic_load_explicit(&p->out_head, memory_order_acquire))
         return -1;
+    if (tail == p->put_at)
+        p->began_us = hal_now_us();
     byte = p->out[tail % SERIAL_OUT];
     atomic_store_explicit(&p->out_tail, tail + 1, memory_order_release);
     p->count.out++;
@@ -77,14 +81,24 @@ size_t serial_take(unsigned port, struct serial_byte *bytes, size_t n)
 }
 
 /* 64 bits are two loads on these cores: the interrupt must not come between. */
-uint64_t serial_heard_us(unsigned port)
+static uint64_t whole(const uint64_t *time_us)
 {
     uint64_t at;
 
     hal_lock();
-    at = ports[port].heard_us;
+    at = *time_us;
     hal_unlock();
     return at;
+}
+
+uint64_t serial_heard_us(unsigned port)
+{
+    return whole(&ports[port].heard_us);
+}
+
+uint64_t serial_began_us(unsigned port)
+{
+    return whole(&ports[port].began_us);
 }
 
 bool serial_put(unsigned port, const uint8_t *bytes, size_t n)
@@ -93,11 +107,16 @@ bool serial_put(unsigned port, const uint8_t *bytes, size_t n)
     unsigned head = atomic_load_explicit(&p->out_head, memory_order_relaxed);
     unsigned used = head - atomic_load_explicit(&p->out_tail, memory_order_acquire);
 
+    size_t to_end = SERIAL_OUT - head % SERIAL_OUT;
+
     if (n > SERIAL_OUT - used)
         return false;
-    for (size_t i = 0; i < n; i++)
-        p->out[head++ % SERIAL_OUT] = bytes[i];
-    atomic_store_explicit(&p->out_head, head, memory_order_release);
+    if (to_end > n)
+        to_end = n;
+    memcpy(p->out + head % SERIAL_OUT, bytes, to_end);
+    memcpy(p->out, bytes + to_end, n - to_end);
+    p->put_at = head;
+    atomic_store_explicit(&p->out_head, head + (unsigned)n, memory_order_release);
     hal_serial_send(port);
     return true;
 }

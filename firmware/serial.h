@@ -34,6 +34,10 @@ size_t serial_take(unsigned port, struct serial_byte *bytes, size_t n);
  * than the last byte that gives. */
 uint64_t serial_heard_us(unsigned port);
 
+/* When the first byte of the last serial_put() was given to the part; 0 if none was. It
+ * may not have been yet. */
+uint64_t serial_began_us(unsigned port);
+
 /* Puts bytes to be sent and starts it. False, and nothing is sent, if they do not fit. */
 bool serial_put(unsigned port, const uint8_t *bytes, size_t n);
 
