@@ -49,6 +49,12 @@ static int set_raw(int fd, const struct port_line *settings)
         tio.c_cflag |= PARODD;
     if (settings->stop_bits == 2)
         tio.c_cflag |= CSTOPB;
+    /* A pty has neither a parity bit nor 7 bits; asked for them a second time it refuses.
+     */
+    if (line_is_pty(fd)) {
+        tio.c_cflag &= ~(tcflag_t)(PARENB | CSIZE);
+        tio.c_cflag |= CS8;
+    }
     tio.c_cc[VMIN] = 1;
     tio.c_cc[VTIME] = 0;
     if (cfsetspeed(&tio, speed) != 0)

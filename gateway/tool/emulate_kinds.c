@@ -8,12 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/decimal.h"
 #include "drivers/emulate/alaris.h"
 #include "drivers/emulate/bcc.h"
 #include "drivers/emulate/bis_vista.h"
 #include "drivers/emulate/capnostream.h"
 #include "drivers/emulate/corometrics.h"
 #include "drivers/emulate/dri.h"
+#include "drivers/emulate/fresenius.h"
 #include "drivers/emulate/ivy.h"
 #include "drivers/emulate/medibus.h"
 #include "drivers/emulate/nonin.h"
@@ -324,6 +326,39 @@ static uint64_t said_alaris(const void *state)
     return ((const struct alaris_emulator *)state)->answers;
 }
 
+static void start_fresenius(void *state, uint64_t start_us)
+{
+    fresenius_emulator_init(state, start_us);
+}
+
+/* A pump always has both: "" is 0. Rate in tenths of mL/h, volume in thousandths of mL.
+ */
+static int show_fresenius(void *state, const char *name, const char *text)
+{
+    struct fresenius_emulator *e = state;
+    bool rate = strcmp(name, "RATE") == 0;
+    struct decimal value = {0, 0};
+
+    if (!rate && strcmp(name, "VOLUME") != 0)
+        return EMULATE_NO_FIELD;
+    if (text[0] != '\0' && decimal_parse(text, &value) != DECIMAL_OK)
+        return EMULATE_SYNTAX;
+    if (decimal_rescale(value, rate ? -1 : -3, &value) != DECIMAL_OK)
+        return EMULATE_INEXACT;
+    if (value.mantissa < 0 || value.mantissa > (rate ? UINT16_MAX : 0xFFFFFF))
+        return EMULATE_RANGE;
+    if (rate)
+        e->rate = (uint16_t)value.mantissa;
+    else
+        e->volume = (uint32_t)value.mantissa;
+    return EMULATE_OK;
+}
+
+static uint64_t said_fresenius(const void *state)
+{
+    return ((const struct fresenius_emulator *)state)->answers;
+}
+
 static uint64_t said_bcc(const void *state)
 {
     return ((const struct bcc_emulator *)state)->answers;
@@ -382,6 +417,8 @@ static const struct emulate_kind kinds[] = {
      NULL},
     {"pb840", OTHER(pb840), start_pb840, show_pb840, NULL, said_pb840},
     {"bis-vista", OTHER(bis_vista), start_bis_vista, show_bis_vista, NULL, NULL},
+    {"fresenius", OTHER(fresenius), start_fresenius, show_fresenius, NULL,
+     said_fresenius},
     {"alaris", OTHER(alaris), start_alaris, show_alaris, NULL, said_alaris},
     {"servo-i", OTHER(servo_i), servo_i_emulator_start, servo_i_emulator_show, NULL,
      said_servo_i},

@@ -94,8 +94,8 @@ static int ask(struct port_modbus *port, uint8_t function, uint16_t address,
                                                 .function = function,
                                                 .address = address,
                                                 .count = count,
-                                                .timeout_us = 60000,
-                                                .worst_us = 200000};
+                                                .timeout_us = 150000,
+                                                .worst_us = 300000};
 
     return port_modbus_ask(port, &request, reply);
 }
@@ -147,7 +147,7 @@ static void a_bad_reply_is_no_value_and_the_next_is_good(void **state)
 {
     static const struct modbus_fault faults[] = {
         {.kind = MODBUS_FAULT_SILENT},
-        {.kind = MODBUS_FAULT_LATE, .value = 120000},
+        {.kind = MODBUS_FAULT_LATE, .value = 210000},
         {.kind = MODBUS_FAULT_SHORT, .value = 10},
         {.kind = MODBUS_FAULT_FOREIGN, .value = 8},
         {.kind = MODBUS_FAULT_FLIP, .value = 33},
