@@ -197,7 +197,7 @@ static bool may_send(const uint8_t *bytes, size_t n)
            (n == sizeof(ask_all) && memcmp(bytes, ask_all, n) == 0);
 }
 
-#define TESTS "driver_conformance: every bit flip of 14 frames; drivers_series50_test"
+#define TESTS "driver_conformance: every bit flip of 25 frames; drivers_series50_test"
 #define COMMON                                                                           \
     .tests = TESTS, .silence_ms = SILENCE_MS,                                            \
     .line = {.baud = 1200, .data_bits = 8, .stop_bits = 1},                              \
