@@ -181,6 +181,53 @@ static void bytes_and_signature(void **state)
     assert_int_equal(image_verify_signature(&wrong, images_key(0)), IMAGE_UNSIGNED);
 }
 
+#define R_HEAD 2 /* of the sequence: then the tag and the length of r */
+
+/* An image whose signature's r has its highest bit so: each build has another. */
+static struct image signed_with(bool high)
+{
+    static uint8_t bytes[ROOM];
+    struct images_wish wish = {BOARD, BASE, PAYLOAD, 7, {1, 2, 3, 4}};
+    struct image image;
+
+    for (; wish.version.build < 100; wish.version.build++) {
+        size_t n = images_make(&wish, 0, bytes);
+
+        assert_int_equal(read_image(bytes, n, ROOM, &image), IMAGE_OK);
+        if ((image.signature[R_HEAD + 1] == 33) == high &&
+            image.signature[R_HEAD + 1] >= 32)
+            return image;
+    }
+    fail_msg("no signature of the kind in 100");
+    return image;
+}
+
+/* One signature has one encoding (X.690 8.3.2): the same numbers in a longer or a shorter
+ * form are refused, though the numbers themselves verify. */
+static void numbers_are_minimal(void **state)
+{
+    struct image image = signed_with(false), wrong = image;
+    uint8_t *r = wrong.signature + R_HEAD + 2;
+
+    (void)state;
+    assert_int_equal(image_verify_signature(&image, images_key(0)), IMAGE_OK);
+    memmove(r + 1, r, image.signature_size - R_HEAD - 2);
+    r[0] = 0; /* a zero that r does not need */
+    wrong.signature[1]++;
+    wrong.signature[R_HEAD + 1]++;
+    wrong.signature_size++;
+    assert_int_equal(image_verify_signature(&wrong, images_key(0)), IMAGE_UNSIGNED);
+
+    image = wrong = signed_with(true);
+    assert_int_equal(image_verify_signature(&image, images_key(0)), IMAGE_OK);
+    assert_int_equal(r[0], 0);
+    memmove(r, r + 1, image.signature_size - R_HEAD - 3);
+    wrong.signature[1]--; /* without it, r would be negative */
+    wrong.signature[R_HEAD + 1]--;
+    wrong.signature_size--;
+    assert_int_equal(image_verify_signature(&wrong, images_key(0)), IMAGE_UNSIGNED);
+}
+
 static void versions_compare(void **state)
 {
     static const struct image_version rising[] = {
@@ -202,7 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_one_is_read),    cmocka_unit_test(each_change_is_told),
         cmocka_unit_test(cut_or_without_room), cmocka_unit_test(bytes_and_signature),
-        cmocka_unit_test(versions_compare),
+        cmocka_unit_test(numbers_are_minimal), cmocka_unit_test(versions_compare),
     };
 
     return cmocka_run_group_tests(tests, make, NULL);

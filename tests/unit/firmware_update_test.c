@@ -313,6 +313,35 @@ static void cut_anywhere_and_resumed(void **state)
     }
 }
 
+/* The bus is cut in the middle and the tool comes back: the node takes up what it has,
+ * and nothing of it is erased or written again. */
+static void bus_cut_and_gone_on(void **state)
+{
+    const uint32_t half = 4u * UPDATE_BLOCK;
+    uint64_t first, second;
+
+    (void)state;
+    assert_int_equal(begin(image, size), UPDATE_RECEIVING);
+    for (uint32_t at = 0; at < half; at += UPDATE_BLOCK)
+        assert_int_equal(send_block(at, UPDATE_BLOCK), 0);
+    first = power.done;
+    assert_int_equal(send_block(half + UPDATE_BLOCK, UPDATE_BLOCK), 0); /* one was lost */
+    assert_int_equal(next(), half);
+    assert_int_equal(begin(image, size), UPDATE_RECEIVING);
+    assert_int_equal(check(0, half, 0), 0);
+    assert_int_equal(reply[1], 1);
+    assert_int_equal(bytes_get32(reply + 2), half);
+    assert_int_equal(power.done, first);
+    assert_int_equal(send_from(half), 0);
+    second = power.done - first;
+    assert_int_equal(finish(), UPDATE_READY);
+    assert_memory_equal(bytes[1], image, size);
+    (void)set_up(state);
+    assert_int_equal(begin(image, size), UPDATE_RECEIVING);
+    assert_int_equal(send_from(0), 0);
+    assert_int_equal(power.done, first + second); /* no more than in one go */
+}
+
 static void flash_that_fails_or_forgets(void **state)
 {
     (void)state;
@@ -350,6 +379,7 @@ int main(void)
         TEST(requests_of_no_use),
         TEST(checks),
         TEST(cut_anywhere_and_resumed),
+        TEST(bus_cut_and_gone_on),
         TEST(flash_that_fails_or_forgets),
     };
 
