@@ -13,7 +13,8 @@
 #include "chart/main_service.h"
 #include "wire/topics.h"
 
-#define FILE_RETRY_US INT64_C(1000000)
+#define FILE_RETRY_US  INT64_C(1000000)
+#define PROBE_EVERY_MS 30000 /* longest that a FHIR server is left alone when away */
 #define MUCH                                                                             \
     4096 /* records that are committed at once, without waiting for a quiet moment */
 
@@ -211,6 +212,11 @@ static int open_fhir(struct outlet *o, const struct destination_config *d)
                                                 .certificate = d->certificate,
                                                 .key = d->key,
                                                 .answer_ms = d->answer_ms,
+                                                .back_off_min_ms = d->retry_min_ms,
+                                                .back_off_max_ms =
+                                                    d->retry_max_ms < PROBE_EVERY_MS
+                                                        ? d->retry_max_ms
+                                                        : PROBE_EVERY_MS,
                                                 .parallel = (size_t)d->parallel,
                                                 .on_up = on_up,
                                                 .on_down = on_down,
