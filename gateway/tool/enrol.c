@@ -216,10 +216,11 @@ static void compose(const struct plan *plan, struct text *out)
         put(out, "  size: %s\n", plan->size);
     if (plan->clock != NULL)
         put(out, "clock:\n  trust: %s\n", plan->clock);
+    /* Relative to the file: the folder may be made in an office and go onto a card. */
     put(out,
-        "broker:\n  host: %s\n  port: %u\n  ca: %s/ca.pem\n  certificate: %s/%s.pem\n"
-        "  key: %s/%s.key\n  crl: %s/crl.pem\n",
-        e->host, (unsigned)e->port, e->home, e->home, e->name, e->home, e->name, e->home);
+        "broker:\n  host: %s\n  port: %u\n  ca: ca.pem\n  certificate: %s.pem\n"
+        "  key: %s.key\n  crl: crl.pem\n",
+        e->host, (unsigned)e->port, e->name, e->name);
     put_buses(out, plan);
 }
 
