@@ -123,6 +123,12 @@ static int measure(struct job *job, struct survey_row *row)
             return tool_fail(TOOL_UNAVAILABLE, "%s: the line is gone", job->line.path);
         if (error == PORT_REFUSED)
             return tool_usage("survey", "that many registers can't be asked for");
+        /* This program was put aside while the answer came: it was late all the same. */
+        if ((error == PORT_OK || error == PORT_EXCEPTION) &&
+            reply.first_us > reply.asked_us + job->request.timeout_us) {
+            error = PORT_TIMEOUT;
+            reply.late_seen = true;
+        }
         count(job, row, error, &reply);
         progress(job, row);
     }
