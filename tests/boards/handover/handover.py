@@ -132,7 +132,7 @@ def again(ward, what):
     """Both devices are read again, and the line is wardgated's own."""
     before = readings(ward)
     try:
-        wait_for(what, lambda: all(n >= before[name] + 2 for name, n in readings(ward).items()), 60)
+        wait_for(what, lambda: all(n > before[name] for name, n in readings(ward).items()), 60)
     except TimeoutError:
         verdict(what, False, f'{before} -> {readings(ward)}')
         return
