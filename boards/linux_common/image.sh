@@ -59,7 +59,7 @@ mkdir "$root/debs"
 cp "$packages"/wardgated_*_arm64.deb "$packages"/wardgate_*_arm64.deb "$root/debs"
 more=$(say packages)
 if [ -n "$more" ]; then # firmware: unpacked, for what its scripts do is done below
-    mkdir -p "$roots/debs" "$work/apt/lists/partial" "$work/apt/archives/partial"
+    mkdir -p "$roots/debs" "$work/apt/preferences.d" "$work/apt/lists/partial" "$work/apt/archives/partial"
     : >"$work/apt/status"
     echo "deb $mirror $suite non-free-firmware" >"$work/apt/sources.list"
     fetch() {
@@ -82,7 +82,7 @@ echo wardgate >"$root/etc/hostname"
 : >"$root/etc/machine-id"
 cat >"$root/etc/fstab" <<END
 LABEL=wardgate-root /                   ext4 noatime,errors=remount-ro 0 1
-LABEL=wardgate-data /var/lib/wardgated  ext4 noatime,nodev,nosuid,noexec 0 2
+LABEL=wardgate-data /var/lib/wardgated  ext4 noatime,nodev,nosuid,noexec,x-systemd.device-timeout=15min 0 2
 END
 mkdir -p "$root/etc/systemd/network" "$root/etc/systemd/journald.conf.d"
 printf '[Match]\nType=ether\n[Network]\nDHCP=yes\n' >"$root/etc/systemd/network/80-ether.network"
@@ -143,7 +143,7 @@ cp -a "$root/var/lib/wardgated/." "$work/data/"
 chown --reference="$root/var/lib/wardgated" "$work/data"
 chmod 700 "$work/data"
 mke2fs -q -t ext4 -L wardgate-root -d "$root" "$work/ext4" ${root_size}M
-mke2fs -q -t ext4 -L wardgate-data -d "$work/data" "$work/data4" ${data_size}M
+mke2fs -q -t ext4 -L wardgate-data -E "root_owner=$(stat -c %u:%g "$work/data")" -d "$work/data" "$work/data4" ${data_size}M
 dd if="$work/fat" of="$out" bs=1M seek=$boot_at conv=notrunc,sparse status=none
 dd if="$work/ext4" of="$out" bs=1M seek=$((boot_at + boot_size)) conv=notrunc,sparse status=none
 dd if="$work/data4" of="$out" bs=1M seek=$((boot_at + boot_size + root_size)) conv=notrunc,sparse status=none
