@@ -8,9 +8,25 @@
 #include <string.h>
 
 #include "wire/envelope.h"
+#include "wire/gap_devices.h"
 #include "wire/record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A list of devices that was accepted with its gap can be written again, with as many
+ * devices, in bytes that are then always the same. */
+static void check_devices(const wardgate_Record *record, const uint8_t *bytes, size_t n)
+{
+    static struct gap_devices list, again;
+    uint8_t first[RECORD_SIZE_MAX], second[RECORD_SIZE_MAX];
+    size_t count = gap_devices_read(bytes, n, &list);
+    int size = record_encode_gap(record, &list, first, sizeof(first));
+
+    if (size <= 0 || gap_devices_read(first, (size_t)size, &again) != count ||
+        record_encode_gap(record, &again, second, sizeof(second)) != size ||
+        memcmp(first, second, (size_t)size) != 0)
+        abort();
+}
 
 /* An accepted record encodes; what that gives decodes to the same and encodes to the same
  * bytes. */
@@ -31,6 +47,8 @@ static void check_record(const uint8_t *bytes, size_t n)
         record_encode(&again, second, sizeof(second)) != size ||
         memcmp(first, second, (size_t)size) != 0)
         abort();
+    if (record.kind == wardgate_Record_Kind_GAP)
+        check_devices(&record, bytes, n);
     for (pb_size_t i = 0; i < record.observations_count; i++) {
         char text[64];
         const wardgate_Observation *o = &record.observations[i];
