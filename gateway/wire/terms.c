@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/terms.h"
 
-/* Both tables ascend by code: they are searched by halving, and a test holds
- * them to it.
+/* Both tables ascend by code: they are searched by halving, and a test holds them to it.
  *
- * One number has one row, whatever names it has had (MDC_ECG_CARD_BEAT_RATE is
- * 147842 too). Where LOINC has a code for the method it stands here (59408-5 is
- * saturation by pulse oximetry); the broader codes that some profiles want
- * beside it belong to the delivery that serves them. A code that could not be
- * confirmed is left out: a missing code is mapped by a site, a wrong one is
- * believed. */
+ * One number has one row, whatever names it has had (MDC_ECG_CARD_BEAT_RATE is 147842
+ * too). Where LOINC has a code for the method it stands here (59408-5 is saturation by
+ * pulse oximetry); the broader codes that some profiles want beside it belong to the
+ * delivery that serves them. A code that could not be confirmed is left out: a missing
+ * code is mapped by a site, a wrong one is believed. */
 static const struct term terms[] = {
     {147842, "MDC_ECG_HEART_RATE", "heart rate", "8867-4", "364075005"},
     {149514, "MDC_PULS_RATE", "pulse rate", "8867-4", "78564009"},
@@ -138,8 +136,8 @@ static const struct unit_term units[] = {
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-/* NULL is an answer: an unknown code is charted by its number or held by a
- * site's rule. */
+/* NULL is an answer: an unknown code is charted by its number or held by a site's
+ * rule. */
 const struct term *term_by_code(uint32_t code)
 {
     size_t low = 0, high = COUNT(terms);
