@@ -46,6 +46,10 @@ static int load(struct store *store)
     size_t n;
     int found = store_db_get(store, STORE_KEY_EPOCHS, &bytes, &n);
 
+    /* A new file's first transaction made its databases, and nothing came after it. */
+    if (found == 0 && store->transaction > 1)
+        return store_failed(store, STORE_BROKEN, "%s/" STORE_DATA ": it has no epochs",
+                            store->folder);
     if (found != 1)
         return found;
     found = store_epochs_decode(store, bytes, n);

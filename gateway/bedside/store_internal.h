@@ -106,6 +106,7 @@ struct store {
     uint64_t evict_from;   /* records below are kept though unreceipted: clock fixes and
                               events */
 
+    uint64_t transaction; /* LMDB's number of the one that the state was written in */
     uint64_t stored, used_pages, map_pages, leaf_pages; /* after the last commit */
     uint32_t page_size;
     bool preallocated;
@@ -128,7 +129,8 @@ int store_db_commit(struct store *store);
 /* A value of the state database, copied: the caller frees *out. Returns 1, 0 if there is
  * none, or a store_error. */
 int store_db_get(struct store *store, const char *key, uint8_t **out, size_t *n);
-/* Whether the file's own counts fit what the state says. */
+/* Whether the file's own counts fit what the state says, and the state is the newest
+ * transaction's. */
 int store_db_check(struct store *store);
 /* The newest record's seq; 0 if there is none. */
 int store_db_last(struct store *store, uint64_t *seq);

@@ -9,9 +9,9 @@
 
 #include "bedside/store_internal.h"
 
-#define STATE_FORMAT 1
+#define STATE_FORMAT 2
 #define STATE_TAG    'S'
-#define STATE_HEAD   (2 + 5 * 8 + DIGEST_SIZE + 2 * 8)
+#define STATE_HEAD   (2 + 6 * 8 + DIGEST_SIZE + 2 * 8)
 #define EPOCH_ENTRY  (EPOCH_SIZE + 8)
 #define LAST_HEAD    (2 + 7 * 8)
 
@@ -161,6 +161,7 @@ int store_state_encode(struct store *store, uint64_t next, uint8_t *out, size_t 
         return STORE_SYSTEM;
     *at++ = STATE_TAG;
     *at++ = STATE_FORMAT;
+    at = give64(at, store->transaction);
     at = give64(at, next);
     at = give64(at, store->unreceipted_bytes);
     at = give64(at, (uint64_t)store->committed_utc_us);
@@ -203,6 +204,7 @@ int store_state_decode(struct store *store, const uint8_t *sealed, size_t n)
         goto out;
     in = (struct cursor){plain, plain + n, false};
     take(&in, tag, 2);
+    store->transaction = take64(&in);
     store->next = take64(&in);
     store->unreceipted_bytes = take64(&in);
     store->committed_utc_us = (int64_t)take64(&in);
