@@ -6,4 +6,7 @@ if(TARGET wardgate)
             "WARDGATED=\"$<TARGET_FILE:wardgated>\"")
         add_dependencies(tool_${name}_test wardgate wardgated)
     endforeach()
+    # Another wall clock for one program: tests/system/clock.cmake.
+    add_dependencies(tool_enrol_test clock_shim)
+    target_compile_definitions(tool_enrol_test PRIVATE "WARDGATE_CLOCK_SHIM=\"$<TARGET_FILE:clock_shim>\"")
 endif()
