@@ -78,7 +78,13 @@ static inline void rig_start(struct rig *rig, const char *name)
 
 static inline void rig_reset(struct rig *rig)
 {
-    memset(&rig->kept, 0, sizeof(rig->kept));
+    struct kept *kept = &rig->kept;
+    size_t used = kept->sets < KEPT_MAX ? kept->sets : KEPT_MAX;
+
+    /* Of 128 KB only what was used: this runs for every flipped bit. */
+    memset(kept->set, 0, used * sizeof(kept->set[0]));
+    memset(kept->faults, 0, sizeof(kept->faults));
+    kept->sets = kept->bytes = 0;
     rig->driver->init(rig->state);
 }
 
