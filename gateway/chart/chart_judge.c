@@ -147,6 +147,9 @@ uint8_t chart_verdict(struct chart *c, const struct ledger_entry *entry,
         .census_until_us = c->census_until_us,
         .newborn = c->record.has_subject &&
                    c->record.subject.role == wardgate_Subject_Role_NEWBORN,
+        .other_fetus = c->record.has_subject &&
+                       c->record.subject.role == wardgate_Subject_Role_FETUS &&
+                       c->record.subject.number > 1,
         /* A digest names somebody; whom, only the enrolment key could tell. Held until
            that key is here. */
         .named = c->record.has_subject && c->record.subject.digest.size > 0};

@@ -45,6 +45,9 @@ static const struct {
                        "Measured on a newborn: to be assigned to the baby by hand."},
     [MATCH_PLACE_DOUBT] = {"place-doubt",
                            "The device may have been moved to another patient."},
+    [MATCH_OTHER_FETUS] =
+        {"other-fetus", "Measured on another fetus than the first: the record could not "
+                        "tell them apart."},
     [MATCH_OLD_CENSUS] =
         {"old-census",
          "The bed list was put back from a copy: moves after that may be missing."},
@@ -159,6 +162,8 @@ static enum match_reason judge(const struct census *census,
         return reason;
     if (evidence->newborn)
         return MATCH_NEWBORN;
+    if (evidence->other_fetus)
+        return MATCH_OTHER_FETUS;
     if (evidence->named && evidence->named_patient == 0)
         return MATCH_UNKNOWN_BAND;
     if (evidence->named && !census_same(census, evidence->named_patient, stay->patient))

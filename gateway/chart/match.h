@@ -39,6 +39,8 @@ enum match_reason {
     /* measured after the ledger's copy was made that it was put back from: ADT
        messages since then may be missing */
     MATCH_OLD_CENSUS = 17,
+    /* of a second or later fetus: an ORU message does not say which one's it is */
+    MATCH_OTHER_FETUS = 18,
     MATCH_REASONS
 };
 
@@ -50,6 +52,7 @@ struct match_evidence {
     int64_t low_us, high_us; /* measured in this interval, both inclusive */
     int64_t census_until_us; /* who moved later is not known; 0: the census is whole */
     bool newborn;            /* subject role; a fetus is charted on the mother */
+    bool other_fetus; /* not the first one: charted beside it, it would look like its */
     /* see P3: sensors off, power cycle, lease end where the care setting says so */
     bool place_doubt;
     bool named; /* a wristband binding or the device itself names a patient */

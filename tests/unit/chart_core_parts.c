@@ -233,14 +233,31 @@ static wardgate_Record reading(struct ward *w, uint64_t seq, const char *place,
     return r;
 }
 
-void ward_reading(struct ward *w, uint64_t seq, const char *place, int64_t at_us,
-                  int64_t rate)
+static wardgate_Record timed(struct ward *w, uint64_t seq, const char *place,
+                             int64_t at_us, int64_t rate)
 {
     wardgate_Record r = reading(w, seq, place, rate);
     r.time.monotonic_us = (uint64_t)(at_us - T0 + INT64_C(86400) * SECOND_US);
     r.time.utc_us = at_us;
     r.time.sync = wardgate_TimeBlock_Sync_SYNCED;
     r.time.uncertainty_ms = 50;
+    return r;
+}
+
+void ward_reading(struct ward *w, uint64_t seq, const char *place, int64_t at_us,
+                  int64_t rate)
+{
+    wardgate_Record r = timed(w, seq, place, at_us, rate);
+    send_record(w, &r);
+}
+
+void ward_reading_of_fetus(struct ward *w, uint64_t seq, uint32_t number,
+                           const char *place, int64_t at_us, int64_t rate)
+{
+    wardgate_Record r = timed(w, seq, place, at_us, rate);
+    r.has_subject = true;
+    r.subject.role = wardgate_Subject_Role_FETUS;
+    r.subject.number = number;
     send_record(w, &r);
 }
 

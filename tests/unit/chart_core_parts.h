@@ -66,6 +66,9 @@ void ward_pass(struct ward *ward, int64_t seconds);
  * absent. At at_us, +- 50 ms. */
 void ward_reading(struct ward *ward, uint64_t seq, const char *place, int64_t at_us,
                   int64_t rate);
+/* The same, measured on a fetus. */
+void ward_reading_of_fetus(struct ward *ward, uint64_t seq, uint32_t number,
+                           const char *place, int64_t at_us, int64_t rate);
 /* The same with a clock that was never set (monotonic only), and a clock fix for it. */
 void ward_reading_untimed(struct ward *ward, uint64_t seq, const char *place,
                           uint64_t monotonic_us, int64_t rate);

@@ -281,6 +281,18 @@ static void test_withdrawing_the_newest_makes_an_earlier_one_due(void **state)
                      1);
 }
 
+static void test_other_fetus_is_held(void **state)
+{
+    (void)state;
+    ward_adt(&w, "A01", "111", "V1", "1", "", T0);
+    ward_reading_of_fetus(&w, 1, 1, "bed-1", T0 + 10 * SECOND_US, 140);
+    ward_reading_of_fetus(&w, 2, 2, "bed-1", T0 + 10 * SECOND_US, 150);
+    ward_pass(&w, 2);
+    ward_expect(&w, 1, 0, 1, 0, 0);
+    assert_int_equal(ward_sent_with(&w, 1, 'R', "111"), 1);
+    assert_int_equal(ward_entry(&w, 2).reason, CHART_REASON_MATCH + MATCH_OTHER_FETUS);
+}
+
 static void test_absent_values_are_kept(void **state)
 {
     (void)state;
@@ -805,6 +817,7 @@ int main(void)
         MINUTE(test_interval_thins),
         MINUTE(test_restart_inside_interval),
         MINUTE(test_withdrawing_the_newest_makes_an_earlier_one_due),
+        ALL(test_other_fetus_is_held),
         MINUTE(test_absent_values_are_kept),
         ALL(test_redelivery_changes_nothing),
         ALL(test_conflict_withdraws),

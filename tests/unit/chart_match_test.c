@@ -88,6 +88,9 @@ static void test_doubt(void **state)
     e.newborn = true;
     assert_string_equal(match(c, e), "newborn");
     e = at("a", 20, 0);
+    e.other_fetus = true;
+    assert_string_equal(match(c, e), "other-fetus");
+    e = at("a", 20, 0);
     e.place_doubt = true;
     assert_string_equal(match(c, e), "place-doubt");
     e.named = true;
