@@ -16,9 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EMULATE_BURST_MAX 520 /* bytes: a Modbus ASCII frame, a Nonin packet with noise  \
-                               */
-#define EMULATE_BURSTS_MAX 6  /* bursts that one call may return */
+#define EMULATE_BURST_MAX                                                                \
+    520                      /* bytes: a Modbus ASCII frame, a Nonin packet with noise   \
+                              */
+#define EMULATE_BURSTS_MAX 6 /* bursts that one call may return */
 
 struct emulate_burst {
     uint64_t due_us; /* monotonic time of its first byte, not before the call's now_us */

@@ -280,7 +280,8 @@ static struct control_peer *peer_free_slot(struct control_server *server)
 
     for (size_t i = 0; i < PEERS_MAX; i++) {
         struct control_peer *peer = &server->peers[i];
-        if (peer->fd >= 0 && peer->closed == NULL && now - peer->progress_us > (uint64_t)IDLE_US)
+        if (peer->fd >= 0 && peer->closed == NULL &&
+            now - peer->progress_us > (uint64_t)IDLE_US)
             peer_drop(peer);
         if (peer->fd < 0 && found == NULL)
             found = peer;

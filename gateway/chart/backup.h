@@ -20,7 +20,8 @@ struct backup_report {
 /* Makes `to` (a folder that must not exist) with a copy of the last commit, opened and
  * counted row by row before it gets its name: what can't be read back is no backup. The
  * service may run, but in another process: LMDB allows one opening of a file in each. The
- * key is not copied and must be kept apart. options: of the ledger in use. Returns a ledger_error with its words. */
+ * key is not copied and must be kept apart. options: of the ledger in use. Returns a
+ * ledger_error with its words. */
 int backup_make(const struct ledger_options *options, const char *to, int64_t now_us,
                 struct backup_report *report, char error[LEDGER_ERROR_SIZE]);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What leaves for an EPR: one message a charted reading, as ORU^R01 in the IHE PCD-01
- * layout, as a FHIR R4 Bundle, or as a line of JSON. Pure: a reading, a patient and the choices of one
- * destination in, bytes out. The bytes are made once and kept in the ledger's outbox; a
- * re-send is the same bytes (P2).
+ * layout, as a FHIR R4 Bundle, or as a line of JSON. Pure: a reading, a patient and the
+ * choices of one destination in, bytes out. The bytes are made once and kept in the
+ * ledger's outbox; a re-send is the same bytes (P2).
  *
  * Two names tie messages together. The control id (MSH-10) is unique for ever and says
  * "this very message": an EPR may drop a second one with the same id. The filler number
@@ -35,7 +35,7 @@ enum deliver_kind {
 enum deliver_error {
     DELIVER_TOO_LARGE = -1, /* more than the buffer holds */
     DELIVER_NOTHING = -2,   /* the mask leaves no observation that may be charted */
-    DELIVER_NOBODY = -3,    /* the patient has no identifier that this destination knows */
+    DELIVER_NOBODY = -3, /* the patient has no identifier that this destination knows */
 };
 
 /* Who the message is about, as the PAS wrote it. NULL or "" where nothing is known.

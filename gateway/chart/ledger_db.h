@@ -153,8 +153,8 @@ uint64_t db_rows(struct ledger *ledger, enum db_table table);
 
 /* The file. db_new only allocates; db_make makes a complete file with its format row,
  * synced; db_open opens it and its tables; db_reserve preallocates, on the open
- * descriptor: before the open, LMDB would take the zeros for a broken file; db_copy writes
- * the last commit to a file. db_close takes NULL. */
+ * descriptor: before the open, LMDB would take the zeros for a broken file; db_copy
+ * writes the last commit to a file. db_close takes NULL. */
 int db_new(const struct ledger_options *options, struct ledger_db **out);
 int db_make(struct ledger *ledger, const char *path, const void *format, size_t n);
 int db_open(struct ledger *ledger, const char *path);

@@ -245,7 +245,7 @@ static void the_network_is_explained(void **unused)
 static void enrol_at(int64_t utc_s)
 {
     const int64_t clock[3] = {(utc_s - (int64_t)time(NULL)) * INT64_C(1000000), 1, 1000};
-    char file[400];
+    char file[700];
     FILE *control = fopen(path_of("clock"), "wb");
 
     assert_non_null(control);
