@@ -37,18 +37,3 @@ bool agreement_apply(struct agreement *agreement, struct observation_set *set,
     agreement->has = true;
     return all;
 }
-
-struct observation *agreement_add(struct observation_set *set, uint32_t code,
-                                  uint32_t unit, unsigned quality)
-{
-    struct observation *o;
-
-    if (set->count >= OBSERVATIONS_MAX)
-        return NULL;
-    o = &set->items[set->count++];
-    memset(o, 0, sizeof(*o));
-    o->code = code;
-    o->unit = unit;
-    o->quality = (uint16_t)quality;
-    return o;
-}

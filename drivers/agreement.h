@@ -30,8 +30,4 @@ void agreement_break(struct agreement *agreement);
 bool agreement_apply(struct agreement *agreement, struct observation_set *set,
                      const int64_t *steps);
 
-/* Appends an observation with no value yet. NULL if the set is full. */
-struct observation *agreement_add(struct observation_set *set, uint32_t code,
-                                  uint32_t unit, unsigned quality);
-
 #endif

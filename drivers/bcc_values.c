@@ -4,9 +4,9 @@
  */
 #include "drivers/bcc.h"
 
-#include "drivers/agreement.h"
 #include "drivers/checksum.h"
 #include "drivers/decimal.h"
+#include "drivers/observe.h"
 #include "drivers/text.h"
 
 #include <string.h>
@@ -176,7 +176,7 @@ void bcc_values(const struct bcc_answer *answer, struct observation_set *out)
         struct observation *o;
         if (!answer->has[i])
             continue;
-        o = agreement_add(out, value->code, value->unit, value->quality);
+        o = observe_absent(out, value->code, value->unit, value->quality);
         if (o == NULL || answer->off)
             continue;
         *o = *value;

@@ -9,6 +9,7 @@
 
 #include "drivers/agreement.h"
 #include "drivers/nomenclature.h"
+#include "drivers/observe.h"
 
 #include <string.h>
 
@@ -59,7 +60,7 @@ static const uint8_t package_size[] = {
 static void put(struct observation_set *set, uint32_t code, uint32_t unit, unsigned value,
                 unsigned none, unsigned most, unsigned quality)
 {
-    struct observation *o = agreement_add(set, code, unit, quality);
+    struct observation *o = observe_absent(set, code, unit, quality);
 
     if (value == none || quality & QUALITY_SENSOR_OFF)
         return;

@@ -6,9 +6,9 @@
  */
 #include "drivers/dri.h"
 
-#include "drivers/agreement.h"
 #include "drivers/cursor.h"
 #include "drivers/nomenclature.h"
+#include "drivers/observe.h"
 
 #define MDC_ECG_HEART_RATE    147842
 #define MDC_PULS_RATE         149514
@@ -206,7 +206,7 @@ static void give(const struct field *field, uint32_t code, const struct group *g
     struct observation *o;
 
     if (code == 0 || given(set, code) ||
-        (o = agreement_add(set, code, field->unit, quality)) == NULL)
+        (o = observe_absent(set, code, field->unit, quality)) == NULL)
         return;
     if ((g->status & (STATUS_EXISTS | STATUS_ACTIVE)) != (STATUS_EXISTS | STATUS_ACTIVE))
         return;

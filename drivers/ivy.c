@@ -13,6 +13,7 @@
 
 #include "drivers/agreement.h"
 #include "drivers/nomenclature.h"
+#include "drivers/observe.h"
 #include "drivers/text.h"
 
 #include <string.h>
@@ -95,7 +96,7 @@ static bool read_value(struct text *line, const struct field *field,
     text_expect(line, ";");
     if (field->code == 0)
         return !line->failed;
-    o = agreement_add(set, field->code, field->unit, 0);
+    o = observe_absent(set, field->code, field->unit, 0);
     if (part.left == 0)
         return !line->failed;
     negative = text_skip(&part, "-");

@@ -8,8 +8,8 @@
 
 #define DAY_S 86400u
 
-struct observation *observe(struct observation_set *set, uint32_t code, uint32_t unit,
-                            bool has, int64_t mantissa, int exponent, unsigned quality)
+struct observation *observe_absent(struct observation_set *set, uint32_t code,
+                                   uint32_t unit, unsigned quality)
 {
     struct observation *o;
 
@@ -20,7 +20,15 @@ struct observation *observe(struct observation_set *set, uint32_t code, uint32_t
     o->code = code;
     o->unit = unit;
     o->quality = (uint16_t)quality;
-    if (!has || quality & (QUALITY_INVALID | QUALITY_SENSOR_OFF))
+    return o;
+}
+
+struct observation *observe(struct observation_set *set, uint32_t code, uint32_t unit,
+                            bool has, int64_t mantissa, int exponent, unsigned quality)
+{
+    struct observation *o = observe_absent(set, code, unit, quality);
+
+    if (o == NULL || !has || quality & (QUALITY_INVALID | QUALITY_SENSOR_OFF))
         return o;
     o->kind = OBSERVATION_NUMERIC;
     o->mantissa = mantissa;

@@ -8,6 +8,10 @@
 
 #include "drivers/observation.h"
 
+/* Appends an observation with no value yet. NULL if the set is full. */
+struct observation *observe_absent(struct observation_set *set, uint32_t code,
+                                   uint32_t unit, unsigned quality);
+
 /* Appends an observation: mantissa * 10^exponent if `has` and the quality does not say
  * that there can be no value (invalid, sensor off); absent otherwise. NULL if the set is
  * full. */

@@ -4,8 +4,8 @@
  */
 #include "drivers/servo_i.h"
 
-#include "drivers/agreement.h"
 #include "drivers/nomenclature.h"
+#include "drivers/observe.h"
 #include "drivers/text.h"
 
 #include <string.h>
@@ -134,7 +134,7 @@ bool servo_i_configuration(const uint8_t *text, size_t n, size_t i,
 static void give(const struct channel *channel, const struct servo_i_scale *scale,
                  int64_t number, struct observation_set *out)
 {
-    struct observation *o = agreement_add(out, channel->code, scale->unit, 0);
+    struct observation *o = observe_absent(out, channel->code, scale->unit, 0);
     int64_t whole = 1;
 
     if (o == NULL || number == SERVO_I_MISSING)

@@ -42,6 +42,10 @@ void control_fail(struct control_peer *peer, const char *format, ...)
 void control_on_close(struct control_peer *peer, void (*closed)(void *context),
                       void *context);
 
+/* Connects to a daemon's socket; a daemon that says or takes nothing for ten seconds ends
+ * a read or write with EAGAIN. Returns the descriptor, or -errno. */
+int control_dial(const char *path);
+
 /* The client side: connects, sends request (borrowed), calls line for each answer until
  * the end. Returns 0, or -errno when the daemon can't be reached. */
 int control_call(const char *path, const json_t *request,

@@ -17,7 +17,7 @@
 #define ANSWER_LINE_MAX ((size_t)8 << 20) /* bytes of one answer line */
 
 /* Connects with deadlines on both directions. Returns a descriptor or -errno. */
-static int dial(const char *path)
+int control_dial(const char *path)
 {
     struct sockaddr_un address;
     struct timeval silence = {SILENCE_S, 0};
@@ -91,7 +91,7 @@ int control_call(const char *path, const json_t *request,
     size_t capacity = 65536, size = 0;
     char *buffer = NULL, *grown;
     bool any = false;
-    int error, fd = dial(path);
+    int error, fd = control_dial(path);
 
     if (fd < 0)
         return fd;

@@ -76,7 +76,8 @@ struct chart_destination {
     int64_t retry_min_us,
         retry_max_us; /* wait before the second attempt; doubles up to the longest */
     uint32_t retries; /* attempts before a dead letter */
-    bool json, fhir;  /* lines of JSON, FHIR Bundles; else HL7 */
+    /* deliver_json or deliver_fhir; NULL: deliver_hl7 */
+    int (*write)(const struct deliver_message *message, char *out, size_t capacity);
     bool park_on_error, park_on_reject; /* AE and CE, AR and CR: a dead letter at once */
 };
 

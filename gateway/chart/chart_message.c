@@ -117,9 +117,8 @@ static bool queue_one(struct chart *c, struct destination *d,
     }
     m->destination = d->options.name;
     m->style = d->options.style;
-    int size = d->options.json   ? deliver_json(m, c->message, sizeof c->message)
-               : d->options.fhir ? deliver_fhir(m, c->message, sizeof c->message)
-                                 : deliver_hl7(m, c->message, sizeof c->message);
+    int size = (d->options.write ? d->options.write : deliver_hl7)(m, c->message,
+                                                                   sizeof c->message);
     if (size < 0 || deliver_control(m, control) != 0)
         return true;
     bool live =

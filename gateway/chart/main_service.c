@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "chart/deliver_fhir.h"
 #include "chart/main_service.h"
 
 #include <errno.h>
@@ -306,30 +307,33 @@ static size_t window_of(const struct destination_config *d)
 
 static struct chart_destination destination_of(const struct destination_config *d)
 {
-    return (
-        struct chart_destination){.name = d->name,
-                                  .json = d->kind == DESTINATION_FILE,
-                                  .fhir = d->kind == DESTINATION_FHIR,
-                                  .window = window_of(d),
-                                  .retry_min_us = d->retry_min_ms * 1000,
-                                  .retry_max_us = d->retry_max_ms * 1000,
-                                  .retries = (uint32_t)d->retries,
-                                  .park_on_error = d->on_error == ANSWER_PARK,
-                                  .park_on_reject = d->on_reject == ANSWER_PARK,
-                                  .style = {.sending_application = d->sending_application,
-                                            .sending_facility = d->sending_facility,
-                                            .receiving_application =
-                                                d->receiving_application,
-                                            .receiving_facility = d->receiving_facility,
-                                            .processing = processing_ids[d->processing],
-                                            .charset = d->charset,
-                                            .loinc = d->loinc,
-                                            .ucum = d->ucum,
-                                            .final = d->final,
-                                            .identifier_system = d->identifier_system,
-                                            .number_system = d->number_system,
-                                            .nhs_system = d->nhs_system,
-                                            .by_nhs = d->patient == 1}};
+    static int (*const writers[])(const struct deliver_message *message, char *out,
+                                  size_t capacity) = {[DESTINATION_HL7] = deliver_hl7,
+                                                      [DESTINATION_FILE] = deliver_json,
+                                                      [DESTINATION_FHIR] = deliver_fhir};
+    const struct chart_destination destination = {
+        .name = d->name,
+        .write = writers[d->kind],
+        .window = window_of(d),
+        .retry_min_us = d->retry_min_ms * 1000,
+        .retry_max_us = d->retry_max_ms * 1000,
+        .retries = (uint32_t)d->retries,
+        .park_on_error = d->on_error == ANSWER_PARK,
+        .park_on_reject = d->on_reject == ANSWER_PARK,
+        .style = {.sending_application = d->sending_application,
+                  .sending_facility = d->sending_facility,
+                  .receiving_application = d->receiving_application,
+                  .receiving_facility = d->receiving_facility,
+                  .processing = processing_ids[d->processing],
+                  .charset = d->charset,
+                  .loinc = d->loinc,
+                  .ucum = d->ucum,
+                  .final = d->final,
+                  .identifier_system = d->identifier_system,
+                  .number_system = d->number_system,
+                  .nhs_system = d->nhs_system,
+                  .by_nhs = d->patient == 1}};
+    return destination;
 }
 
 /* The charting intervals: the configured rows, and one for every other code. */

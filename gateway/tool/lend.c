@@ -11,47 +11,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/control.h"
 #include "drivers/driver.h"
 #include "tool/ask.h"
 #include "tool/tool.h"
 
-#define WAIT_S    20 /* an exchange, and the pause before opening a line that is gone */
-#define SILENCE_S 10 /* a daemon that says nothing for so long is stuck */
-#define RENEW_US  (5 * (uint64_t)US_PER_S)
-#define LOOK_NS   50000000L
-#define LINE_MAX  4096
+#define WAIT_S   20 /* an exchange, and the pause before opening a line that is gone */
+#define RENEW_US (5 * (uint64_t)US_PER_S)
+#define LOOK_NS  50000000L
+#define LINE_MAX 4096
 
 struct lend {
     FILE *stream; /* the connection, for reading */
     char request[PORT_PATH_MAX + 256];
     uint64_t renewed_us;
 };
-
-/* Connects. Returns -errno where nobody is, or nobody lets us. */
-static int dial(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct timeval silence = {SILENCE_S, 0};
-    int fd, error;
-
-    if (strlen(path) >= sizeof(address.sun_path))
-        return -ENAMETOOLONG;
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
-        return -errno;
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &silence, sizeof(silence));
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
-        return fd;
-    error = -errno;
-    (void)close(fd);
-    return error;
-}
 
 /* One question, one answer; NULL when the connection is no more. */
 static json_t *question(struct lend *lend)
@@ -153,7 +131,7 @@ int lend_take(const char *socket, const char *bus, const char *who,
     *out = NULL;
     if (path == NULL)
         path = SOCKET_GATEWAY;
-    if ((fd = dial(path)) < 0)
+    if ((fd = control_dial(path)) < 0)
         return nobody(fd, path, bus);
     if ((lend = calloc(1, sizeof(*lend))) == NULL ||
         (lend->stream = fdopen(fd, "r")) == NULL) {
