@@ -380,7 +380,7 @@ static int check_counts(const struct store *store, uint64_t next)
 /* At opening also against the pages that the file has: no seal covers the trees'
  * counts. And a flipped bit in a tree's root can lead to pages of long ago, whole and
  * sealed, that know nothing of what came later: a state must be of the file's last
- * transaction (found by 2,000 damaged files: one opened as a store of one record). */
+ * transaction. */
 int store_db_check(struct store *store)
 {
     MDB_envinfo info;

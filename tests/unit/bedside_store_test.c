@@ -3,6 +3,7 @@
  * The store on a real disk: commits, receipts, room, epochs, last readings, and what it
  * refuses.
  */
+#include "base/file.h"
 #include "tests/unit/bedside_sample.h"
 
 #include <fcntl.h>
@@ -426,6 +427,68 @@ static void refuses_to_open(void **state)
     store_close(store);
 }
 
+/* Calls change on data.mdb's bytes. */
+static void change_file(void (*change)(uint8_t *bytes, size_t n))
+{
+    char path[300];
+    uint8_t *bytes;
+    ssize_t size;
+
+    (void)snprintf(path, sizeof(path), "%s/data.mdb", folder);
+    size = file_read(path, (size_t)64 << 20, &bytes);
+    assert_true(size > 0);
+    change(bytes, (size_t)size);
+    assert_int_equal(file_replace(path, bytes, (size_t)size, 0600), 0);
+    free(bytes);
+}
+
+/* LMDB's two meta pages name the transaction behind the page's header (16), magic,
+ * version, address and size of the map (24), two trees (96) and the last page (8). */
+static void later_transaction(uint8_t *bytes, size_t n)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), at = 144;
+
+    (void)n;
+    bytes[at] += 2;
+    bytes[page + at] += 2;
+}
+
+/* The names of both databases, in the main tree's leaves, old ones too. */
+static void other_names(uint8_t *bytes, size_t n)
+{
+    static const char *const names[] = {"records", "state"};
+
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0, length = strlen(names[k]); i + length < n; i++)
+            if (memcmp(bytes + i, names[k], length) == 0)
+                bytes[i + length - 1] ^= 1;
+}
+
+/* Whole and sealed, and not what was there last: never taken for a store that is well,
+ * and all of it comes back. */
+static void knows_an_old_or_hidden_state(void **state)
+{
+    static void (*const changes[])(uint8_t * bytes, size_t n) = {later_transaction,
+                                                                 other_names};
+    struct store *store = sample_open(&config);
+    struct store_salvage report;
+    char error[STORE_ERROR_SIZE];
+
+    (void)state;
+    sample_fill(store, "mon-1", 0, 50, 10);
+    store_close(store);
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        change_file(changes[i]);
+        assert_int_equal(store_open(&config, &store, error), STORE_BROKEN);
+        assert_null(store);
+        assert_int_equal(store_salvage(&config, 1784729109000000, &report, error),
+                         STORE_OK);
+        store = sample_open(&config);
+        assert_true(store_unreceipted(store, 1, 50) >= 50);
+        store_close(store);
+    }
+}
+
 /* Changes one byte inside the n'th sealed reading found in data.mdb. Returns its seq. */
 static uint64_t flip_record(int nth, size_t into)
 {
@@ -512,6 +575,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(begins_an_epoch_when_copied, setup, teardown),
         cmocka_unit_test_setup_teardown(says_that_a_store_was_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(opens_with_a_smaller_size, setup, teardown),
+        cmocka_unit_test_setup_teardown(knows_an_old_or_hidden_state, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_to_open, setup, teardown),
         cmocka_unit_test_setup_teardown(never_gives_a_damaged_record, setup, teardown),
     };
