@@ -45,7 +45,7 @@ class Graph:
                 self.read(file.read())
         called = {to for targets in self.calls.values() for to in targets}
         self.free = [f for f in self.own if f not in called]
-        self.depth = {}
+        self.depth, self.reached = {}, {}
 
     def read(self, text):
         for title, label in re.findall(r'node: { title: "([^"]+)" label: "([^"]+)"', text):
@@ -70,18 +70,36 @@ class Graph:
         return {f for f in self.free for part in rule if f != function and
                 (part in self.file[f] if part else self.file[f] == self.file[function])}
 
-    def stack(self, function, way=()):
-        """Bytes at most from here down. What calls itself is counted once more, and no further."""
-        if function in self.depth:
-            return self.depth[function]
+    def below(self, function):
+        return sorted(f for f in self.calls.get(function, set()) | self.targets(function) if f in self.own)
+
+    def reach(self, function):
+        """Everything that can run from here on, itself included only if a call leads back."""
+        if function not in self.reached:
+            found, left = set(), self.below(function)
+            while left:
+                f = left.pop()
+                if f not in found:
+                    found.add(f)
+                    left += self.below(f)
+            self.reached[function] = found
+        return self.reached[function]
+
+    def circle(self, function):
+        """The functions that can call each other round: this one alone, mostly. Where pointers are taken to lead to more than they do,
+        circles appear that no program has; each of their functions is counted once, whatever the order they are looked at in."""
+        return {f for f in self.reach(function) if function in self.reach(f)} | {function}
+
+    def stack(self, function):
+        """Bytes at most from here down."""
         if function not in self.own:
             return LIBRARY
-        if function in way:
-            return self.own[function]
-        below = [self.stack(f, (*way, function)) for f in self.calls.get(function, set()) | self.targets(function)]
-        found = self.own[function] + max(below, default=0)
-        self.depth[function] = found
-        return found
+        circle = self.circle(function)
+        key = min(circle)
+        if key not in self.depth:
+            out = {f for g in circle for f in self.calls.get(g, set()) | self.targets(g)} - circle
+            self.depth[key] = sum(self.own[f] for f in circle) + max(map(self.stack, out), default=0)
+        return self.depth[key]
 
     def interrupts(self):
         """Handlers stand in the vectors: free functions of the board's folder, or the tick."""
