@@ -3,8 +3,7 @@
 
 Not here, because a second control stands behind each and no single removal shows: the restart gap (the sample counter's jump tells too),
 taking PUBACK for a receipt and forgetting what is unreceipted (the chart asks for what it misses), holdover through a step of the clock (the next clock
-fix contradicts it), a device left out of a full store's list (a device that is silent at the day's end may be told of with fewer: the audit has to
-allow it). Unit tests hold each of them."""
+fix contradicts it). Unit tests hold each of them."""
 
 CHART, BEDSIDE, WIRE = 'gateway/chart/', 'gateway/bedside/', 'gateway/wire/'
 MUTANTS = [
@@ -46,6 +45,8 @@ MUTANTS = [
     # P7: whose readings a full store gave up
     ('full-store-counts-for-another-device', WIRE + 'gap_devices.c',
      'if (strcmp(list->items[at].id, id) == 0 && strcmp(list->items[at].place, place) == 0) return at;', '(void)id, (void)place; return at;'),
+    ('full-store-leaves-a-device-out', CHART + 'intake_gap.c', 'for (size_t i = 0; i < intake->devices.count; i++)',
+     'for (size_t i = 1; i < intake->devices.count; i++)'),
     ('full-store-list-is-cut', WIRE + 'gap_devices.c', 'for (size_t i = 0; i < list->count; i++) put_part(',
      'for (size_t i = 1; i < list->count; i++) put_part('),
     ('what-came-before-stays-missing', CHART + 'ledger_gap.c', 'part->outstanding -= less; return count - less;', 'return count - less;'),
