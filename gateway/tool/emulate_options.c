@@ -397,7 +397,10 @@ int emulate_options(struct emulate *run, int argc, char **argv,
     uint64_t address;
 
     if (!device_option(run, argv[0])) {
-        emulate_help(stderr);
+        (void)fprintf(stderr,
+                      "wardgate emulate: '%.40s' is no device that can be emulated; "
+                      "`wardgate emulate --help` lists them\n",
+                      argv[0]);
         return -1;
     }
     optind = 1;

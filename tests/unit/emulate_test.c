@@ -321,7 +321,7 @@ static void bad_commands_say_what_is_wrong(void **state)
         const char *message;
     } cases[] = {
         {{"modbus"}, 2, "unit 1 has no --profile"},
-        {{"serial"}, 2, "Usage"},
+        {{"serial"}, 2, "'serial' is no device that can be emulated"},
         {{"modbus", "--profile", "nosuch"}, 2, "no profile is called nosuch"},
         {{"modbus", "--unit", "0"}, 2, "--unit 0: not a value"},
         {{"modbus", "--unit", "248"}, 2, "--unit 248: not a value"},
