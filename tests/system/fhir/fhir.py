@@ -361,13 +361,26 @@ class Impostor:
             except OSError:
                 return
             self.met += 1
+            peer.settimeout(5)
+            secure = self.context.wrap_socket(peer, server_side=True, do_handshake_on_connect=False)
             try:
-                peer.settimeout(5)
-                with self.context.wrap_socket(peer, server_side=True) as secure:
-                    self.told += secure.recv(65536)
+                secure.do_handshake()
+                self.told += secure.recv(65536)
             except OSError:
                 pass
-            peer.close()
+            self.hang_up(secure)
+
+    @staticmethod
+    def hang_up(secure):
+        """Reads the rest first: a socket that is closed on unread bytes is reset, and a reset may overtake the alert that was sent."""
+        with socket.socket(fileno=secure.detach()) as raw:
+            raw.settimeout(2)
+            try:
+                raw.shutdown(socket.SHUT_WR)
+                while raw.recv(65536):
+                    pass
+            except OSError:
+                pass
 
     def close(self):
         self.line.shutdown(socket.SHUT_RDWR)
